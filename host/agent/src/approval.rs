@@ -1,0 +1,240 @@
+//! Who may do what: by mode, by remembered rules, by asking a person.
+//!
+//! Approval attaches to effects, not to tool names. A call that only reads is never asked about, because the host
+//! holds it to reading. Writing files and sending requests is asked before the call; running a program and
+//! submitting a job at the moment it happens, with what it really is.
+
+use crate::event::{Event, PermissionRequest};
+use crate::ports::{Approver, JournalError};
+use crate::session::Session;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is about to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Files of the workspace change.
+    Edit,
+    /// A native program runs.
+    Process,
+    /// A job is submitted or ended.
+    Job,
+    /// A request that may change something elsewhere leaves.
+    Network,
+}
+
+/// How much happens without asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Only reading; everything else is denied.
+    Plan,
+    /// Every effect is asked about.
+    #[default]
+    Ask,
+    /// Edits of the workspace are free, the rest is asked about.
+    AutoEdit,
+    /// Nothing is asked about.
+    Auto,
+}
+
+/// A person's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// This once.
+    Allow,
+    /// Not this.
+    Deny,
+    /// This and its like for the rest of the session.
+    AllowSession,
+    /// This and its like from now on.
+    AllowAlways,
+}
+
+/// "Its like": the same effect of the same tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The plugin's id, without its version.
+    pub plugin: String,
+    /// Name of the tool.
+    pub tool: String,
+    /// The effect.
+    pub effect: Effect,
+}
+
+impl Rule {
+    fn of(request: &PermissionRequest) -> Self {
+        let plugin = request
+            .plugin
+            .split('@')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        Self {
+            plugin,
+            tool: request.tool.clone(),
+            effect: request.effect,
+        }
+    }
+}
+
+/// A person's answer with what they said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Yes or no.
+    pub decision: Decision,
+    /// Words to the model.
+    pub feedback: Option<String>,
+    /// What should happen instead: arguments, a command or a job's specification, shaped like
+    /// [`PermissionRequest::detail`].
+    pub edited: Option<Value>,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Go on, with `edited` in place of the detail where a person changed it.
+    Allowed {
+        /// Shaped like [`PermissionRequest::detail`].
+        edited: Option<Value>,
+    },
+    /// Do not; the text says why, for the model.
+    Denied(String),
+}
+
+/// Decides, asks and writes down.
+pub struct Gate {
+    mode: Mode,
+    always: Vec<Rule>,
+    approver: Option<Arc<dyn Approver>>,
+    session: Arc<Session>,
+    numbers: AtomicU64,
+}
+
+impl Gate {
+    /// `always` are rules kept from earlier sessions.
+    pub fn new(
+        mode: Mode,
+        always: Vec<Rule>,
+        approver: Option<Arc<dyn Approver>>,
+        session: Arc<Session>,
+    ) -> Self {
+        Self {
+            mode,
+            always,
+            approver,
+            session,
+            numbers: AtomicU64::new(1),
+        }
+    }
+
+    /// Decides about `request`, whose `id` this fills in. Waits for a person where one has to decide.
+    pub async fn permit(&self, mut request: PermissionRequest) -> Result<Verdict, JournalError> {
+        match self.by_rule(&request) {
+            Some(true) => return Ok(Verdict::Allowed { edited: None }),
+            Some(false) => {
+                return Ok(Verdict::Denied(format!(
+                    "permission mode `plan` only reads; {} needs another mode (--permission-mode ask)",
+                    request.summary
+                )));
+            }
+            None => {}
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        request.id = format!("{}-p{number}", request.call);
+        self.session.record(Event::PermissionRequested {
+            request: request.clone(),
+        })?;
+        let answer = match &self.approver {
+            Some(approver) => approver.ask(&request).await,
+            None => None,
+        };
+        match answer {
+            Some(answer) => self.resolve(&request, answer),
+            None => self.nobody(&request),
+        }
+    }
+
+    /// `Some(allowed)` where no person is needed.
+    fn by_rule(&self, request: &PermissionRequest) -> Option<bool> {
+        match (self.mode, request.effect) {
+            (Mode::Plan, _) => return Some(false),
+            (Mode::Auto, _) | (Mode::AutoEdit, Effect::Edit) => return Some(true),
+            _ => {}
+        }
+        let rule = Rule::of(request);
+        let kept = self.always.contains(&rule)
+            || self.session.read(|state| state.remembered.contains(&rule));
+        kept.then_some(true)
+    }
+
+    fn resolve(
+        &self,
+        request: &PermissionRequest,
+        answer: Answer,
+    ) -> Result<Verdict, JournalError> {
+        let remembered = match answer.decision {
+            Decision::AllowSession | Decision::AllowAlways => Some(Rule::of(request)),
+            Decision::Allow | Decision::Deny => None,
+        };
+        let resolved = Event::PermissionResolved {
+            id: request.id.clone(),
+            decision: answer.decision,
+            by: "user".into(),
+            feedback: answer.feedback.clone(),
+            remembered: remembered.clone(),
+        };
+        self.session.record(resolved)?;
+        if let (Decision::AllowAlways, Some(rule), Some(approver)) =
+            (answer.decision, &remembered, &self.approver)
+            && let Err(problem) = approver.remember(rule)
+        {
+            let text = format!("the answer holds for this session only: {problem}");
+            self.session.record(Event::Notice {
+                code: "approval_not_kept".into(),
+                text,
+            })?;
+        }
+        Ok(match answer.decision {
+            Decision::Deny => Verdict::Denied(denied_text(request, answer.feedback.as_deref())),
+            _ => Verdict::Allowed {
+                edited: answer.edited,
+            },
+        })
+    }
+
+    fn nobody(&self, request: &PermissionRequest) -> Result<Verdict, JournalError> {
+        let resolved = Event::PermissionResolved {
+            id: request.id.clone(),
+            decision: Decision::Deny,
+            by: "nobody".into(),
+            feedback: None,
+            remembered: None,
+        };
+        self.session.record(resolved)?;
+        Ok(Verdict::Denied(format!(
+            "{} needs a person's approval and nobody is there to ask; the user can allow it with --permission-mode auto, \
+             or answer on standard input with --input-format stream-json",
+            request.summary
+        )))
+    }
+}
+
+fn denied_text(request: &PermissionRequest, feedback: Option<&str>) -> String {
+    match feedback.map(clean_feedback).filter(|text| !text.is_empty()) {
+        Some(feedback) => format!("the user denied {}: {feedback}", request.summary),
+        None => format!("the user denied {}", request.summary),
+    }
+}
+
+/// Control characters other than newline and tab would reach the model and the terminal.
+fn clean_feedback(text: &str) -> String {
+    let kept = text
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    kept.collect::<String>().trim().to_owned()
+}

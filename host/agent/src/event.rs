@@ -1,0 +1,314 @@
+//! Everything that happens in a session, one entry each.
+//!
+//! The same values are the lines of the session log, the lines of `stream-json` and what the terminal draws.
+//! [`Event::is_durable`] tells which are kept; the others are for display only.
+
+use crate::message::{Image, Message};
+use crate::plan::PlanItem;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Place and time of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Position in the log, from 1, without gaps. A display-only event carries the position of the event before it.
+    pub seq: u64,
+    /// Milliseconds since the Unix epoch.
+    pub ms: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallStatus {
+    /// The tool answered.
+    Ok,
+    /// The tool answered with an error that the model may correct.
+    Error,
+    /// The arguments did not parse or broke the tool's schema; nothing ran.
+    Malformed,
+    /// A permission was denied.
+    Denied,
+    /// The plugin trapped or broke a limit.
+    Fault,
+    /// The user or a limit ended the call.
+    Cancelled,
+    /// The host died during the call; what it did is unknown.
+    Interrupted,
+}
+
+/// Tokens of one model call, and their price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Input tokens, cached ones included.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Input tokens read from the provider's cache.
+    #[serde(default)]
+    pub cache_read: u64,
+    /// Input tokens written to the provider's cache.
+    #[serde(default)]
+    pub cache_write: u64,
+    /// Output tokens spent on reasoning.
+    #[serde(default)]
+    pub reasoning: u64,
+    /// US dollars; absent where the price is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnEnd {
+    /// The model gave its final answer.
+    Done,
+    /// The iteration cap was reached.
+    Iterations,
+    /// The time limit was reached.
+    Time,
+    /// The budget in dollars is spent.
+    Budget,
+    /// The user ended it.
+    Interrupted,
+    /// It failed; an `error` event says how.
+    Error,
+}
+
+/// State of a job as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobNote {
+    /// The back end's id.
+    pub id: String,
+    /// Its name, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `queued`, `running`, `succeeded`, `failed`, `cancelled`, `timed-out`, `suspended`.
+    pub state: String,
+    /// What the back end says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// US dollars so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+}
+
+/// What a person is asked, with everything that the terminal shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PermissionRequest {
+    /// Answers name it.
+    pub id: String,
+    /// The host's id of the call.
+    pub call: String,
+    /// Name of the tool.
+    pub tool: String,
+    /// Plugin and version.
+    pub plugin: String,
+    /// `edit`, `process`, `job` or `network`.
+    pub effect: crate::approval::Effect,
+    /// One line.
+    pub summary: String,
+    /// Arguments of the call, the command, or the job's specification.
+    pub detail: Value,
+    /// Highest price in US dollars, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_usd: Option<f64>,
+    /// What the plugin may reach, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<String>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum Event {
+    /// First entry of every log.
+    #[serde(rename = "session.started")]
+    SessionStarted {
+        /// `provider/model`.
+        model: String,
+        /// Absolute path.
+        workspace: String,
+        /// Version of the host that wrote the log.
+        host: String,
+        /// Names of the tools offered.
+        tools: Vec<String>,
+    },
+    /// The log was opened again by a new process.
+    #[serde(rename = "session.resumed")]
+    SessionResumed {
+        /// `provider/model` from here on.
+        model: String,
+        /// Version of the host.
+        host: String,
+    },
+    /// A person spoke.
+    #[serde(rename = "turn.started")]
+    TurnStarted {
+        /// From 1.
+        turn: u32,
+        /// Their words.
+        input: String,
+    },
+    /// A message entered the conversation. Tool results come as `tool.finished`.
+    #[serde(rename = "message")]
+    Message {
+        /// The message.
+        #[serde(flatten)]
+        message: Message,
+    },
+    /// A call is about to run.
+    #[serde(rename = "tool.started")]
+    ToolStarted {
+        /// Unique in the session, and the same when a call runs again after a crash.
+        call: String,
+        /// Position among the calls of its message.
+        index: u32,
+        /// Name of the tool.
+        tool: String,
+        /// Plugin and version.
+        plugin: String,
+        /// The object that the tool gets.
+        arguments: Value,
+        /// Running it twice is harmless: it only reads, or is idempotent.
+        repeatable: bool,
+    },
+    /// Progress of a call. Display only.
+    #[serde(rename = "tool.log")]
+    ToolLog {
+        /// [`Event::ToolStarted::call`].
+        call: String,
+        /// One line.
+        text: String,
+        /// Within 0..=1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fraction: Option<f32>,
+    },
+    /// A call ended. What the model sees.
+    #[serde(rename = "tool.finished")]
+    ToolFinished {
+        /// [`Event::ToolStarted::call`].
+        call: String,
+        /// Position among the calls of its message.
+        index: u32,
+        /// Name of the tool.
+        tool: String,
+        /// How it ended.
+        status: CallStatus,
+        /// Text for the model.
+        content: String,
+        /// Pictures for the model.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<Image>,
+        /// Wall time, approvals included.
+        ms: u64,
+    },
+    /// Somebody has to decide.
+    #[serde(rename = "permission.requested")]
+    PermissionRequested {
+        /// What is asked.
+        #[serde(flatten)]
+        request: PermissionRequest,
+    },
+    /// Somebody or a rule decided.
+    #[serde(rename = "permission.resolved")]
+    PermissionResolved {
+        /// [`PermissionRequest::id`].
+        id: String,
+        /// The decision.
+        decision: crate::approval::Decision,
+        /// `user`, `rule` or `nobody`.
+        by: String,
+        /// The person's words to the model.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        feedback: Option<String>,
+        /// Remembered for the rest of the session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remembered: Option<crate::approval::Rule>,
+    },
+    /// The plan was replaced.
+    #[serde(rename = "plan")]
+    Plan {
+        /// The whole plan.
+        items: Vec<PlanItem>,
+    },
+    /// A job was submitted.
+    #[serde(rename = "job.started")]
+    JobStarted {
+        /// The job.
+        job: JobNote,
+    },
+    /// A job changed state.
+    #[serde(rename = "job.updated")]
+    JobUpdated {
+        /// The job.
+        job: JobNote,
+    },
+    /// A job ended.
+    #[serde(rename = "job.finished")]
+    JobFinished {
+        /// The job.
+        job: JobNote,
+    },
+    /// Tokens of a model call.
+    #[serde(rename = "usage")]
+    Usage {
+        /// The numbers.
+        #[serde(flatten)]
+        usage: Usage,
+    },
+    /// Something a person should know; nothing failed.
+    #[serde(rename = "notice")]
+    Notice {
+        /// Stable word, for example `retry`.
+        code: String,
+        /// In words.
+        text: String,
+    },
+    /// Something failed.
+    #[serde(rename = "error")]
+    Error {
+        /// Stable word, see [`crate::ProviderError::kind`].
+        kind: String,
+        /// In words.
+        message: String,
+    },
+    /// A turn ended.
+    #[serde(rename = "turn.finished")]
+    TurnFinished {
+        /// Why.
+        reason: TurnEnd,
+        /// The final answer, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// Model calls of the turn.
+        iterations: u32,
+        /// A permission was denied because nobody was there to ask.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        blocked: bool,
+    },
+    /// Text as it comes. Display only.
+    #[serde(rename = "text.delta")]
+    TextDelta {
+        /// A fragment.
+        text: String,
+    },
+    /// Reasoning as it comes. Display only.
+    #[serde(rename = "reasoning.delta")]
+    ReasoningDelta {
+        /// A fragment.
+        text: String,
+    },
+}
+
+impl Event {
+    /// Whether the log keeps it.
+    pub fn is_durable(&self) -> bool {
+        !matches!(
+            self,
+            Self::ToolLog { .. } | Self::TextDelta { .. } | Self::ReasoningDelta { .. }
+        )
+    }
+}

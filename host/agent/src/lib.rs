@@ -1,0 +1,30 @@
+//! The mind of `ml-intern`: one turn of the conversation, from a user's words to a final answer.
+//!
+//! This crate performs no I/O. It has no files, network, environment, programs or clock; it calls the
+//! ports in [`ports`], which the binary fills. It knows nothing of WebAssembly.
+//!
+//! Start with [`turn::run`] (the loop), [`Session`] (state as a fold over [`Event`]s) and
+//! [`approval::Gate`] (who may do what).
+
+#![warn(missing_docs)]
+
+pub mod approval;
+pub mod arguments;
+pub mod budget;
+pub mod error;
+pub mod event;
+pub mod message;
+pub mod plan;
+pub mod ports;
+pub mod prompt;
+mod retry;
+pub mod session;
+pub mod state;
+mod tools;
+pub mod turn;
+
+pub use error::ProviderError;
+pub use event::{Event, Stamp};
+pub use message::{Message, Part, Role};
+pub use session::Session;
+pub use state::State;

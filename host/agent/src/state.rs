@@ -1,0 +1,243 @@
+//! The state of a session, as a fold over its events.
+
+use crate::approval::Rule;
+use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
+use crate::message::{Call, CallResult, Image, Message, Part, Role};
+use crate::plan::PlanItem;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A call of the last assistant message.
+#[derive(Clone, Debug)]
+pub struct OpenCall {
+    /// The host's id: `c<seq of the message>.<index>`.
+    pub id: String,
+    /// As the model made it.
+    pub call: Call,
+    /// `Some(repeatable)` once it has started.
+    pub started: Option<bool>,
+    /// Its result, once it has one.
+    pub result: Option<CallResult>,
+}
+
+/// Everything that later steps depend on.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// `provider/model`.
+    pub model: String,
+    /// The conversation, without the results of a reply that still has open calls.
+    pub messages: Vec<Arc<Message>>,
+    /// Changes when earlier messages were rewritten.
+    pub generation: u64,
+    /// Calls of the last reply until all have a result.
+    pub open: Vec<OpenCall>,
+    /// The plan.
+    pub plan: Vec<PlanItem>,
+    /// Sum over all model calls; `cost_usd` over those whose price is known.
+    pub usage: Usage,
+    /// Model calls whose price is unknown.
+    pub unpriced: u32,
+    /// Number of the current or last turn, from 1.
+    pub turn: u32,
+    /// The current turn's number of model calls.
+    pub iterations: u32,
+    /// When the current turn began, in milliseconds since the Unix epoch.
+    pub turn_started_ms: u64,
+    /// Whether a turn is under way.
+    pub turn_open: bool,
+    /// How the last turn ended.
+    pub ended: Option<TurnEnd>,
+    /// Whether a permission of this turn was denied because nobody was there to ask.
+    pub blocked: bool,
+    /// Rules that a person asked to keep for the session.
+    pub remembered: Vec<Rule>,
+    /// Jobs of the session by id.
+    pub jobs: BTreeMap<String, JobNote>,
+    /// The newest malformed calls: tool and how many in a row.
+    pub malformed: Option<(String, u32)>,
+    /// First words of the first turn.
+    pub title: String,
+}
+
+impl State {
+    /// Applies one event. Never fails: what does not fit changes nothing.
+    pub fn apply(&mut self, event: &Event, stamp: Stamp) {
+        match event {
+            Event::SessionStarted { model, .. } => self.model.clone_from(model),
+            Event::SessionResumed { model, .. } => self.resume(model, stamp),
+            Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
+            Event::Message { message } => self.add(message, stamp),
+            Event::ToolStarted {
+                index, repeatable, ..
+            } => {
+                if let Some(open) = self.open.get_mut(*index as usize) {
+                    open.started = Some(*repeatable);
+                }
+            }
+            Event::ToolFinished {
+                index,
+                status,
+                tool,
+                content,
+                images,
+                ..
+            } => {
+                self.finish_call(*index, *status, tool, content, images);
+            }
+            Event::PermissionResolved { by, remembered, .. } => {
+                self.blocked |= by == "nobody";
+                self.remembered.extend(remembered.clone());
+            }
+            Event::Plan { items } => self.plan.clone_from(items),
+            Event::JobStarted { job } | Event::JobUpdated { job } | Event::JobFinished { job } => {
+                self.jobs.insert(job.id.clone(), job.clone());
+            }
+            Event::Usage { usage } => self.add_usage(usage),
+            Event::TurnFinished { reason, .. } => {
+                self.turn_open = false;
+                self.ended = Some(*reason);
+            }
+            Event::ToolLog { .. }
+            | Event::PermissionRequested { .. }
+            | Event::Notice { .. }
+            | Event::Error { .. }
+            | Event::TextDelta { .. }
+            | Event::ReasoningDelta { .. } => {}
+        }
+    }
+
+    /// US dollars spent on model calls whose price is known, and on jobs.
+    pub fn spent_usd(&self) -> f64 {
+        self.usage.cost_usd.unwrap_or(0.0)
+            + self
+                .jobs
+                .values()
+                .filter_map(|job| job.cost_usd)
+                .sum::<f64>()
+    }
+
+    /// The time limit counts from here: nobody worked while no process ran.
+    fn resume(&mut self, model: &str, stamp: Stamp) {
+        model.clone_into(&mut self.model);
+        self.turn_started_ms = stamp.ms;
+        if !self.turn_open {
+            self.iterations = 0;
+        }
+    }
+
+    fn start_turn(&mut self, turn: u32, input: &str, stamp: Stamp) {
+        self.turn = turn;
+        self.iterations = 0;
+        self.turn_started_ms = stamp.ms;
+        self.turn_open = true;
+        self.ended = None;
+        self.blocked = false;
+        self.malformed = None;
+        if self.title.is_empty() {
+            self.title = input
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(80)
+                .collect();
+        }
+        self.push(Message::text(Role::User, input));
+    }
+
+    fn add(&mut self, message: &Message, stamp: Stamp) {
+        if message.role == Role::Assistant {
+            self.iterations += 1;
+            let calls = message.calls().enumerate();
+            self.open = calls
+                .map(|(index, call)| OpenCall {
+                    id: format!("c{}.{index}", stamp.seq),
+                    call: call.clone(),
+                    started: None,
+                    result: None,
+                })
+                .collect();
+        }
+        self.push(sendable(message));
+    }
+
+    /// Two messages of one person in a row become one: providers refuse conversations that do not alternate.
+    fn push(&mut self, message: Message) {
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::User && message.role == Role::User => {
+                let mut merged = Message::clone(last);
+                merged.parts.extend(message.parts);
+                merged.injected &= message.injected;
+                *last = Arc::new(merged);
+                self.generation += 1;
+            }
+            _ => self.messages.push(Arc::new(message)),
+        }
+    }
+
+    fn finish_call(
+        &mut self,
+        index: u32,
+        status: CallStatus,
+        tool: &str,
+        content: &str,
+        images: &[Image],
+    ) {
+        self.malformed = match (status, self.malformed.take()) {
+            (CallStatus::Malformed, Some((name, count))) if name == tool => Some((name, count + 1)),
+            (CallStatus::Malformed, _) => Some((tool.to_owned(), 1)),
+            _ => None,
+        };
+        let Some(open) = self.open.get_mut(index as usize) else {
+            return;
+        };
+        open.result = Some(CallResult {
+            call_id: open.call.id.clone(),
+            content: content.to_owned(),
+            images: images.to_vec(),
+            is_error: status != CallStatus::Ok,
+        });
+        if self.open.iter().all(|open| open.result.is_some()) {
+            let results = self.open.drain(..).filter_map(|open| open.result);
+            let parts = results.map(Part::Result).collect();
+            self.push(Message {
+                role: Role::Tool,
+                parts,
+                injected: false,
+            });
+        }
+    }
+
+    fn add_usage(&mut self, usage: &Usage) {
+        self.usage.input += usage.input;
+        self.usage.output += usage.output;
+        self.usage.cache_read += usage.cache_read;
+        self.usage.cache_write += usage.cache_write;
+        self.usage.reasoning += usage.reasoning;
+        match usage.cost_usd {
+            Some(cost) => *self.usage.cost_usd.get_or_insert(0.0) += cost,
+            None => self.unpriced += 1,
+        }
+    }
+}
+
+/// The message as it may be sent back: some servers refuse a whole conversation for one call whose arguments
+/// are not a JSON object. The log keeps the model's own text.
+fn sendable(message: &Message) -> Message {
+    let parts = message.parts.iter().cloned().map(|part| match part {
+        Part::Call(call) if !is_object(&call.arguments) => Part::Call(Call {
+            arguments: "{}".into(),
+            ..call
+        }),
+        part => part,
+    });
+    Message {
+        role: message.role,
+        parts: parts.collect(),
+        injected: message.injected,
+    }
+}
+
+fn is_object(text: &str) -> bool {
+    serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(text).is_ok()
+}

@@ -1,0 +1,313 @@
+//! Running the calls of one reply.
+
+use crate::approval::{Gate, Verdict};
+use crate::arguments::{Checker, parse_object};
+use crate::event::{CallStatus, Event, PermissionRequest};
+use crate::message::Image;
+use crate::ports::{Clock, Invocation, JournalError, Outcome, Tool, Toolbox};
+use crate::session::Session;
+use crate::state::OpenCall;
+use futures_util::future::join_all;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Edit distance (normalised) from which another tool's name is worth suggesting.
+const CLOSE: f64 = 0.6;
+
+/// Runs calls: checks, asks, writes down, calls.
+pub(crate) struct Runner<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) toolbox: &'a dyn Toolbox,
+    pub(crate) gate: &'a Gate,
+    pub(crate) clock: &'a dyn Clock,
+    checkers: Mutex<HashMap<String, Arc<Checker>>>,
+}
+
+/// What stands for one call before it runs.
+enum Prepared<'a> {
+    Ready {
+        tool: &'a Tool,
+        arguments: Value,
+        read_only: bool,
+        repeatable: bool,
+    },
+    Refused {
+        status: CallStatus,
+        text: String,
+    },
+}
+
+impl<'a> Runner<'a> {
+    pub(crate) fn new(
+        session: &'a Session,
+        toolbox: &'a dyn Toolbox,
+        gate: &'a Gate,
+        clock: &'a dyn Clock,
+    ) -> Self {
+        Self {
+            session,
+            toolbox,
+            gate,
+            clock,
+            checkers: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Runs every call of the last reply that has no result yet: neighbours that only read side by side, the others
+    /// one after the other, in the order of the reply.
+    pub(crate) async fn run_open(&self) -> Result<(), JournalError> {
+        let open = self.session.read(|state| {
+            let waiting = state
+                .open
+                .iter()
+                .enumerate()
+                .filter(|(_, open)| open.result.is_none());
+            waiting
+                .map(|(index, open)| (index as u32, open.clone()))
+                .collect::<Vec<_>>()
+        });
+        let mut side_by_side = Vec::new();
+        for (index, call) in open {
+            let prepared = self.prepare(&call);
+            if matches!(
+                prepared,
+                Prepared::Ready {
+                    read_only: true,
+                    ..
+                }
+            ) {
+                side_by_side.push(self.run(index, call, prepared));
+                continue;
+            }
+            finish_all(std::mem::take(&mut side_by_side)).await?;
+            self.run(index, call, prepared).await?;
+        }
+        finish_all(side_by_side).await
+    }
+
+    fn prepare(&self, open: &OpenCall) -> Prepared<'a> {
+        let call = &open.call;
+        if open.started == Some(false) {
+            return Prepared::Refused {
+                status: CallStatus::Interrupted,
+                text: interrupted_text(&call.name),
+            };
+        }
+        let Some(tool) = self
+            .toolbox
+            .tools()
+            .iter()
+            .find(|tool| tool.name == call.name)
+        else {
+            return Prepared::Refused {
+                status: CallStatus::Error,
+                text: self.unknown_tool(&call.name),
+            };
+        };
+        match self.checker(tool).check(&tool.name, &call.arguments) {
+            Ok(arguments) => {
+                let effects = tool.effects_of(&arguments);
+                let repeatable = effects.read_only || effects.idempotent;
+                Prepared::Ready {
+                    tool,
+                    arguments,
+                    read_only: effects.read_only,
+                    repeatable,
+                }
+            }
+            Err(text) => Prepared::Refused {
+                status: CallStatus::Malformed,
+                text,
+            },
+        }
+    }
+
+    async fn run(
+        &self,
+        index: u32,
+        open: OpenCall,
+        prepared: Prepared<'_>,
+    ) -> Result<(), JournalError> {
+        let began = self.clock.now_ms();
+        let (status, content, images) = match prepared {
+            Prepared::Refused { status, text } => {
+                self.started(index, &open, "", refused_arguments(&open), true)
+                    .await?;
+                (status, text, Vec::new())
+            }
+            Prepared::Ready {
+                tool,
+                arguments,
+                read_only,
+                repeatable,
+            } => {
+                self.started(index, &open, &tool.plugin, arguments.clone(), repeatable)
+                    .await?;
+                self.call(&open.id, tool, arguments, read_only).await?
+            }
+        };
+        let ms = self.clock.now_ms().saturating_sub(began);
+        let tool = open.call.name;
+        let finished = Event::ToolFinished {
+            call: open.id,
+            index,
+            tool,
+            status,
+            content,
+            images,
+            ms,
+        };
+        // What a repeatable call found can be found again, so only the others wait for the disk.
+        if self.session.read(|state| {
+            state
+                .open
+                .get(index as usize)
+                .is_some_and(|open| open.started == Some(false))
+        }) {
+            self.session.record_durably(finished).await?;
+        } else {
+            self.session.record(finished)?;
+        }
+        Ok(())
+    }
+
+    async fn started(
+        &self,
+        index: u32,
+        open: &OpenCall,
+        plugin: &str,
+        arguments: Value,
+        repeatable: bool,
+    ) -> Result<(), JournalError> {
+        let started = Event::ToolStarted {
+            call: open.id.clone(),
+            index,
+            tool: open.call.name.clone(),
+            plugin: plugin.to_owned(),
+            arguments,
+            repeatable,
+        };
+        if repeatable {
+            self.session.record(started)?;
+        } else {
+            self.session.record_durably(started).await?;
+        }
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        id: &str,
+        tool: &Tool,
+        arguments: Value,
+        read_only: bool,
+    ) -> Result<(CallStatus, String, Vec<Image>), JournalError> {
+        let mut invocation = Invocation {
+            call: id.to_owned(),
+            tool: tool.name.clone(),
+            arguments,
+            read_only,
+        };
+        let mut note = String::new();
+        if let Some(effect) = tool.gate(tool.effects_of(&invocation.arguments)) {
+            let request = PermissionRequest {
+                id: String::new(),
+                call: id.to_owned(),
+                tool: tool.name.clone(),
+                plugin: tool.plugin.clone(),
+                effect,
+                summary: format!("the call of `{}`", tool.name),
+                detail: invocation.arguments.clone(),
+                price_usd: None,
+                grants: tool.grants.clone(),
+            };
+            match self.gate.permit(request).await? {
+                Verdict::Denied(text) => return Ok((CallStatus::Denied, text, Vec::new())),
+                Verdict::Allowed { edited: None } => {}
+                Verdict::Allowed {
+                    edited: Some(edited),
+                } => {
+                    match self.checker(tool).check(&tool.name, &edited.to_string()) {
+                        Ok(arguments) => invocation.arguments = arguments,
+                        Err(text) => {
+                            return Ok((
+                                CallStatus::Error,
+                                format!("the user edited the call, but {text}"),
+                                Vec::new(),
+                            ));
+                        }
+                    }
+                    note = format!(
+                        "[the user edited the arguments of this call to {}]\n",
+                        invocation.arguments
+                    );
+                }
+            }
+        }
+        Ok(match self.toolbox.call(invocation).await {
+            Outcome::Output {
+                content,
+                images,
+                is_error,
+            } => {
+                let status = if is_error {
+                    CallStatus::Error
+                } else {
+                    CallStatus::Ok
+                };
+                (status, note + &content, images)
+            }
+            Outcome::Error(text) => (CallStatus::Error, note + &text, Vec::new()),
+            Outcome::Denied(text) => (CallStatus::Denied, note + &text, Vec::new()),
+            Outcome::Fault(text) => (CallStatus::Fault, note + &text, Vec::new()),
+        })
+    }
+
+    /// One compiled schema a tool: compiling takes longer than most calls.
+    fn checker(&self, tool: &Tool) -> Arc<Checker> {
+        let mut checkers = self.checkers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(checker) = checkers.get(&tool.name) {
+            return checker.clone();
+        }
+        let checker = Arc::new(Checker::new(tool));
+        checkers.insert(tool.name.clone(), checker.clone());
+        checker
+    }
+
+    fn unknown_tool(&self, name: &str) -> String {
+        let names = self.toolbox.tools().iter().map(|tool| tool.name.as_str());
+        let close = names
+            .clone()
+            .map(|other| (strsim::normalized_levenshtein(name, other), other));
+        let best = close
+            .filter(|(score, _)| *score >= CLOSE)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let hint = match best {
+            Some((_, other)) => format!("did you mean `{other}`?"),
+            None => format!("the tools are: {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        format!(
+            "there is no tool `{}`; {hint}",
+            crate::arguments::shorten(name, 64)
+        )
+    }
+}
+
+async fn finish_all<F: Future<Output = Result<(), JournalError>>>(
+    runs: Vec<F>,
+) -> Result<(), JournalError> {
+    join_all(runs).await.into_iter().collect()
+}
+
+/// What is shown for a call that does not run; the text itself stays in the message.
+fn refused_arguments(open: &OpenCall) -> Value {
+    parse_object(&open.call.name, &open.call.arguments, true).unwrap_or(Value::Null)
+}
+
+fn interrupted_text(tool: &str) -> String {
+    format!(
+        "this call of `{tool}` was interrupted when ml-intern stopped, and its outcome is unknown: it may have run in \
+         full, in part or not at all; look at what is there before you do it again"
+    )
+}

@@ -1,0 +1,831 @@
+//! Whole turns against a scripted model, scripted tools and a clock that stands still.
+
+use async_trait::async_trait;
+use ml_intern_agent::approval::{Answer, Decision, Effect, Gate, Mode};
+use ml_intern_agent::budget::Budget;
+use ml_intern_agent::event::{CallStatus, PermissionRequest, TurnEnd, Usage};
+use ml_intern_agent::message::{Call, Image};
+use ml_intern_agent::ports::{
+    Approver, Clock, Deltas, Effects, Invocation, Journal, JournalError, Outcome, Powers, Provider,
+    Reply, Request, Stop, Tool, Toolbox,
+};
+use ml_intern_agent::turn::{self, Agent};
+use ml_intern_agent::{Event, Message, Part, ProviderError, Role, Session, Stamp, State};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+type Step = Box<dyn FnOnce(&[Arc<Message>]) -> Result<Reply, ProviderError> + Send>;
+
+/// Answers from a list; hangs when it is empty.
+struct Script {
+    steps: Mutex<VecDeque<Step>>,
+    seen: Mutex<Vec<Vec<Message>>>,
+}
+
+#[async_trait]
+impl Provider for Script {
+    async fn complete(
+        &self,
+        request: Request<'_>,
+        deltas: Arc<dyn Deltas>,
+    ) -> Result<Reply, ProviderError> {
+        let messages = request
+            .messages
+            .iter()
+            .map(|message| Message::clone(message))
+            .collect();
+        self.seen.lock().unwrap().push(messages);
+        let step = self.steps.lock().unwrap().pop_front();
+        match step {
+            Some(step) => step(request.messages),
+            None => {
+                deltas.text("I was about to");
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+fn reply(parts: Vec<Part>, stop: Stop) -> Step {
+    let usage = Usage {
+        input: 10,
+        output: 5,
+        cost_usd: Some(0.25),
+        ..Usage::default()
+    };
+    Box::new(move |_| Ok(Reply { parts, stop, usage }))
+}
+
+fn says(text: &str) -> Step {
+    reply(vec![Part::Text { text: text.into() }], Stop::EndTurn)
+}
+
+fn calls(list: &[(&str, &str, &str)]) -> Step {
+    let parts = list.iter().map(|(id, name, arguments)| {
+        Part::Call(Call {
+            id: (*id).into(),
+            name: (*name).into(),
+            arguments: (*arguments).into(),
+        })
+    });
+    reply(parts.collect(), Stop::ToolUse)
+}
+
+fn fails(error: ProviderError) -> Step {
+    Box::new(move |_| Err(error))
+}
+
+fn overloaded(retry_after_ms: Option<u64>) -> ProviderError {
+    ProviderError::Upstream {
+        status: Some(503),
+        code: None,
+        message: "overloaded".into(),
+        retryable: true,
+        retry_after_ms,
+    }
+}
+
+/// `look` reads, `write` edits, `slow` never ends, `crash` traps, `append` is not repeatable.
+struct Tools {
+    tools: Vec<Tool>,
+    running: AtomicUsize,
+    most: AtomicUsize,
+    ran: Mutex<Vec<Invocation>>,
+}
+
+fn tool(name: &str, read_only: bool, idempotent: bool, powers: Powers) -> Tool {
+    Tool {
+        name: name.into(),
+        description: name.into(),
+        input_schema: r#"{"type":"object","properties":{"n":{"type":"integer"}},"additionalProperties":false}"#.into(),
+        plugin: "test/tools@1.0.0".into(),
+        effects: Effects { read_only, idempotent, destructive: false },
+        operations: None,
+        powers,
+        grants: Vec::new(),
+    }
+}
+
+#[async_trait]
+impl Toolbox for Tools {
+    fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    async fn call(&self, invocation: Invocation) -> Outcome {
+        let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.ran.lock().unwrap().push(invocation.clone());
+        if invocation.tool == "slow" {
+            std::future::pending::<()>().await;
+        }
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        if invocation.tool == "crash" {
+            return Outcome::Fault("the plugin trapped".into());
+        }
+        let content = format!("{} {}", invocation.tool, invocation.arguments);
+        Outcome::Output {
+            content,
+            images: Vec::<Image>::new(),
+            is_error: false,
+        }
+    }
+}
+
+/// Keeps the events; fails from the `fail_at`th on.
+struct Memory {
+    events: Mutex<Vec<(Stamp, Event)>>,
+    syncs: AtomicU32,
+    fail_at: u64,
+}
+
+#[async_trait]
+impl Journal for Memory {
+    fn append(&self, event: &Event) -> Result<Stamp, JournalError> {
+        assert!(event.is_durable(), "{event:?} does not belong in the log");
+        let mut events = self.events.lock().unwrap();
+        let seq = events.len() as u64 + 1;
+        if seq >= self.fail_at {
+            return Err(JournalError("no space left on device".into()));
+        }
+        let stamp = Stamp { seq, ms: 1_000 };
+        events.push((stamp, event.clone()));
+        Ok(stamp)
+    }
+
+    async fn sync(&self) -> Result<(), JournalError> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// Sleeps return at once when they are short, and are counted.
+struct Still {
+    slept_ms: AtomicU64,
+}
+
+#[async_trait]
+impl Clock for Still {
+    fn now_ms(&self) -> u64 {
+        1_000
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        if duration >= Duration::from_secs(3600) {
+            return std::future::pending().await;
+        }
+        self.slept_ms
+            .fetch_add(duration.as_millis() as u64, Ordering::SeqCst);
+    }
+}
+
+struct Person(Mutex<VecDeque<Answer>>);
+
+#[async_trait]
+impl Approver for Person {
+    async fn ask(&self, _request: &PermissionRequest) -> Option<Answer> {
+        self.0.lock().unwrap().pop_front()
+    }
+
+    fn remember(&self, _rule: &ml_intern_agent::approval::Rule) -> Result<(), String> {
+        Err("read-only file system".into())
+    }
+}
+
+fn answer(decision: Decision, edited: Option<Value>) -> Answer {
+    Answer {
+        decision,
+        feedback: None,
+        edited,
+    }
+}
+
+struct Bench {
+    agent: Agent,
+    script: Arc<Script>,
+    tools: Arc<Tools>,
+    journal: Arc<Memory>,
+    clock: Arc<Still>,
+}
+
+#[derive(Default)]
+struct Setup {
+    mode: Mode,
+    answers: Option<Vec<Answer>>,
+    budget: Budget,
+    fail_at: Option<u64>,
+    log: Vec<(Stamp, Event)>,
+}
+
+fn bench(setup: Setup, steps: Vec<Step>) -> Bench {
+    let edits = Powers {
+        writes_files: true,
+        sends_requests: false,
+    };
+    let tools = Arc::new(Tools {
+        tools: vec![
+            tool("look", true, true, Powers::default()),
+            tool("write", false, true, edits),
+            tool("append", false, false, edits),
+            tool("slow", false, false, Powers::default()),
+            tool("crash", true, false, Powers::default()),
+        ],
+        running: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+        ran: Mutex::default(),
+    });
+    let mut state = State::default();
+    let mut last = Stamp { seq: 0, ms: 0 };
+    for (stamp, event) in &setup.log {
+        state.apply(event, *stamp);
+        last = *stamp;
+    }
+    let fail_at = setup.fail_at.unwrap_or(u64::MAX);
+    let journal = Arc::new(Memory {
+        events: Mutex::new(setup.log),
+        syncs: AtomicU32::new(0),
+        fail_at,
+    });
+    let session = Arc::new(Session::new(
+        "s".into(),
+        state,
+        last,
+        journal.clone(),
+        Vec::new(),
+    ));
+    let script = Arc::new(Script {
+        steps: Mutex::new(steps.into()),
+        seen: Mutex::default(),
+    });
+    let clock = Arc::new(Still {
+        slept_ms: AtomicU64::new(0),
+    });
+    let approver = setup
+        .answers
+        .map(|answers| Arc::new(Person(Mutex::new(answers.into()))) as Arc<dyn Approver>);
+    let gate = Arc::new(Gate::new(setup.mode, Vec::new(), approver, session.clone()));
+    let agent = Agent {
+        session,
+        provider: script.clone(),
+        model: "m".into(),
+        toolbox: tools.clone(),
+        gate,
+        clock: clock.clone(),
+        budget: setup.budget,
+        stream: true,
+    };
+    Bench {
+        agent,
+        script,
+        tools,
+        journal,
+        clock,
+    }
+}
+
+impl Bench {
+    async fn run(&self, input: &str) -> TurnEnd {
+        let cancel = CancellationToken::new();
+        let run = turn::run(&self.agent, Some(input), &cancel);
+        tokio::time::timeout(Duration::from_secs(10), run)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.journal
+            .events
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, event)| event.clone())
+            .collect()
+    }
+
+    fn finished(&self) -> Vec<(String, CallStatus, String)> {
+        let events = self.events().into_iter();
+        let finished = events.filter_map(|event| match event {
+            Event::ToolFinished {
+                tool,
+                status,
+                content,
+                ..
+            } => Some((tool, status, content)),
+            _ => None,
+        });
+        finished.collect()
+    }
+
+    fn answer(&self) -> Option<String> {
+        self.events()
+            .into_iter()
+            .rev()
+            .find_map(|event| match event {
+                Event::TurnFinished { message, .. } => Some(message),
+                _ => None,
+            })?
+    }
+
+    /// Every provider refuses conversations that break these rules.
+    fn check_conversations(&self) {
+        for messages in self.script.seen.lock().unwrap().iter() {
+            for pair in messages.windows(2) {
+                assert_ne!((pair[0].role, pair[1].role), (Role::User, Role::User));
+                assert_ne!(
+                    (pair[0].role, pair[1].role),
+                    (Role::Assistant, Role::Assistant)
+                );
+                let asked = pair[0]
+                    .calls()
+                    .map(|call| call.id.clone())
+                    .collect::<Vec<_>>();
+                let answered = pair[1].parts.iter().filter_map(|part| match part {
+                    Part::Result(result) => Some(result.call_id.clone()),
+                    _ => None,
+                });
+                assert_eq!(asked, answered.collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_turn_runs_tools_and_ends_with_the_answer() {
+    let bench = bench(
+        Setup::default(),
+        vec![
+            calls(&[("a", "look", "{\"n\":1}"), ("b", "look", "{\"n\":2}")]),
+            says("done"),
+        ],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    assert_eq!(bench.answer().as_deref(), Some("done"));
+    assert_eq!(
+        bench.tools.most.load(Ordering::SeqCst),
+        2,
+        "reading calls run side by side"
+    );
+    assert_eq!(bench.agent.session.read(State::spent_usd), 0.5);
+    bench.check_conversations();
+}
+
+#[tokio::test]
+async fn what_changes_something_runs_alone_and_in_order() {
+    let step = calls(&[
+        ("a", "look", "{}"),
+        ("b", "write", "{}"),
+        ("c", "append", "{}"),
+        ("d", "look", "{}"),
+    ]);
+    let bench = bench(
+        Setup {
+            mode: Mode::Auto,
+            ..Setup::default()
+        },
+        vec![step, says("done")],
+    );
+    bench.run("go").await;
+    assert_eq!(bench.tools.most.load(Ordering::SeqCst), 1);
+    let order = bench
+        .tools
+        .ran
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|invocation| invocation.tool.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(order, ["look", "write", "append", "look"]);
+    assert!(
+        bench.journal.syncs.load(Ordering::SeqCst) >= 4,
+        "an unrepeatable call is on the disk before and after it runs"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_call_is_told_and_costs_nothing_else() {
+    let step = calls(&[
+        ("a", "loook", "{}"),
+        ("b", "look", "{\"n\":\"x\"}"),
+        ("c", "look", "{"),
+        ("d", "crash", "{}"),
+        ("e", "look", "{}"),
+    ]);
+    let bench = bench(Setup::default(), vec![step, says("done")]);
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    let mut finished = bench.finished();
+    finished.sort_by_key(|(tool, _, content)| (tool.clone(), content.clone()));
+    assert!(
+        finished
+            .iter()
+            .any(|(_, status, text)| *status == CallStatus::Error
+                && text.contains("did you mean `look`"))
+    );
+    assert!(
+        finished
+            .iter()
+            .any(|(_, status, text)| *status == CallStatus::Malformed && text.contains("`/n`"))
+    );
+    assert!(finished.iter().any(
+        |(_, status, text)| *status == CallStatus::Malformed && text.contains("malformed JSON")
+    ));
+    assert!(
+        finished
+            .iter()
+            .any(|(tool, status, _)| tool == "crash" && *status == CallStatus::Fault)
+    );
+    assert_eq!(bench.tools.ran.lock().unwrap().len(), 2);
+    bench.check_conversations();
+    let sent = bench.script.seen.lock().unwrap();
+    let arguments = sent[1][1]
+        .calls()
+        .map(|call| call.arguments.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(
+        arguments[2], "{}",
+        "unparsable arguments are never sent back"
+    );
+}
+
+#[tokio::test]
+async fn malformed_calls_of_one_tool_in_a_row_are_advised_on_once() {
+    let bad = || calls(&[("a", "look", "{")]);
+    let bench = bench(Setup::default(), vec![bad(), bad(), bad(), says("sorry")]);
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    let advice = bench
+        .events()
+        .iter()
+        .filter(|event| matches!(event, Event::Notice { code, .. } if code == "malformed_again"))
+        .count();
+    assert_eq!(advice, 1);
+    bench.check_conversations();
+}
+
+#[tokio::test]
+async fn cut_replies_lose_their_calls_and_are_bounded() {
+    let cut = || {
+        let call = Part::Call(Call {
+            id: "a".into(),
+            name: "write".into(),
+            arguments: "{\"n\"".into(),
+        });
+        reply(
+            vec![
+                Part::Text {
+                    text: "now I".into(),
+                },
+                call,
+            ],
+            Stop::MaxTokens,
+        )
+    };
+    let bench = bench(
+        Setup {
+            mode: Mode::Auto,
+            ..Setup::default()
+        },
+        vec![cut(), says("shorter")],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    assert!(bench.tools.ran.lock().unwrap().is_empty());
+    bench.check_conversations();
+
+    let bench = self::bench(
+        Setup::default(),
+        vec![cut(), cut(), cut(), cut(), says("never")],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Error);
+    assert_eq!(bench.script.seen.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn duplicate_and_missing_call_ids_are_made_unique() {
+    let bench = bench(
+        Setup::default(),
+        vec![
+            calls(&[("a", "look", "{}"), ("a", "look", "{}"), ("", "look", "")]),
+            says("done"),
+        ],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    assert_eq!(bench.finished().len(), 3);
+    bench.check_conversations();
+}
+
+#[tokio::test]
+async fn a_failing_service_is_tried_again_as_it_asks() {
+    let bench = bench(
+        Setup::default(),
+        vec![
+            fails(overloaded(Some(1234))),
+            fails(overloaded(None)),
+            says("done"),
+        ],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    assert_eq!(bench.clock.slept_ms.load(Ordering::SeqCst), 1234 + 15_000);
+
+    let bench = self::bench(
+        Setup::default(),
+        vec![fails(ProviderError::Auth("bad key".into())), says("never")],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Error);
+    assert!(
+        bench
+            .events()
+            .iter()
+            .any(|event| matches!(event, Event::Error { kind, .. } if kind == "auth"))
+    );
+    assert_eq!(bench.script.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn limits_end_the_turn_with_their_own_reason() {
+    let forever = || {
+        (0..10)
+            .map(|_| calls(&[("a", "look", "{}")]))
+            .collect::<Vec<_>>()
+    };
+    let three = Budget {
+        iterations: 3,
+        ..Budget::default()
+    };
+    let bench = bench(
+        Setup {
+            budget: three,
+            ..Setup::default()
+        },
+        forever(),
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Iterations);
+    assert_eq!(bench.script.seen.lock().unwrap().len(), 3);
+
+    let dollars = Budget {
+        usd: Some(0.5),
+        ..Budget::default()
+    };
+    let bench = self::bench(
+        Setup {
+            budget: dollars,
+            ..Setup::default()
+        },
+        forever(),
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Budget);
+    assert_eq!(bench.script.seen.lock().unwrap().len(), 2);
+
+    let nothing = Budget {
+        time: Duration::ZERO,
+        ..Budget::default()
+    };
+    let bench = self::bench(
+        Setup {
+            budget: nothing,
+            ..Setup::default()
+        },
+        forever(),
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Time);
+}
+
+#[tokio::test]
+async fn a_cancelled_tool_gets_a_result_and_the_conversation_stays_whole() {
+    let bench = bench(
+        Setup::default(),
+        vec![calls(&[("a", "slow", "{}"), ("b", "look", "{}")])],
+    );
+    let cancel = CancellationToken::new();
+    let run = turn::run(&bench.agent, Some("go"), &cancel);
+    let stop = async {
+        while bench.tools.running.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let (end, ()) = tokio::join!(run, stop);
+    assert_eq!(end.unwrap(), TurnEnd::Interrupted);
+    let finished = bench.finished();
+    assert_eq!(finished.len(), 2);
+    assert!(
+        finished
+            .iter()
+            .all(|(_, status, _)| *status == CallStatus::Cancelled)
+    );
+    assert!(finished[0].2.contains("unknown") && finished[1].2.contains("not started"));
+    bench.script.steps.lock().unwrap().push_back(says("fine"));
+    assert_eq!(bench.run("and now?").await, TurnEnd::Done);
+    bench.check_conversations();
+}
+
+#[tokio::test]
+async fn a_cancelled_stream_keeps_what_was_read() {
+    let bench = bench(Setup::default(), vec![]);
+    let cancel = CancellationToken::new();
+    let run = turn::run(&bench.agent, Some("go"), &cancel);
+    let stop = async {
+        while bench.script.seen.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let (end, ()) = tokio::join!(run, stop);
+    assert_eq!(end.unwrap(), TurnEnd::Interrupted);
+    let last = bench
+        .agent
+        .session
+        .read(|state| state.messages.last().cloned())
+        .unwrap();
+    assert_eq!(
+        (last.role, last.plain_text().as_str()),
+        (Role::Assistant, "I was about to")
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_the_session_before_anything_unknown_happens() {
+    // 1 turn.started, 2 usage, 3 message, 4 tool.started
+    let bench = bench(
+        Setup {
+            mode: Mode::Auto,
+            fail_at: Some(4),
+            ..Setup::default()
+        },
+        vec![calls(&[("a", "append", "{}")])],
+    );
+    let error = turn::run(&bench.agent, Some("go"), &CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("no space left"), "{error}");
+    assert!(
+        bench.tools.ran.lock().unwrap().is_empty(),
+        "a call that the log does not know must not run"
+    );
+}
+
+#[tokio::test]
+async fn modes_decide_who_is_asked() {
+    for (mode, answers, allowed) in [
+        (Mode::Auto, None, true),
+        (Mode::AutoEdit, None, true),
+        (Mode::Ask, None, false),
+        (Mode::Plan, Some(vec![answer(Decision::Allow, None)]), false),
+        (Mode::Ask, Some(vec![answer(Decision::Allow, None)]), true),
+        (Mode::Ask, Some(vec![answer(Decision::Deny, None)]), false),
+    ] {
+        let bench = bench(
+            Setup {
+                mode,
+                answers,
+                ..Setup::default()
+            },
+            vec![
+                calls(&[("a", "write", "{}"), ("b", "look", "{}")]),
+                says("ok"),
+            ],
+        );
+        assert_eq!(bench.run("go").await, TurnEnd::Done);
+        assert_eq!(
+            bench.tools.ran.lock().unwrap().len(),
+            if allowed { 2 } else { 1 },
+            "{mode:?}"
+        );
+        let denied = bench
+            .finished()
+            .iter()
+            .any(|(_, status, _)| *status == CallStatus::Denied);
+        assert_eq!(denied, !allowed, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_written_down() {
+    let bench = bench(
+        Setup::default(),
+        vec![calls(&[("a", "write", "{}")]), says("could not")],
+    );
+    bench.run("go").await;
+    assert!(
+        bench
+            .events()
+            .iter()
+            .any(|event| matches!(event, Event::TurnFinished { blocked: true, .. }))
+    );
+    assert!(bench.finished()[0].2.contains("--permission-mode"));
+}
+
+#[tokio::test]
+async fn an_answer_can_hold_for_the_session_and_can_edit_the_call() {
+    let write = |n: u32| {
+        calls(&[(
+            "a",
+            "write",
+            Box::leak(format!("{{\"n\":{n}}}").into_boxed_str()),
+        )])
+    };
+    let answers = vec![answer(Decision::AllowAlways, Some(json!({"n": 7})))];
+    let bench = bench(
+        Setup {
+            answers: Some(answers),
+            ..Setup::default()
+        },
+        vec![write(1), write(2), says("ok")],
+    );
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    let ran = bench
+        .tools
+        .ran
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|invocation| invocation.arguments.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(ran, [json!({"n": 7}), json!({"n": 2})]);
+    assert!(bench.finished()[0].2.contains("the user edited"));
+    assert!(
+        bench.events().iter().any(
+            |event| matches!(event, Event::Notice { code, .. } if code == "approval_not_kept")
+        )
+    );
+    let remembered = bench.agent.session.read(|state| state.remembered.clone());
+    assert_eq!(
+        (remembered[0].effect, remembered[0].plugin.as_str()),
+        (Effect::Edit, "test/tools")
+    );
+}
+
+/// The log of a process that died at each of its entries: a new one goes on and comes to the same end.
+#[tokio::test]
+async fn a_turn_goes_on_wherever_its_log_breaks_off() {
+    let steps = || {
+        vec![
+            calls(&[("a", "look", "{}"), ("b", "write", "{}")]),
+            calls(&[("c", "append", "{}")]),
+            says("done"),
+        ]
+    };
+    let whole = bench(
+        Setup {
+            mode: Mode::Auto,
+            ..Setup::default()
+        },
+        steps(),
+    );
+    whole.run("go").await;
+    let log = whole.journal.events.lock().unwrap().clone();
+    for cut in 1..log.len() {
+        let log = log[..cut].to_vec();
+        let answered = log
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Message { .. }))
+            .count();
+        let ran_before = log
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::ToolFinished { .. }))
+            .count();
+        let append_open =
+            matches!(log.last(), Some((_, Event::ToolStarted { tool, .. })) if tool == "append");
+        let mut left = steps();
+        left.drain(..answered);
+        let bench = bench(
+            Setup {
+                mode: Mode::Auto,
+                log,
+                ..Setup::default()
+            },
+            left,
+        );
+        let end = turn::run(&bench.agent, None, &CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!(
+            (end, bench.answer().as_deref()),
+            (TurnEnd::Done, Some("done")),
+            "cut at {cut}"
+        );
+        assert_eq!(
+            bench.finished().len(),
+            3,
+            "cut at {cut}: each call has one result"
+        );
+        let ran = bench.tools.ran.lock().unwrap().len();
+        let interrupted = bench
+            .finished()
+            .iter()
+            .filter(|(_, status, _)| *status == CallStatus::Interrupted)
+            .count();
+        assert_eq!(interrupted, usize::from(append_open), "cut at {cut}");
+        assert_eq!(
+            ran + ran_before + interrupted,
+            3,
+            "cut at {cut}: nothing that finished runs twice"
+        );
+        bench.check_conversations();
+    }
+}

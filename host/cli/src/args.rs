@@ -1,0 +1,243 @@
+//! The command line as the user typed it.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An autonomous machine-learning engineer whose tools are sandboxed plugins.
+#[derive(Parser)]
+#[command(name = "ml-intern", version, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// Work in this folder
+    #[arg(short = 'C', long = "cd", global = true, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run one task to its end
+    Run(Box<RunArgs>),
+    /// Plugins: what is installed and what it may do
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Sessions: what was done
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Jobs: what runs and what ran
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Check this machine and the configuration
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Print a completion script for a shell
+    Completion { shell: clap_complete::Shell },
+    /// Watches over one job; started by the local back end
+    #[command(name = SUPERVISE, hide = true)]
+    Supervise { folder: PathBuf },
+}
+
+/// Hidden subcommand that a job's supervisor process runs.
+pub(crate) const SUPERVISE: &str = "__supervise";
+
+#[derive(ClapArgs)]
+pub(crate) struct ManifestArg {
+    /// Run manifest [default: ml-intern.toml here or in a folder above]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct RunArgs {
+    /// The task; `-` reads it from standard input
+    pub(crate) prompt: Option<String>,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+    /// Model as PROVIDER/MODEL
+    #[arg(short, long)]
+    pub(crate) model: Option<String>,
+    /// What standard output carries
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub(crate) output_format: OutputFormat,
+    /// The same as --output-format stream-json
+    #[arg(long, conflicts_with = "output_format")]
+    pub(crate) json: bool,
+    /// What standard input carries: nothing but the prompt, or answers to permission requests
+    #[arg(long, value_enum, default_value_t = InputFormat::Text)]
+    pub(crate) input_format: InputFormat,
+    /// What happens without asking
+    #[arg(long, value_enum)]
+    pub(crate) permission_mode: Option<PermissionMode>,
+    /// Model calls at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_iterations: Option<u32>,
+    /// Time at most, for example 90s, 30m or 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// US dollars at most
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    pub(crate) budget_usd: Option<f64>,
+    /// Write the final answer to this file as well
+    #[arg(short, long = "output-last-message", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Go on with this session
+    #[arg(long, value_name = "ID", conflicts_with = "continue_last")]
+    pub(crate) resume: Option<String>,
+    /// Go on with the newest session of this folder
+    #[arg(long = "continue")]
+    pub(crate) continue_last: bool,
+    /// Ask the model for whole answers instead of a stream
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Say more about what happens
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print the final answer only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// One JSON object at the end
+    Json,
+    /// One JSON object a line, as things happen
+    StreamJson,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormat {
+    Text,
+    StreamJson,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum PermissionMode {
+    /// Only reading
+    Plan,
+    /// Ask about every effect
+    Ask,
+    /// Edits of the workspace are free
+    AutoEdit,
+    /// Nothing is asked about
+    Auto,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the plugins of the run manifest
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Show a plugin's tools, what it asks for and what it was granted
+    Info {
+        /// Name in the run manifest
+        name: String,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Add a plugin to the run manifest
+    Add {
+        /// `builtin:NAME`, a component (.wasm) or the folder of one
+        source: String,
+        /// Name in the run manifest [default: the name in its plugin.toml]
+        #[arg(long)]
+        name: Option<String>,
+        /// Grant what it asks for without a question
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Remove a plugin from the run manifest
+    Remove {
+        /// Name in the run manifest
+        name: String,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// List sessions, newest first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Sessions at most
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show what happened in a session
+    Show {
+        /// The session's id or its beginning
+        id: String,
+        /// Print its events as JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List jobs, newest first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Jobs at most
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Show a job's state
+    Show {
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a job's log
+    Logs {
+        id: String,
+        /// Go on until the job ends
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// End a job and everything that it started
+    Cancel { id: String },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = ml_intern_manifest::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("a limit of no time lets nothing happen; write for example 30m".into()) } else { Ok(duration) }
+}
+
+fn usd(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(amount) if amount.is_finite() && amount >= 0.0 => Ok(amount),
+        _ => Err("write an amount in US dollars such as 2.50".into()),
+    }
+}

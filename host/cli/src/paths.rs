@@ -1,0 +1,66 @@
+//! Where the host keeps its own files (XDG base directories).
+
+use crate::error::{Failure, Kind, Result};
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The host's folders. No plugin and no program of the agent sees them.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    pub(crate) config: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) cache: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn from_environment() -> Result<Self> {
+        Ok(Self {
+            config: folder("XDG_CONFIG_HOME", ".config")?,
+            data: folder("XDG_DATA_HOME", ".local/share")?,
+            cache: folder("XDG_CACHE_HOME", ".cache")?,
+        })
+    }
+
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.data.join("sessions")
+    }
+
+    pub(crate) fn jobs(&self) -> PathBuf {
+        self.data.join("jobs")
+    }
+
+    /// Key of the compile cache; outside the cache, so that who can write the one need not have the other.
+    pub(crate) fn cache_key(&self) -> PathBuf {
+        self.data.join("cache.key")
+    }
+
+    pub(crate) fn user_manifest(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    pub(crate) fn approvals(&self) -> PathBuf {
+        self.config.join("approvals.jsonl")
+    }
+
+    /// Values that outlive a session, a folder per workspace.
+    pub(crate) fn project(&self, workspace: &Path) -> PathBuf {
+        let digest = ml_intern_manifest::Digest::of(workspace.as_os_str().as_encoded_bytes());
+        let hex = digest.to_string();
+        let hex = hex.trim_start_matches("sha256:");
+        self.data.join("projects").join(hex.get(..16).unwrap_or(hex))
+    }
+}
+
+fn folder(variable: &str, below_home: &str) -> Result<PathBuf> {
+    let set = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = match set {
+        Some(path) => path,
+        None => home()?.join(below_home),
+    };
+    Ok(base.join("ml-intern"))
+}
+
+fn home() -> Result<PathBuf> {
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    home.ok_or_else(|| Failure::new(Kind::Usage, anyhow::anyhow!("HOME is not set to an absolute path; set it, or XDG_DATA_HOME, XDG_CONFIG_HOME and XDG_CACHE_HOME")))
+}

@@ -1,0 +1,48 @@
+//! The only place that prints.
+
+mod clean;
+mod feed;
+mod format;
+mod json;
+mod style;
+mod table;
+mod text;
+
+pub(crate) use clean::{clean, one_line};
+pub(crate) use feed::{Feed, Renderer};
+pub(crate) use format::{cost, duration, edited_diff, summary};
+pub(crate) use json::{Silent, StreamJson, result_line};
+pub(crate) use style::{Style, set_color};
+pub(crate) use table::Table;
+pub(crate) use text::{Loudness, Text};
+
+use crate::error::{Failure, Kind};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Prints a line to standard output. A reader that went away ends the output, not the work.
+pub(crate) fn out(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    // There is nobody left to tell about a closed standard output.
+    let _closed = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+}
+
+/// Prints a line to standard error.
+pub(crate) fn err(line: &str) {
+    let mut stderr = std::io::stderr().lock();
+    // As above.
+    let _closed = stderr.write_all(line.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
+}
+
+/// Prints what went wrong and what to do about it.
+pub(crate) fn failure(failure: &Failure) -> ExitCode {
+    if failure.kind != Kind::Interrupted {
+        let style = Style::stderr();
+        let text = clean(&format!("{:#}", failure.error));
+        err(&format!("{} {text}", style.red("error:")));
+        for hint in &failure.hints {
+            err(&format!("{} {}", style.dim("hint:"), clean(hint)));
+        }
+    }
+    ExitCode::from(failure.kind as u8)
+}

@@ -1,0 +1,83 @@
+//! What comes from plugins, models, files and servers may carry bytes that command a terminal.
+
+/// Removes escape sequences, control characters other than newline and tab, and characters that reorder or hide text.
+pub(crate) fn clean(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => skip_escape(&mut characters),
+            '\n' | '\t' => kept.push(character),
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\r' => kept.push('\n'),
+            _ if character.is_control() || is_invisible(character) => {}
+            _ => kept.push(character),
+        }
+    }
+    kept
+}
+
+/// [`clean`], as one line of at most `width` characters.
+pub(crate) fn one_line(text: &str, width: usize) -> String {
+    let words = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() <= width {
+        return words;
+    }
+    words.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match characters.peek() {
+        // CSI ends with a byte of 0x40..=0x7e.
+        Some('[') => {
+            characters.next();
+            while characters.next_if(|c| !('\u{40}'..='\u{7e}').contains(c) && !c.is_control()).is_some() {}
+            characters.next_if(|c| !c.is_control());
+        }
+        // OSC, DCS, SOS, PM and APC end with BEL or ST.
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            characters.next();
+            while let Some(character) = characters.next() {
+                if character == '\u{7}' || (character == '\u{1b}' && characters.next_if_eq(&'\\').is_some()) {
+                    break;
+                }
+            }
+        }
+        Some(_) => {
+            characters.next();
+        }
+        None => {}
+    }
+}
+
+/// Bidirectional controls, zero-width characters and tags (Unicode 16, general category Cf).
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_commands_a_terminal_is_left() {
+        let evil = "a\u{1b}[31mred\u{1b}[0m\u{1b}]52;c;aGk=\u{7}b\u{1b}]0;t\u{1b}\\c\u{1b}[?25ld\u{202e}e\u{8}f\u{9b}31mg\u{1b}";
+        assert_eq!(clean(evil), "aredbcdef31mg");
+        assert_eq!(clean("x\r\ny\rz"), "x\ny\nz");
+    }
+
+    #[test]
+    fn an_unfinished_sequence_swallows_its_own_text_only_to_the_end() {
+        assert_eq!(clean("a\u{1b}]0;never ends"), "a");
+        assert_eq!(clean("a\u{1b}[12"), "a");
+        assert_eq!(clean("a\u{1b}[1\nb"), "a\nb");
+    }
+
+    #[test]
+    fn one_line_is_short() {
+        assert_eq!(one_line("a\n b\tc", 10), "a b c");
+        assert_eq!(one_line("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,63 @@
+//! Small pieces of text.
+
+use super::clean::one_line;
+use super::style::Style;
+use serde_json::Value;
+
+/// Lines of a diff that are shown.
+const DIFF_LINES: usize = 40;
+
+/// Arguments as a few words: the plain values, the longest texts cut.
+pub(crate) fn summary(arguments: &Value, width: usize) -> String {
+    let Value::Object(fields) = arguments else { return String::new() };
+    let words = fields.iter().filter_map(|(name, value)| match value {
+        Value::String(text) if text.len() <= 200 => Some(text.clone()),
+        Value::String(text) => Some(format!("{name}: {} characters", text.chars().count())),
+        Value::Number(number) => Some(format!("{name}={number}")),
+        Value::Bool(flag) => Some(format!("{name}={flag}")),
+        Value::Array(items) => Some(format!("{} {name}", items.len())),
+        _ => None,
+    });
+    one_line(&words.collect::<Vec<_>>().join(" · "), width)
+}
+
+pub(crate) fn duration(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{:.1} s", ms as f64 / 1e3),
+        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms / 1_000 % 60),
+        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+    }
+}
+
+/// US dollars, with the cents that matter.
+pub(crate) fn cost(usd: Option<f64>) -> String {
+    match usd {
+        Some(usd) if usd == 0.0 || usd >= 0.01 => format!("${usd:.2}"),
+        Some(usd) => format!("${usd:.4}"),
+        None => "cost unknown".to_owned(),
+    }
+}
+
+/// The unified diff in a result, in colours; nothing where there is none.
+pub(crate) fn edited_diff(content: &str, style: Style) -> Vec<String> {
+    let mut lines = content.lines().skip_while(|line| !line.starts_with("@@ ")).peekable();
+    if lines.peek().is_none() || !content.lines().any(|line| line.starts_with("+++ ")) {
+        return Vec::new();
+    }
+    let total = lines.clone().count();
+    let shown = lines.take(DIFF_LINES).map(|line| {
+        let line = super::clean(line);
+        match line.as_bytes().first() {
+            Some(b'+') => style.green(&line),
+            Some(b'-') => style.red(&line),
+            Some(b'@') => style.cyan(&line),
+            _ => style.dim(&line),
+        }
+    });
+    let mut shown = shown.collect::<Vec<_>>();
+    if total > DIFF_LINES {
+        shown.push(style.dim(&format!("… {} more lines", total - DIFF_LINES)));
+    }
+    shown
+}

@@ -1,0 +1,202 @@
+//! What a plugin asks for, what the user allows, and the intersection that decides.
+//!
+//! [`Request`] is the author's, [`Grant`] the user's. [`Effective`] is computed from both once,
+//! at load, and split into one object of rules per capability, so that a capability sees its own
+//! rules and no others.
+
+mod effective;
+mod fs;
+mod http;
+mod process;
+mod request;
+
+use serde::Deserialize;
+
+use crate::pattern::{FlavorPattern, Method, PathPattern, Scheme};
+
+pub(crate) use effective::toml_string;
+pub use effective::{CredentialRule, Credentials, Effective};
+pub use fs::FsRules;
+pub use http::{HttpRule, HttpRules};
+pub use process::{JobsRules, ProcessRules};
+pub use request::{
+    Access, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest, HttpRequest, HttpTarget,
+    JobsRequest, ProcessRequest, Request,
+};
+pub(crate) use request::{set, usd};
+
+/// The one mount of this version: the session's workspace.
+pub const WORKSPACE_MOUNT: &str = "/workspace";
+
+/// What the user allows one plugin. Nothing by default. What a rule leaves out narrows nothing:
+/// a host without methods allows the methods that the plugin asks for.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Grant {
+    /// Places on the network.
+    pub http: Vec<HttpGrant>,
+    /// Folders.
+    pub fs: Vec<FsGrant>,
+    /// Native programs.
+    pub process: Option<ProcessGrant>,
+    /// Remote compute.
+    pub jobs: Option<JobsGrant>,
+    /// Names of credentials that the host may add to this plugin's requests.
+    pub credentials: Vec<String>,
+}
+
+impl Grant {
+    /// Exactly what is requested: the grant of builtin plugins whose entry has none.
+    pub fn all_of(request: &Request) -> Self {
+        Self {
+            http: request.http.iter().map(HttpGrant::of).collect(),
+            fs: request
+                .fs
+                .iter()
+                .map(|fs| FsGrant { mount: fs.mount.clone(), access: fs.access })
+                .collect(),
+            process: request
+                .process
+                .as_ref()
+                .map(|process| ProcessGrant { programs: process.programs.clone() }),
+            jobs: request
+                .jobs
+                .as_ref()
+                .map(|jobs| JobsGrant { flavors: jobs.flavors.clone(), max_usd: jobs.max_usd }),
+            credentials: request.credential.iter().map(|credential| credential.name.clone()).collect(),
+        }
+    }
+
+    /// Whether nothing is allowed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One place on the network that the user allows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "request::RawHttp")]
+pub struct HttpGrant {
+    /// Where.
+    pub target: HttpTarget,
+    /// With which methods; none = those requested.
+    pub methods: Option<Vec<Method>>,
+    /// Which paths; none = those requested. Below the base path when the target is a base URL.
+    pub paths: Option<Vec<PathPattern>>,
+    /// Whether the place may be a loopback or private address. For a host: the user named its port
+    /// too. For a base URL: its default may be this machine (builtin plugins); one that the user
+    /// set may be private in any case.
+    pub private_ok: bool,
+}
+
+impl HttpGrant {
+    fn of(request: &HttpRequest) -> Self {
+        let private_ok = match &request.target {
+            HttpTarget::BaseUrl(_) => true,
+            HttpTarget::Host { host, .. } => host.is_loopback(),
+        };
+        Self { target: request.target.clone(), methods: None, paths: None, private_ok }
+    }
+}
+
+impl TryFrom<request::RawHttp> for HttpGrant {
+    type Error = String;
+
+    fn try_from(raw: request::RawHttp) -> Result<Self, String> {
+        if raw.max_response.is_some() {
+            return Err("`max-response` belongs in plugin.toml; remove it here".to_owned());
+        }
+        // Naming the port as well is how a user says that a private address is meant.
+        let private_ok = match (&raw.host, raw.port) {
+            (Some(host), Some(_)) => host.is_exact(),
+            _ => false,
+        };
+        let (methods, paths) = (raw.methods.clone(), raw.paths.clone());
+        Ok(Self { target: raw.target()?, methods, paths, private_ok })
+    }
+}
+
+/// One folder that the user allows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FsGrant {
+    /// `/workspace`.
+    #[serde(deserialize_with = "request::mount")]
+    pub mount: String,
+    /// What may be done there.
+    pub access: Access,
+}
+
+/// The programs that the user allows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessGrant {
+    /// Names, without folder.
+    #[serde(deserialize_with = "request::programs")]
+    pub programs: Vec<String>,
+}
+
+/// The jobs that the user allows.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct JobsGrant {
+    /// Flavors.
+    #[serde(deserialize_with = "request::flavors")]
+    pub flavors: Vec<FlavorPattern>,
+    /// US dollars over all jobs of a session.
+    #[serde(deserialize_with = "request::usd")]
+    pub max_usd: f64,
+}
+
+impl Grant {
+    /// The grant as the lines of its TOML table, in the order of the fields.
+    pub(crate) fn toml_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let tables = |key: &str, tables: Vec<String>| format!("{key} = [{}]", tables.join(", "));
+        if !self.http.is_empty() {
+            lines.push(tables("http", self.http.iter().map(HttpGrant::toml).collect()));
+        }
+        if !self.fs.is_empty() {
+            let table = |fs: &FsGrant| format!("{{ mount = {}, access = \"{}\" }}", toml_string(&fs.mount), fs.access.as_str());
+            lines.push(tables("fs", self.fs.iter().map(table).collect()));
+        }
+        if let Some(process) = &self.process {
+            lines.push(format!("process = {{ programs = {} }}", toml_list(&process.programs)));
+        }
+        if let Some(jobs) = &self.jobs {
+            let flavors = toml_list(jobs.flavors.iter().map(FlavorPattern::as_str));
+            lines.push(format!("jobs = {{ flavors = {flavors}, max-usd = {} }}", jobs.max_usd));
+        }
+        if !self.credentials.is_empty() {
+            lines.push(format!("credentials = {}", toml_list(&self.credentials)));
+        }
+        lines
+    }
+}
+
+impl HttpGrant {
+    /// A place is written with its port when it may be private, because that is what says so.
+    fn toml(&self) -> String {
+        let mut keys = match &self.target {
+            HttpTarget::BaseUrl(key) => vec![format!("base-url = {}", toml_string(key))],
+            HttpTarget::Host { host, scheme, port } => {
+                let mut keys = vec![format!("host = \"{host}\"")];
+                if *scheme != Scheme::Https {
+                    keys.push(format!("scheme = \"{scheme}\""));
+                }
+                if *port != scheme.default_port() || self.private_ok {
+                    keys.push(format!("port = {port}"));
+                }
+                keys
+            }
+        };
+        keys.extend(self.methods.iter().map(|methods| format!("methods = {}", toml_list(methods.iter().map(|method| method.as_str())))));
+        keys.extend(self.paths.iter().map(|paths| format!("paths = {}", toml_list(paths.iter().map(PathPattern::as_str)))));
+        format!("{{ {} }}", keys.join(", "))
+    }
+}
+
+fn toml_list(items: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| toml_string(item.as_ref())).collect();
+    format!("[{}]", items.join(", "))
+}

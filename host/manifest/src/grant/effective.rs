@@ -1,0 +1,296 @@
+//! Request ∩ grant, computed once at load.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::document::suggestion;
+use crate::error::{Denial, Error};
+use crate::grant::request::{CredentialBinding, CredentialRequest, Request};
+use crate::grant::{FsRules, Grant, HttpRules, JobsRules, ProcessRules};
+use crate::pattern::{HostPattern, Scheme, is_plain_path, origin};
+use crate::plugin_ref::shorten;
+
+/// What one plugin may do, one object of rules per capability.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    /// Requests to the network.
+    pub http: HttpRules,
+    /// Folders.
+    pub fs: FsRules,
+    /// Native programs.
+    pub process: ProcessRules,
+    /// Remote compute.
+    pub jobs: JobsRules,
+    /// Credentials that the host adds to requests.
+    pub credentials: Credentials,
+    /// What the plugin reads as its configuration: the user's values, then the author's defaults.
+    pub config: BTreeMap<String, String>,
+}
+
+impl Effective {
+    /// Intersects what is asked with what is allowed. `section` is the table of the run manifest
+    /// that holds the plugin (`plugins.arxiv`, `providers.openai`), for messages. `config` holds
+    /// what the user set, in the manifest or the environment, and no defaults: a base URL found
+    /// there may be a private address.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a configuration key that the plugin does not declare, and for a base
+    /// URL that is not one.
+    pub fn compute(
+        section: &str,
+        request: &Request,
+        grant: &Grant,
+        config: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let held = Held { section: section.into(), read_only: false };
+        let base_urls = base_urls(section, request, config)?;
+        Ok(Self {
+            http: HttpRules::compute(request, grant, &base_urls, held.clone()),
+            fs: FsRules::compute(request, grant, held.clone()),
+            process: ProcessRules::compute(request, grant, held.clone()),
+            jobs: JobsRules::compute(request, grant, held),
+            credentials: Credentials::compute(request, grant, &base_urls),
+            config: configuration(section, request, config)?,
+        })
+    }
+
+    /// The same, narrowed to what a call declared read-only may do: folders are read, only GET and
+    /// HEAD leave, no program runs, no job is submitted or ended.
+    #[must_use]
+    pub fn held_read_only(&self) -> Self {
+        let mut held = self.clone();
+        held.http.hold_read_only();
+        held.fs.hold_read_only();
+        held.process.hold_read_only();
+        held.jobs.hold_read_only();
+        held
+    }
+
+    /// The first credential bound to this place. `host` is a URL parser's.
+    pub fn credential_for(&self, scheme: &str, host: &str, port: u16) -> Option<&CredentialRule> {
+        self.credentials.rules.iter().find(|rule| rule.is_for(scheme, host, port))
+    }
+
+    /// One line for each thing the plugin may do, in words. Empty: it only computes.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.fs.describe().into_iter().collect();
+        lines.extend(self.http.describe());
+        lines.extend(self.process.describe());
+        lines.extend(self.jobs.describe());
+        lines.extend(self.credentials.rules.iter().map(CredentialRule::describe));
+        lines
+    }
+}
+
+/// The credentials that the host may add to one plugin's requests.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    rules: Vec<CredentialRule>,
+}
+
+/// One granted credential and the places it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRule {
+    /// The name under which the user knows it.
+    pub name: String,
+    /// Environment variables that may hold it, in order.
+    pub env: Vec<String>,
+    /// Header, in lower case.
+    pub header: String,
+    /// Header value, with `{}` for the secret.
+    pub format: String,
+    places: Vec<(Scheme, HostPattern, u16)>,
+}
+
+impl Credentials {
+    fn compute(request: &Request, grant: &Grant, base_urls: &BTreeMap<String, BaseUrl>) -> Self {
+        let granted = |wanted: &&CredentialRequest| grant.credentials.contains(&wanted.name);
+        let rule = |wanted: &CredentialRequest| CredentialRule {
+            name: wanted.name.clone(),
+            env: wanted.env.clone(),
+            header: wanted.header.clone(),
+            format: wanted.format.clone(),
+            places: places(&wanted.binding, base_urls),
+        };
+        Self { rules: request.credential.iter().filter(granted).map(rule).collect() }
+    }
+
+    /// Every granted credential, in the order of the plugin manifest.
+    pub fn rules(&self) -> &[CredentialRule] {
+        &self.rules
+    }
+
+    /// Whether a credential of this name is granted; the most that a plugin may learn of it.
+    pub fn allows(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| rule.name == name)
+    }
+}
+
+fn places(binding: &CredentialBinding, base_urls: &BTreeMap<String, BaseUrl>) -> Vec<(Scheme, HostPattern, u16)> {
+    match binding {
+        CredentialBinding::Hosts(hosts) => hosts.iter().map(|host| (Scheme::Https, host.clone(), 443)).collect(),
+        CredentialBinding::BaseUrl(key) => {
+            base_urls.get(key).map(|url| (url.scheme, url.host.clone(), url.port)).into_iter().collect()
+        }
+    }
+}
+
+impl CredentialRule {
+    /// Whether the credential goes to this place. `host` is a URL parser's.
+    pub fn is_for(&self, scheme: &str, host: &str, port: u16) -> bool {
+        self.places
+            .iter()
+            .any(|(own, pattern, own_port)| own.as_str() == scheme && *own_port == port && pattern.matches(host))
+    }
+
+    /// The header's value with the secret in it.
+    pub fn header_value(&self, secret: &str) -> String {
+        self.format.replacen("{}", secret, 1)
+    }
+
+    fn describe(&self) -> String {
+        let places: Vec<String> = self
+            .places
+            .iter()
+            .map(|(scheme, host, port)| match (scheme, port) {
+                (Scheme::Https, 443) => host.to_string(),
+                _ => origin(*scheme, host, *port),
+            })
+            .collect();
+        let mut line = format!("uses the credential `{}`", self.name);
+        if !self.env.is_empty() {
+            line.push_str(&format!(" ({})", self.env.join(", ")));
+        }
+        if places.is_empty() {
+            line.push_str(" once its base URL is set");
+        } else {
+            line.push_str(&format!(" for {}", places.join(", ")));
+        }
+        line
+    }
+}
+
+/// A URL from the configuration, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BaseUrl {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: HostPattern,
+    pub(crate) port: u16,
+    /// Without a slash at the end.
+    pub(crate) path: String,
+    pub(crate) set_by_user: bool,
+}
+
+/// The base URLs that rules speak of. Keys that nothing sets, or sets to nothing, are absent.
+fn base_urls(section: &str, request: &Request, config: &BTreeMap<String, String>) -> Result<BTreeMap<String, BaseUrl>, Error> {
+    let http = request.http.iter().filter_map(|rule| rule.target.base_url());
+    let credentials = request.credential.iter().filter_map(|credential| credential.binding.base_url());
+    let mut urls = BTreeMap::new();
+    for key in http.chain(credentials) {
+        let default = request.config.iter().find(|config| config.key == key).and_then(|config| config.default.as_ref());
+        let Some(value) = config.get(key).or(default).filter(|value| !value.is_empty()) else { continue };
+        let mut url = parse_url(value).map_err(|advice| Error::Config {
+            section: section.to_owned(),
+            key: key.to_owned(),
+            message: format!("not a base URL: `{}`; {advice}", shorten(without_secrets(value))),
+        })?;
+        url.set_by_user = config.contains_key(key);
+        urls.insert(key.to_owned(), url);
+    }
+    Ok(urls)
+}
+
+/// What of a URL may be shown: webhooks keep secrets in path and query.
+fn without_secrets(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#', '@']).map_or(url.len(), |at| start + at);
+    &url[..end]
+}
+
+fn parse_url(text: &str) -> Result<BaseUrl, String> {
+    let example = "write one such as `https://api.example.org/v1`";
+    let (scheme, rest) = text.split_once("://").ok_or(example)?;
+    let scheme = Scheme::from_exact(&scheme.to_ascii_lowercase()).ok_or(example)?;
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    if authority.contains('@') {
+        return Err("leave the user and password out; keys are credentials".to_owned());
+    }
+    // An IPv6 address holds colons, but only within its brackets.
+    let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
+    let (host, port) = match colon {
+        Some(at) => (&authority[..at], authority[at + 1..].parse().ok().filter(|port| *port != 0).ok_or(example)?),
+        None => (authority, scheme.default_port()),
+    };
+    let host: HostPattern = host.parse().map_err(|error: Error| error.to_string())?;
+    if !host.is_exact() {
+        return Err(example.to_owned());
+    }
+    if rest.contains('#') {
+        return Err("leave out the part from `#` on".to_owned());
+    }
+    let path = rest.split('?').next().unwrap_or_default().trim_end_matches('/');
+    if !path.is_empty() && !is_plain_path(path) {
+        return Err("its path holds `..`, `//`, a backslash, a space or an encoded separator; write it plainly".to_owned());
+    }
+    Ok(BaseUrl { scheme, host, port, path: path.to_owned(), set_by_user: false })
+}
+
+fn configuration(section: &str, request: &Request, config: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    let declared: Vec<&str> = request.config.iter().map(|config| config.key.as_str()).collect();
+    if let Some(key) = config.keys().find(|key| !declared.contains(&key.as_str())) {
+        let advice = match (suggestion(key, &declared), declared.is_empty()) {
+            (Some(name), _) => format!("did you mean `{name}`?"),
+            (None, true) => "it has no configuration".to_owned(),
+            (None, false) => format!("it knows `{}`", declared.join("`, `")),
+        };
+        return Err(Error::Config {
+            section: section.to_owned(),
+            key: key.clone(),
+            message: format!("the plugin has no such configuration key; {advice}"),
+        });
+    }
+    let defaults = request.config.iter().filter_map(|config| Some((config.key.clone(), config.default.clone()?)));
+    let set = config.iter().map(|(key, value)| (key.clone(), value.clone()));
+    Ok(defaults.chain(set).collect())
+}
+
+/// What every set of rules needs to explain a denial.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// Table of the run manifest that holds the plugin.
+    pub(crate) section: Arc<str>,
+    /// Whether the call was declared read-only and is held to it.
+    pub(crate) read_only: bool,
+}
+
+impl Held {
+    /// `[plugins.arxiv.grant] body`.
+    pub(crate) fn grant_line(&self, body: &str) -> String {
+        format!("[{}.grant] {body}", self.section)
+    }
+
+    /// The denial of a call that grants would allow, were it not declared read-only.
+    pub(crate) fn denial(&self, capability: &'static str, asked: &str) -> Denial {
+        Denial {
+            capability,
+            detail: format!(
+                "{asked} is not allowed in a call that the plugin declares read-only; its author can declare it with: read-only: false"
+            ),
+        }
+    }
+}
+
+/// `text` as a TOML basic string.
+pub(crate) fn toml_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

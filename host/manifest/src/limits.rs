@@ -1,0 +1,150 @@
+//! Resource bounds of a plugin. A limit needs no grant, is always finite, and may be set by the
+//! author within bounds that protect the host.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::plugin_manifest::Kind;
+use crate::size::{DurationText, Size};
+
+/// What one call of a plugin may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Sum of all memories and tables of an instance, in bytes.
+    pub memory_bytes: u64,
+    /// Time spent in guest code.
+    pub cpu: Duration,
+    /// Wall time of a call; waiting for a person does not count.
+    pub timeout: Duration,
+    /// Size of what a call returns, in bytes.
+    pub output_bytes: u64,
+    /// Calls of this plugin that run side by side.
+    pub concurrent: u32,
+    /// Size of a response body where no rule says otherwise, in bytes after decompression.
+    pub response_bytes: u64,
+    /// Log and progress text of one call, in bytes.
+    pub log_bytes: u64,
+    /// Random bytes of one call.
+    pub random_bytes: u64,
+    /// Handles (streams, files, requests) open at one time.
+    pub handles: u32,
+    /// Text and lists copied from the guest in one host call, in bytes.
+    pub argument_bytes: u64,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Default for Limits {
+    /// The limits of a tool or notifier.
+    fn default() -> Self {
+        Self {
+            // A Rust guest needs 2 MiB, a Python one with its interpreter 40 to 80.
+            memory_bytes: 128 * MIB,
+            cpu: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+            output_bytes: 256 * 1024,
+            concurrent: 4,
+            response_bytes: 8 * MIB,
+            log_bytes: 256 * 1024,
+            random_bytes: MIB,
+            handles: 256,
+            argument_bytes: 16 * MIB,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits of a plugin of this kind whose author asks for nothing else.
+    pub fn for_kind(kind: Kind) -> Self {
+        let mut limits = Self::default();
+        if kind == Kind::Provider {
+            // A model that reasons can be silent for minutes; services cut off after ten.
+            limits.timeout = Duration::from_secs(600);
+            // Eight sub-sessions and a compaction may wait for a model at the same time.
+            limits.concurrent = 16;
+        }
+        limits
+    }
+}
+
+/// The `[limits]` table of a plugin manifest; what is absent keeps the kind's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestedLimits {
+    /// 1 MiB to 2 GiB.
+    #[serde(default, deserialize_with = "memory")]
+    pub memory: Option<Size>,
+    /// 10 ms to 10 min.
+    #[serde(default, deserialize_with = "cpu")]
+    pub cpu: Option<Duration>,
+    /// 100 ms to 10 h 1 min: the longest program run is ten hours.
+    #[serde(default, deserialize_with = "timeout")]
+    pub timeout: Option<Duration>,
+    /// 1 KiB to 4 MiB.
+    #[serde(default, deserialize_with = "output")]
+    pub output: Option<Size>,
+    /// 1 to 64.
+    #[serde(default, deserialize_with = "concurrent")]
+    pub concurrent: Option<u32>,
+}
+
+impl RequestedLimits {
+    /// Fills in the defaults of `kind`.
+    pub fn for_kind(&self, kind: Kind) -> Limits {
+        let default = Limits::for_kind(kind);
+        Limits {
+            memory_bytes: self.memory.map_or(default.memory_bytes, |size| size.0),
+            cpu: self.cpu.unwrap_or(default.cpu),
+            timeout: self.timeout.unwrap_or(default.timeout),
+            output_bytes: self.output.map_or(default.output_bytes, |size| size.0),
+            concurrent: self.concurrent.unwrap_or(default.concurrent),
+            ..default
+        }
+    }
+}
+
+fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(MIB), Size(2048 * MIB)).map(Some)
+}
+
+fn cpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration_within(deserializer, Duration::from_millis(10), Duration::from_secs(600))
+}
+
+fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration_within(deserializer, Duration::from_millis(100), Duration::from_secs(36_060))
+}
+
+fn output<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(1024), Size(4 * MIB)).map(Some)
+}
+
+fn concurrent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    within(deserializer, 1, 64).map(Some)
+}
+
+fn duration_within<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    low: Duration,
+    high: Duration,
+) -> Result<Option<Duration>, D::Error> {
+    let DurationText(value) = within(deserializer, DurationText(low), DurationText(high))?;
+    Ok(Some(value))
+}
+
+/// Reads a value and checks its bounds at once, so that the error has the value's position.
+pub(crate) fn within<'de, D, T>(deserializer: D, low: T, high: T) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + PartialOrd + fmt::Display,
+{
+    let value = T::deserialize(deserializer)?;
+    if value < low || value > high {
+        return Err(de::Error::custom(format!(
+            "`{value}` is out of bounds; write a value from {low} to {high}"
+        )));
+    }
+    Ok(value)
+}

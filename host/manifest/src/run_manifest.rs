@@ -1,0 +1,454 @@
+//! The run manifest `ml-intern.toml`: the user's agent settings, budget, plugins and grants.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::document;
+use crate::error::Error;
+use crate::grant::{Grant, Request};
+use crate::limits::within;
+use crate::plugin_ref::{Source, is_name, shorten};
+use crate::size::DurationText;
+
+/// The whole of an `ml-intern.toml`. Layers of it (built in, user, project) are joined with
+/// [`RunManifest::merge_over`].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunManifest {
+    /// How the agent works.
+    pub agent: AgentSection,
+    /// When a session must stop.
+    pub budget: BudgetSection,
+    /// Tool plugins, in the order written.
+    #[serde(deserialize_with = "entries")]
+    pub plugins: Vec<Entry>,
+    /// Provider plugins; `openai/MODEL` selects the entry `openai`.
+    #[serde(deserialize_with = "entries")]
+    pub providers: Vec<Entry>,
+    /// Notifier plugins.
+    #[serde(deserialize_with = "notifiers")]
+    pub notifiers: Vec<Entry>,
+    /// Where training runs.
+    pub jobs: JobsSection,
+}
+
+/// The `[agent]` table; what is absent is left to weaker layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct AgentSection {
+    /// `provider/model`.
+    #[serde(deserialize_with = "model")]
+    pub model: Option<String>,
+    /// Model calls in one turn, 1 to 100000.
+    #[serde(deserialize_with = "iterations")]
+    pub max_iterations: Option<u32>,
+    /// When the user is asked.
+    pub permission_mode: Option<PermissionMode>,
+    /// Extra text for the system prompt, at most 64 KiB.
+    #[serde(deserialize_with = "instructions")]
+    pub instructions: Option<String>,
+}
+
+/// When the user is asked before something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionMode {
+    /// Nothing is changed at all.
+    Plan,
+    /// Every effect asks.
+    Ask,
+    /// Edits in the workspace do not ask.
+    AutoEdit,
+    /// Nothing asks; needs a budget.
+    Auto,
+}
+
+impl PermissionMode {
+    /// The word in a manifest and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Ask => "ask",
+            Self::AutoEdit => "auto-edit",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl fmt::Display for PermissionMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The `[budget]` table; what is absent is left to weaker layers.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetSection {
+    /// US dollars over model calls and jobs.
+    #[serde(deserialize_with = "usd")]
+    pub usd: Option<f64>,
+    /// Wall time of a session, 1 s to 30 d.
+    #[serde(deserialize_with = "time")]
+    pub time: Option<Duration>,
+}
+
+/// The `[jobs]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobsSection {
+    /// The back end.
+    pub backend: Option<JobBackend>,
+}
+
+/// A place where jobs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobBackend {
+    /// This machine.
+    Local,
+}
+
+/// The table of the run manifest that a plugin is listed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Section {
+    Plugins,
+    Providers,
+    Notifiers,
+}
+
+impl Section {
+    /// Every section.
+    pub const ALL: [Self; 3] = [Self::Plugins, Self::Providers, Self::Notifiers];
+
+    /// The name of the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plugins => "plugins",
+            Self::Providers => "providers",
+            Self::Notifiers => "notifiers",
+        }
+    }
+
+    /// `plugins.arxiv`, as messages and the lockfile name an entry.
+    pub fn path(self, name: &str) -> String {
+        format!("{}.{name}", self.as_str())
+    }
+}
+
+/// One plugin of the run manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key of its table; what the user calls it.
+    pub name: String,
+    /// Where it comes from; none = the layer below says, or else `builtin:NAME`.
+    pub given_source: Option<Source>,
+    /// What it may do; none = nothing, or everything it asks for when builtin.
+    pub grant: Option<Grant>,
+    /// Values set by the user, as strings.
+    pub config: BTreeMap<String, String>,
+    /// Of notifiers: what they are told; none = [`Event::DEFAULT`].
+    pub events: Option<Vec<Event>>,
+}
+
+impl Entry {
+    /// Where the plugin comes from.
+    pub fn source(&self) -> Source {
+        self.given_source.clone().unwrap_or_else(|| Source::Builtin(self.name.clone()))
+    }
+
+    /// What the user allows it: the grant as written; without one, everything it asks for when it
+    /// is builtin, and nothing when it is not.
+    pub fn grant_for(&self, request: &Request) -> Grant {
+        match &self.grant {
+            Some(grant) => grant.clone(),
+            None if self.source().is_builtin() => Grant::all_of(request),
+            None => Grant::default(),
+        }
+    }
+
+    /// What a notifier is told.
+    pub fn events(&self) -> &[Event] {
+        self.events.as_deref().unwrap_or(&Event::DEFAULT)
+    }
+
+    fn merge_over(mut self, base: &Entry) -> Self {
+        // A grant belongs to a component, not to a name: from another source nothing is inherited.
+        if self.given_source.is_some() && self.source() != base.source() {
+            return self;
+        }
+        let mut config = base.config.clone();
+        config.append(&mut self.config);
+        Self {
+            given_source: self.given_source.or_else(|| base.given_source.clone()),
+            grant: self.grant.or_else(|| base.grant.clone()),
+            config,
+            events: self.events.or_else(|| base.events.clone()),
+            name: self.name,
+        }
+    }
+}
+
+/// What a notifier can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A turn ended with an answer.
+    TurnComplete,
+    /// Someone must say yes or no.
+    ApprovalRequired,
+    /// A turn ended without an answer.
+    Error,
+    /// A job succeeded, failed or was cancelled.
+    JobFinished,
+    /// The budget is nearly or wholly spent.
+    Budget,
+    /// The model has something to say.
+    Message,
+}
+
+impl Event {
+    /// What a notifier is told when its entry does not say.
+    pub const DEFAULT: [Self; 4] = [Self::ApprovalRequired, Self::Error, Self::JobFinished, Self::TurnComplete];
+
+    /// The word in a manifest and in a notice.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TurnComplete => "turn_complete",
+            Self::ApprovalRequired => "approval_required",
+            Self::Error => "error",
+            Self::JobFinished => "job_finished",
+            Self::Budget => "budget",
+            Self::Message => "message",
+        }
+    }
+}
+
+impl RunManifest {
+    /// Parses `text`; `file` is the path that errors show.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+        document::parse(file, text)
+    }
+
+    /// Makes relative sources absolute below `folder`, the folder of the file that was parsed.
+    #[must_use]
+    pub fn based_at(mut self, folder: &Path) -> Self {
+        for entry in self.plugins.iter_mut().chain(&mut self.providers).chain(&mut self.notifiers) {
+            entry.given_source = entry.given_source.take().map(|source| source.based_at(folder));
+        }
+        self
+    }
+
+    /// Lays this manifest over a weaker one: single values replace, entries of the same name merge
+    /// (a grant replaces as a whole, configuration key by key) and others are added after the
+    /// weaker layer's. An entry with another source inherits nothing.
+    #[must_use]
+    pub fn merge_over(self, base: &RunManifest) -> Self {
+        Self {
+            agent: AgentSection {
+                model: self.agent.model.or_else(|| base.agent.model.clone()),
+                max_iterations: self.agent.max_iterations.or(base.agent.max_iterations),
+                permission_mode: self.agent.permission_mode.or(base.agent.permission_mode),
+                instructions: self.agent.instructions.or_else(|| base.agent.instructions.clone()),
+            },
+            budget: BudgetSection {
+                usd: self.budget.usd.or(base.budget.usd),
+                time: self.budget.time.or(base.budget.time),
+            },
+            plugins: merge_entries(self.plugins, &base.plugins),
+            providers: merge_entries(self.providers, &base.providers),
+            notifiers: merge_entries(self.notifiers, &base.notifiers),
+            jobs: JobsSection { backend: self.jobs.backend.or(base.jobs.backend) },
+        }
+    }
+
+    /// The entries of one section.
+    pub fn section(&self, section: Section) -> &[Entry] {
+        match section {
+            Section::Plugins => &self.plugins,
+            Section::Providers => &self.providers,
+            Section::Notifiers => &self.notifiers,
+        }
+    }
+
+    /// Every entry with its section: plugins, then providers, then notifiers.
+    pub fn entries(&self) -> impl Iterator<Item = (Section, &Entry)> {
+        Section::ALL.into_iter().flat_map(|section| self.section(section).iter().map(move |entry| (section, entry)))
+    }
+}
+
+fn merge_entries(over: Vec<Entry>, base: &[Entry]) -> Vec<Entry> {
+    let mut over = over;
+    let mut merged: Vec<Entry> = Vec::with_capacity(base.len() + over.len());
+    for weaker in base {
+        match over.iter().position(|entry| entry.name == weaker.name) {
+            Some(index) => merged.push(over.remove(index).merge_over(weaker)),
+            None => merged.push(weaker.clone()),
+        }
+    }
+    merged.append(&mut over);
+    merged
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEntry {
+    source: Option<Source>,
+    grant: Option<Grant>,
+    #[serde(default)]
+    config: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNotifier {
+    source: Option<Source>,
+    grant: Option<Grant>,
+    #[serde(default)]
+    config: BTreeMap<String, Value>,
+    #[serde(default, deserialize_with = "crate::grant::set")]
+    events: Option<Vec<Event>>,
+}
+
+/// More entries than a session can use: tools are listed to the model one by one.
+const MAX_ENTRIES: usize = 256;
+
+fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    let table: Vec<(String, RawEntry)> = deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
+    let entry = |(name, raw): (String, RawEntry)| Entry {
+        name,
+        given_source: raw.source,
+        grant: raw.grant,
+        config: texts(raw.config),
+        events: None,
+    };
+    Ok(table.into_iter().map(entry).collect())
+}
+
+fn notifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    let table: Vec<(String, RawNotifier)> = deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
+    let entry = |(name, raw): (String, RawNotifier)| Entry {
+        name,
+        given_source: raw.source,
+        grant: raw.grant,
+        config: texts(raw.config),
+        events: raw.events,
+    };
+    Ok(table.into_iter().map(entry).collect())
+}
+
+fn texts(config: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    config.into_iter().map(|(key, Value(value))| (key, value)).collect()
+}
+
+/// Reads a table as a list of its entries in the order written.
+struct Ordered<V>(std::marker::PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Ordered<V> {
+    type Value = Vec<(String, V)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table for each plugin")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(EntryName(name)) = map.next_key()? {
+            if entries.len() == MAX_ENTRIES {
+                return Err(de::Error::custom(format!("more than {MAX_ENTRIES} plugins; remove some")));
+            }
+            entries.push((name, map.next_value()?));
+        }
+        Ok(entries)
+    }
+}
+
+/// The name of an entry, safe as a bare TOML key.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EntryName(pub(crate) String);
+
+impl EntryName {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        // The names of providers are those that users know, as `lm_studio`: hence underscores.
+        if is_name(&text.replace('_', "-")) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::value(format!(
+            "`{}` cannot name a plugin; write lower-case letters, digits, dashes and underscores, at most 64",
+            shorten(text)
+        )))
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A configuration value: what TOML can say in one word, as text. At most 64 KiB.
+struct Value(String);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = String;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a number or a boolean")
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<String, E> {
+                Ok(value.to_owned())
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<String, E> {
+                Ok(value.to_string())
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<String, E> {
+                Ok(value.to_string())
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<String, E> {
+                Ok(value.to_string())
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<String, E> {
+                Ok(value.to_string())
+            }
+        }
+        let text = deserializer.deserialize_any(Text)?;
+        if text.len() > 64 * 1024 {
+            return Err(de::Error::custom("the value has more than 64 KiB; shorten it"));
+        }
+        Ok(Self(text))
+    }
+}
+
+fn model<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    crate::plugin_manifest::line(deserializer, 256).map(Some)
+}
+
+fn iterations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    within(deserializer, 1, 100_000).map(Some)
+}
+
+fn instructions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.len() > 64 * 1024 {
+        return Err(de::Error::custom("the text has more than 64 KiB; shorten it"));
+    }
+    Ok(Some(text))
+}
+
+fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    crate::grant::usd(deserializer).map(Some)
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let month = Duration::from_secs(30 * 86_400);
+    let DurationText(time) = within(deserializer, DurationText(Duration::from_secs(1)), DurationText(month))?;
+    Ok(Some(time))
+}

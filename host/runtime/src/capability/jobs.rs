@@ -1,0 +1,134 @@
+//! Long-running compute. The grant is asked here: which flavors, and for how much; a call that is
+//! held to reading can look and not touch.
+
+use ml_intern_manifest::JobsRules;
+use wasmtime::component::{HasData, Linker};
+
+use crate::call::Call;
+use crate::jobs::{Flavor, Host, Job, LogLine, Spec};
+use crate::services::Jobs;
+use crate::state::PluginState;
+use crate::types::Error;
+
+/// Bounds on what one question may ask for.
+const MAX_LIST: u32 = 1000;
+const MAX_LOG_LINES: u32 = 10_000;
+
+pub(crate) struct View<'a> {
+    rules: &'a JobsRules,
+    call: &'a Call,
+}
+
+struct JobsData;
+
+impl HasData for JobsData {
+    type Data<'a> = View<'a>;
+}
+
+pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
+    crate::jobs::add_to_linker::<_, JobsData>(linker, |state| {
+        let call = state.call();
+        View { rules: &call.effective.jobs, call }
+    })
+}
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl View<'_> {
+    /// The service, if the plugin may look at jobs at all.
+    fn reader(&self) -> Result<&dyn Jobs, Error> {
+        self.rules.check_read().map_err(|denial| self.call.deny(denial))?;
+        self.service()
+    }
+
+    /// The service, if the plugin may change a job that exists.
+    fn writer(&self) -> Result<&dyn Jobs, Error> {
+        self.rules.check_change().map_err(|denial| self.call.deny(denial))?;
+        self.service()
+    }
+
+    fn service(&self) -> Result<&dyn Jobs, Error> {
+        self.call.setup.services.jobs.as_deref().ok_or_else(|| Error::Unsupported("this host runs no jobs".to_owned()))
+    }
+
+    fn left_ms(&self, asked: u32) -> u32 {
+        asked.min(u32::try_from(self.call.clock.left().as_millis()).unwrap_or(u32::MAX))
+    }
+
+    async fn submit_checked(&self, mut spec: Spec) -> Result<Job, Error> {
+        let jobs = self.service()?;
+        if spec.flavor.is_none() {
+            spec.flavor = jobs.default_flavor();
+        }
+        let flavor = spec.flavor.as_deref().unwrap_or_default();
+        let max_usd = self.rules.check_submit(flavor).map_err(|denial| self.call.deny(denial))?;
+        for name in &spec.credentials {
+            self.call.effective.credentials.check(name).map_err(|denial| self.call.deny(denial))?;
+        }
+        jobs.submit(spec, max_usd, self.call.caller()).await
+    }
+}
+
+impl Host for View<'_> {
+    async fn flavors(&mut self) -> Answer<Vec<Flavor>> {
+        Ok(match self.reader() {
+            Ok(jobs) => jobs.flavors(self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn submit(&mut self, spec: Spec) -> Answer<Job> {
+        Ok(self.submit_checked(spec).await)
+    }
+
+    async fn get(&mut self, id: String) -> Answer<Job> {
+        Ok(match self.reader() {
+            Ok(jobs) => jobs.get(id, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn list(&mut self, limit: u32) -> Answer<Vec<Job>> {
+        Ok(match self.reader() {
+            Ok(jobs) => jobs.list(limit.min(MAX_LIST), self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn logs(&mut self, id: String, after: u32, limit: u32, wait_ms: u32) -> Answer<Vec<LogLine>> {
+        let wait_ms = self.left_ms(wait_ms);
+        Ok(match self.reader() {
+            Ok(jobs) => jobs.logs(id, after, limit.min(MAX_LOG_LINES), wait_ms, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn wait(&mut self, id: String, timeout_ms: u32) -> Answer<Job> {
+        let timeout_ms = self.left_ms(timeout_ms);
+        Ok(match self.reader() {
+            Ok(jobs) => jobs.wait(id, timeout_ms, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn cancel(&mut self, id: String) -> Answer<Job> {
+        Ok(match self.writer() {
+            Ok(jobs) => jobs.cancel(id, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn suspend(&mut self, id: String) -> Answer<Job> {
+        Ok(match self.writer() {
+            Ok(jobs) => jobs.suspend(id, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn resume(&mut self, id: String) -> Answer<Job> {
+        Ok(match self.writer() {
+            Ok(jobs) => jobs.resume(id, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+}

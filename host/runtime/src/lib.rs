@@ -1,0 +1,2 @@
+pub mod bindings;
+pub mod capability { pub mod keyvalue { #[derive(Debug)] pub struct Bucket; } }

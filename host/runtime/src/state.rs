@@ -1,0 +1,70 @@
+//! The `T` of `Store<T>`: what one instance may see and touch.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::call::{Call, Stream};
+use crate::capability::http::{Hooks, MAX_FIELDS};
+use crate::capability::{fs, stdio};
+use crate::meter::MemoryLimiter;
+
+/// State of one instance; dropped with it.
+pub(crate) struct PluginState {
+    call: Arc<Call>,
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    pub(crate) memory: MemoryLimiter,
+}
+
+impl PluginState {
+    /// WASI as narrow as it gets: no environment, no arguments, no input, no sockets, no names
+    /// looked up; folders as granted.
+    pub(crate) fn new(call: Arc<Call>) -> Result<Self, String> {
+        let limits = &call.setup.limits;
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdio::Output::new(Arc::clone(&call), Stream::Stdout))
+            .stderr(stdio::Output::new(Arc::clone(&call), Stream::Stderr))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .max_random_size(limits.random_bytes);
+        fs::open(&mut wasi, &call.effective.fs, call.setup.workspace.as_deref())?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles as usize);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_FIELDS);
+        Ok(Self {
+            table,
+            wasi: wasi.build(),
+            http,
+            hooks: Hooks(Arc::clone(&call)),
+            memory: MemoryLimiter::new(limits.memory_bytes),
+            call,
+        })
+    }
+
+    /// The call, counted as one use of the host.
+    pub(crate) fn call(&self) -> &Call {
+        self.call.count();
+        &self.call
+    }
+}
+
+impl WasiView for PluginState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.call.count();
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for PluginState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.call.count();
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}

@@ -1,0 +1,19 @@
+//! The session log on disk.
+//!
+//! One folder a session: `events.jsonl` (append-only, one event a line), `blobs/` (large texts by digest) and `lock`.
+//! State is never stored: [`SessionLog::open`] folds the lines again. This crate knows no prompts and no components.
+//!
+//! Start with [`SessionLog`] (writing and opening) and [`list`] (what sessions there are).
+
+#![warn(missing_docs)]
+
+mod blob;
+mod error;
+mod line;
+mod list;
+mod log;
+
+pub use error::TraceError;
+pub use line::{VERSION, render};
+pub use list::{SessionSummary, list, summary};
+pub use log::{Opened, SessionLog, read};

@@ -1,0 +1,243 @@
+//! What a failed request means for the host: by status and the service's own code first, by the
+//! words of its message last, and only where a status leaves it open.
+
+use ml_intern_plugin::{Error, Upstream};
+use crate::chunk::{number, text};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Name of the credential in the plugin manifest.
+const CREDENTIAL: &str = "openai";
+
+/// Bytes of a service's message that are passed on.
+const MAX_MESSAGE: usize = 2048;
+
+/// Codes that say that the prompt does not fit: hosted service, llama.cpp.
+const OVERFLOW_CODES: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
+
+/// The same in words, for servers without a code for it: vLLM, SGLang, LM Studio, TGI and routers.
+const OVERFLOW_TEXTS: [&str; 12] = [
+    "context window exceeded",
+    "maximum context length",
+    "max context length",
+    "prompt is too long",
+    "context length exceeded",
+    "too many input tokens",
+    "input is too long",
+    "exceeds the available context size",
+    "longer than the maximum model length",
+    "longer than the model's context length",
+    "exceeds the context window",
+    "context the overflows",
+];
+
+/// Codes of an account that cannot pay: waiting does not help.
+const BILLING_CODES: [&str; 5] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "insufficient_credits",
+    "insufficient_balance",
+];
+
+/// The same in words. Looked for only in answers that refuse for a quota (402, 403, 429).
+const BILLING_TEXTS: [&str; 4] = [
+    "exceeded your current quota",
+    "insufficient credits",
+    "insufficient balance",
+    "payment required",
+];
+
+/// What a service said about a failure, wherever it put it.
+#[derive(Debug, Default, PartialEq)]
+struct Report {
+    message: String,
+    /// The error's own code; a number there is the status.
+    code: Option<String>,
+    kind: Option<String>,
+    /// A status inside the report, which is all there is in the middle of a stream.
+    status: Option<u16>,
+}
+
+/// The document that reports an error, or the object inside it: servers do not agree on the depth.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "text")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    detail: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    code: Option<String>,
+    #[serde(default, deserialize_with = "number")]
+    status: Option<u64>,
+    #[serde(default, rename = "type", deserialize_with = "text")]
+    kind: Option<String>,
+}
+
+/// The error of an answer that is no success. `base_url` and `model` are named where they are the
+/// likely cause.
+pub(crate) fn of_answer(
+    status: u16,
+    retry_after_ms: Option<u32>,
+    body: &[u8],
+    model: &str,
+    base_url: &str,
+) -> Error {
+    let report = Report::read(body);
+    if let Some(error) = by_code(&report, Some(status), retry_after_ms, model) {
+        return error;
+    }
+    let message = report.message.to_ascii_lowercase();
+    match status {
+        401 | 403 if !billing(status, &report) => Error::AuthRequired(CREDENTIAL.to_owned()),
+        404 if message.contains("model") => unknown_model(model, &report),
+        404 => Error::NotFound(format!(
+            "`{base_url}/chat/completions` is not there: config `base-url` must end where the server's API begins, often with `/v1`"
+        )),
+        400 | 413 | 422 if overflow(&message) => Error::ContextOverflow(report.bounded()),
+        // llama.cpp and others report some faults of the request as their own, but never this one.
+        _ => {
+            let retryable = !billing(status, &report) && is_temporary(status);
+            report.upstream(Some(status), retryable, retry_after_ms)
+        }
+    }
+}
+
+/// The error that a server reports in the middle of a stream, or with a status of success.
+pub(crate) fn in_stream(body: &[u8], model: &str) -> Error {
+    let report = Report::read(body);
+    let status = report.status;
+    if let Some(error) = by_code(&report, status, None, model) {
+        return error;
+    }
+    if overflow(&report.message.to_ascii_lowercase()) && status.is_none_or(|status| status < 429) {
+        return Error::ContextOverflow(report.bounded());
+    }
+    // A request that was accepted and then failed without a reason is worth another attempt.
+    let retryable = status.is_none_or(|status| is_temporary(status) && !billing(status, &report));
+    report.upstream(status, retryable, None)
+}
+
+/// A reply that broke off or is not what the protocol allows: another attempt may succeed.
+pub(crate) fn broken(message: &str) -> Error {
+    Error::unreachable(message)
+}
+
+/// `text` cut to `limit` bytes, at a character and with a mark.
+pub(crate) fn bounded(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit - '…'.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+fn by_code(
+    report: &Report,
+    status: Option<u16>,
+    retry_after_ms: Option<u32>,
+    model: &str,
+) -> Option<Error> {
+    let says = |code: &str| {
+        [&report.code, &report.kind]
+            .into_iter()
+            .any(|own| own.as_deref() == Some(code))
+    };
+    if OVERFLOW_CODES.iter().any(|code| says(code)) {
+        return Some(Error::ContextOverflow(report.bounded()));
+    }
+    if BILLING_CODES.iter().any(|code| says(code)) {
+        return Some(report.upstream(status, false, retry_after_ms));
+    }
+    if says("invalid_api_key") || says("authentication_error") {
+        return Some(Error::AuthRequired(CREDENTIAL.to_owned()));
+    }
+    says("model_not_found").then(|| unknown_model(model, report))
+}
+
+fn unknown_model(model: &str, report: &Report) -> Error {
+    Error::NotFound(format!("unknown model `{model}`: {}", report.bounded()))
+}
+
+fn overflow(message: &str) -> bool {
+    OVERFLOW_TEXTS.iter().any(|text| message.contains(text))
+}
+
+fn billing(status: u16, report: &Report) -> bool {
+    let message = report.message.to_ascii_lowercase();
+    status == 402
+        || matches!(status, 403 | 429) && BILLING_TEXTS.iter().any(|text| message.contains(text))
+}
+
+/// 501 and 505 say what a server will never do.
+fn is_temporary(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599) && !matches!(status, 501 | 505)
+}
+
+impl Report {
+    /// Reads `{"error": {…}}`, `{"error": "…"}`, a bare `{"message": …}` or `{"detail": …}`, or a
+    /// list that begins with one of them; anything else is the message as it is.
+    fn read(body: &[u8]) -> Self {
+        let whole = body.trim_ascii();
+        // Only the first element of a list counts: a list of errors repeats one cause.
+        let list = serde_json::from_slice::<Vec<&RawValue>>(whole).unwrap_or_default();
+        let whole = list.first().map_or(whole, |first| first.get().as_bytes());
+        let Ok(outer) = serde_json::from_slice::<Document<'_>>(whole) else {
+            return Self::of_text(whole);
+        };
+        let Some(error) = outer.error.map(RawValue::get).filter(|error| *error != "null") else {
+            return Self::of_document(outer, whole);
+        };
+        if let Ok(text) = serde_json::from_slice::<String>(error.as_bytes()) {
+            return Self { message: text, ..Self::of_document(outer, whole) };
+        }
+        match serde_json::from_slice::<Document<'_>>(error.as_bytes()) {
+            Ok(inner) => Self::of_document(inner, error.as_bytes()),
+            Err(_) => Self::of_text(error.as_bytes()),
+        }
+    }
+
+    fn of_text(text: &[u8]) -> Self {
+        let start = &text[..text.len().min(2 * MAX_MESSAGE)];
+        Self { message: String::from_utf8_lossy(start).into_owned(), ..Self::default() }
+    }
+
+    fn of_document(document: Document<'_>, raw: &[u8]) -> Self {
+        let code: Option<u64> = document.code.as_ref().and_then(|code| code.parse().ok());
+        let status = code.or(document.status).and_then(|status| u16::try_from(status).ok());
+        let said = document.message.or(document.detail);
+        Self {
+            message: said.unwrap_or_else(|| Self::of_text(raw).message),
+            code: document.code.filter(|_| code.is_none()),
+            kind: document.kind,
+            status: status.filter(|status| (400..600).contains(status)),
+        }
+    }
+
+    fn bounded(&self) -> String {
+        bounded(&self.message, MAX_MESSAGE)
+    }
+
+    fn upstream(&self, status: Option<u16>, retryable: bool, retry_after_ms: Option<u32>) -> Error {
+        let code = self
+            .code
+            .as_ref()
+            .or(self.kind.as_ref())
+            .map(|code| bounded(code, 128));
+        Error::Upstream(Upstream {
+            status,
+            code,
+            message: self.bounded(),
+            retryable,
+            retry_after_ms,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use std::{collections::BTreeSet, process::Command};
+
+use serde_json::Value;
+
+/// Each crate of the host with the only crates of ours that it may depend on.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("ml-intern-agent", &[]),
+    ("ml-intern-manifest", &[]),
+    ("ml-intern-exec", &[]),
+    ("ml-intern-runtime", &["ml-intern-manifest"]),
+    ("ml-intern-registry", &["ml-intern-manifest"]),
+    ("ml-intern-jobs", &["ml-intern-exec"]),
+    ("ml-intern-trace", &["ml-intern-agent"]),
+];
+/// The crate that may know them all and joins them through adapters.
+const JOINS: &str = "ml-intern";
+/// What the agent reaches through its ports, directly or through another crate.
+const NOT_IN_AGENT: &[&str] = &["wasmtime", "hyper", "reqwest", "cap-std"];
+/// The features of tokio that do no input or output and read no clock, with the crate that one
+/// of them brings.
+const TOKIO_IN_AGENT: &[&str] = &["sync", "macros", "tokio-macros"];
+
+fn cargo(args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    let output = command.args(args).args(["--offline", "--locked"]);
+    let output = output
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo {args:?}: {complaint}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let metadata = cargo(&["metadata", "--format-version=1", "--no-deps"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: BTreeSet<&str> = packages
+        .iter()
+        .filter_map(|package| package["name"].as_str())
+        .collect();
+    let mut ruled = BTreeSet::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let manifest = package["manifest_path"].as_str().unwrap();
+        if name == JOINS || !manifest.contains("/host/") {
+            continue;
+        }
+        let Some((_, may_use)) = MAY_USE.iter().find(|(ruled, _)| *ruled == name) else {
+            panic!("no rule says what the crate {name} may depend on: add it to MAY_USE");
+        };
+        ruled.insert(name);
+        // Also for tests and build scripts: an edge there makes the crates change together.
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let used = dependency["name"].as_str().unwrap();
+            assert!(
+                !ours.contains(used) || may_use.contains(&used),
+                "{name} depends on {used}, but of our crates it may use {may_use:?} only; \
+                 join the two in {JOINS} through an adapter"
+            );
+        }
+    }
+    let rules: BTreeSet<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(ruled, rules, "a rule names a crate that is not there");
+}
+
+#[test]
+fn the_agent_reaches_the_world_through_its_ports_only() {
+    let format = ["--prefix=none", "--format={p}|{f}", "--edges=normal"];
+    let tree = cargo(&[&["tree", "--package=ml-intern-agent"], &format[..]].concat());
+    let mut tokio_seen = false;
+    for line in tree.lines() {
+        let (package, features) = line.split_once('|').unwrap_or((line, ""));
+        let name = package.split_whitespace().next().unwrap_or_default();
+        let forbidden = NOT_IN_AGENT.contains(&name);
+        assert!(
+            !forbidden,
+            "ml-intern-agent depends on {name}: it must call a port instead"
+        );
+        if name == "tokio" {
+            tokio_seen = true;
+            let features = features.trim_end_matches(" (*)").split(',').map(str::trim);
+            let extra: Vec<&str> = features
+                .filter(|feature| !feature.is_empty() && *feature != "default")
+                .filter(|feature| !TOKIO_IN_AGENT.contains(feature))
+                .collect();
+            assert!(
+                extra.is_empty(),
+                "ml-intern-agent has tokio's {extra:?}: it must call a port"
+            );
+        }
+    }
+    assert!(
+        tokio_seen,
+        "the tree of ml-intern-agent shows no tokio:\n{tree}"
+    );
+}

@@ -1,0 +1,6 @@
+mod fake_openai_faults;
+mod fake_openai_protocol;
+mod fake_openai_refusals;
+mod runner;
+mod tiny_llm;
+mod webhook_sink;
