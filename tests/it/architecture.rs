@@ -36,6 +36,7 @@ fn cargo(args: &[&str]) -> String {
 fn crates_depend_in_one_direction() {
     let metadata = cargo(&["metadata", "--format-version=1", "--no-deps"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let host = format!("{}/host/", metadata["workspace_root"].as_str().unwrap());
     let packages = metadata["packages"].as_array().unwrap();
     let ours: BTreeSet<&str> = packages
         .iter()
@@ -45,7 +46,7 @@ fn crates_depend_in_one_direction() {
     for package in packages {
         let name = package["name"].as_str().unwrap();
         let manifest = package["manifest_path"].as_str().unwrap();
-        if name == JOINS || !manifest.contains("/host/") {
+        if name == JOINS || !manifest.starts_with(&host) {
             continue;
         }
         let Some((_, may_use)) = MAY_USE.iter().find(|(ruled, _)| *ruled == name) else {
@@ -62,8 +63,11 @@ fn crates_depend_in_one_direction() {
             );
         }
     }
-    let rules: BTreeSet<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
-    assert_eq!(ruled, rules, "a rule names a crate that is not there");
+    assert_eq!(
+        ruled.len(),
+        MAY_USE.len(),
+        "a rule names a crate that is not there: {ruled:?}"
+    );
 }
 
 #[test]

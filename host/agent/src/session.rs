@@ -63,6 +63,11 @@ impl Session {
         self.tell(stamp, event);
     }
 
+    /// Place of the newest entry.
+    pub fn last(&self) -> Stamp {
+        self.lock().last
+    }
+
     /// Reads the state.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.lock().state)

@@ -25,6 +25,8 @@ pub struct OpenCall {
 pub struct State {
     /// `provider/model`.
     pub model: String,
+    /// Absolute path of the workspace.
+    pub workspace: String,
     /// The conversation, without the results of a reply that still has open calls.
     pub messages: Vec<Arc<Message>>,
     /// Changes when earlier messages were rewritten.
@@ -47,6 +49,10 @@ pub struct State {
     pub turn_open: bool,
     /// How the last turn ended.
     pub ended: Option<TurnEnd>,
+    /// The last turn's final answer.
+    pub answer: Option<String>,
+    /// The last turn's error: its kind and its words.
+    pub error: Option<(String, String)>,
     /// Whether a permission of this turn was denied because nobody was there to ask.
     pub blocked: bool,
     /// Rules that a person asked to keep for the session.
@@ -63,7 +69,12 @@ impl State {
     /// Applies one event. Never fails: what does not fit changes nothing.
     pub fn apply(&mut self, event: &Event, stamp: Stamp) {
         match event {
-            Event::SessionStarted { model, .. } => self.model.clone_from(model),
+            Event::SessionStarted {
+                model, workspace, ..
+            } => {
+                self.model.clone_from(model);
+                self.workspace.clone_from(workspace);
+            }
             Event::SessionResumed { model, .. } => self.resume(model, stamp),
             Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
             Event::Message { message } => self.add(message, stamp),
@@ -93,14 +104,17 @@ impl State {
                 self.jobs.insert(job.id.clone(), job.clone());
             }
             Event::Usage { usage } => self.add_usage(usage),
-            Event::TurnFinished { reason, .. } => {
+            Event::TurnFinished {
+                reason, message, ..
+            } => {
                 self.turn_open = false;
                 self.ended = Some(*reason);
+                self.answer.clone_from(message);
             }
+            Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Event::ToolLog { .. }
             | Event::PermissionRequested { .. }
             | Event::Notice { .. }
-            | Event::Error { .. }
             | Event::TextDelta { .. }
             | Event::ReasoningDelta { .. } => {}
         }
@@ -131,6 +145,8 @@ impl State {
         self.turn_started_ms = stamp.ms;
         self.turn_open = true;
         self.ended = None;
+        self.answer = None;
+        self.error = None;
         self.blocked = false;
         self.malformed = None;
         if self.title.is_empty() {

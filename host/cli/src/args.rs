@@ -6,7 +6,12 @@ use std::time::Duration;
 
 /// An autonomous machine-learning engineer whose tools are sandboxed plugins.
 #[derive(Parser)]
-#[command(name = "ml-intern", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "ml-intern",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Args {
     /// Work in this folder
     #[arg(short = 'C', long = "cd", global = true, value_name = "DIR")]
@@ -171,6 +176,11 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+    /// Accept the local plugins of the run manifest as they are now
+    Lock {
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
     /// Remove a plugin from the run manifest
     Remove {
         /// Name in the run manifest
@@ -232,7 +242,11 @@ pub(crate) enum JobsCommand {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = ml_intern_manifest::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("a limit of no time lets nothing happen; write for example 30m".into()) } else { Ok(duration) }
+    if duration.is_zero() {
+        Err("a limit of no time lets nothing happen; write for example 30m".into())
+    } else {
+        Ok(duration)
+    }
 }
 
 fn usd(text: &str) -> Result<f64, String> {

@@ -47,12 +47,16 @@ impl Paths {
         let digest = ml_intern_manifest::Digest::of(workspace.as_os_str().as_encoded_bytes());
         let hex = digest.to_string();
         let hex = hex.trim_start_matches("sha256:");
-        self.data.join("projects").join(hex.get(..16).unwrap_or(hex))
+        self.data
+            .join("projects")
+            .join(hex.get(..16).unwrap_or(hex))
     }
 }
 
 fn folder(variable: &str, below_home: &str) -> Result<PathBuf> {
-    let set = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let set = env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let base = match set {
         Some(path) => path,
         None => home()?.join(below_home),
@@ -61,6 +65,8 @@ fn folder(variable: &str, below_home: &str) -> Result<PathBuf> {
 }
 
 fn home() -> Result<PathBuf> {
-    let home = env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     home.ok_or_else(|| Failure::new(Kind::Usage, anyhow::anyhow!("HOME is not set to an absolute path; set it, or XDG_DATA_HOME, XDG_CONFIG_HOME and XDG_CACHE_HOME")))
 }

@@ -10,8 +10,8 @@ mod text;
 
 pub(crate) use clean::{clean, one_line};
 pub(crate) use feed::{Feed, Renderer};
-pub(crate) use format::{cost, duration, edited_diff, summary};
-pub(crate) use json::{Silent, StreamJson, result_line};
+pub(crate) use format::{cost, duration};
+pub(crate) use json::{RunResult, Silent, StreamJson, result_line};
 pub(crate) use style::{Style, set_color};
 pub(crate) use table::Table;
 pub(crate) use text::{Loudness, Text};
@@ -24,14 +24,19 @@ use std::process::ExitCode;
 pub(crate) fn out(line: &str) {
     let mut stdout = std::io::stdout().lock();
     // There is nobody left to tell about a closed standard output.
-    let _closed = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    let _closed = stdout
+        .write_all(line.as_bytes())
+        .and_then(|()| stdout.write_all(b"\n"))
+        .and_then(|()| stdout.flush());
 }
 
 /// Prints a line to standard error.
 pub(crate) fn err(line: &str) {
     let mut stderr = std::io::stderr().lock();
     // As above.
-    let _closed = stderr.write_all(line.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
+    let _closed = stderr
+        .write_all(line.as_bytes())
+        .and_then(|()| stderr.write_all(b"\n"));
 }
 
 /// Prints what went wrong and what to do about it.

@@ -160,9 +160,9 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// The largest file that a process may write (`RLIMIT_FSIZE`).
     pub file_bytes: u64,
-    /// Processes and threads that the run may add to the machine. An ordinary user is held
-    /// to it by `RLIMIT_NPROC`; for root, whom the kernel exempts, the tree's processes are
-    /// counted every second.
+    /// Processes of the whole tree, counted every second. Between two looks the kernel stops
+    /// an ordinary user at this many above what the machine runs at the start
+    /// (`RLIMIT_NPROC`, threads included; root is exempt).
     pub processes: u64,
     /// Open files of each process (`RLIMIT_NOFILE`).
     pub open_files: u64,

@@ -64,9 +64,10 @@ impl Tree {
         }
     }
 
-    /// Counts living members. `thorough` also reads environments to find the runaways.
-    pub(crate) fn count(&self, thorough: bool) -> usize {
-        self.members(thorough).len()
+    /// Counts living members, without the runaways that only their environment shows: this
+    /// is for a look each second, and reading every environment is the costly part.
+    pub(crate) async fn count(&self) -> usize {
+        self.look(false).await.len()
     }
 
     /// Sends a signal to every member once and returns how many got it.
@@ -83,7 +84,7 @@ impl Tree {
         let mut asked = HashSet::new();
         let deadline = Instant::now() + grace;
         loop {
-            let members = self.look().await;
+            let members = self.look(true).await;
             if members.is_empty() {
                 return 0;
             }
@@ -101,7 +102,7 @@ impl Tree {
         }
         let deadline = Instant::now() + KILL_FOR;
         loop {
-            let members = self.look().await;
+            let members = self.look(true).await;
             if members.is_empty() || Instant::now() >= deadline {
                 return members.len();
             }
@@ -138,13 +139,13 @@ impl Tree {
         }
     }
 
-    /// Reading `/proc/*/environ` can block for milliseconds, so it leaves the async threads.
-    async fn look(&self) -> Vec<Process> {
+    /// Reading `/proc` can block for milliseconds, so it leaves the async threads.
+    async fn look(&self, thorough: bool) -> Vec<Process> {
         let tree = self.clone();
-        match tokio::task::spawn_blocking(move || tree.members(true)).await {
+        match tokio::task::spawn_blocking(move || tree.members(thorough)).await {
             Ok(members) => members,
             // The runtime is shutting down; this thread may block now.
-            Err(_) => self.members(true),
+            Err(_) => self.members(thorough),
         }
     }
 
@@ -170,8 +171,15 @@ impl Tree {
         self.leader == Some(group) || members.iter().any(|process| process.id == group)
     }
 
-    #[cfg(target_os = "linux")]
     fn members(&self, thorough: bool) -> Vec<Process> {
+        if cfg!(target_os = "linux") {
+            self.members_in_table(thorough)
+        } else {
+            self.group_as_member()
+        }
+    }
+
+    fn members_in_table(&self, thorough: bool) -> Vec<Process> {
         let own = rustix::process::getpid();
         let table: Vec<Process> = processes::list()
             .into_iter()
@@ -211,8 +219,7 @@ impl Tree {
     }
 
     /// Without `/proc`, the tree is the leader's process group, shown as one member.
-    #[cfg(not(target_os = "linux"))]
-    fn members(&self, _thorough: bool) -> Vec<Process> {
+    fn group_as_member(&self) -> Vec<Process> {
         let Some(leader) = self.leader else {
             return Vec::new();
         };

@@ -1,6 +1,6 @@
 //! Facts about this machine that limits and flavors are made of.
 
-use std::io;
+use std::io::{self, Read as _};
 
 /// Logical processors that this process may use, at least 1.
 pub fn cpus() -> u32 {
@@ -20,7 +20,6 @@ fn physical_memory() -> Option<u64> {
     let facts = rustix::system::sysinfo();
     #[expect(
         clippy::useless_conversion,
-        clippy::allow_attributes_without_reason,
         reason = "the fields are 32 bits wide on 32-bit systems"
     )]
     let total = u64::from(facts.totalram).checked_mul(u64::from(facts.mem_unit))?;
@@ -51,11 +50,8 @@ pub(crate) fn tasks() -> Option<u64> {
 pub fn random_hex(bytes: usize) -> io::Result<String> {
     use std::fmt::Write as _;
     let mut buffer = vec![0u8; bytes];
-    let mut filled = 0;
-    while filled < bytes {
-        filled +=
-            rustix::rand::getrandom(&mut buffer[filled..], rustix::rand::GetRandomFlags::empty())?;
-    }
+    // Present on every Unix, unlike the system call.
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut buffer)?;
     let mut text = String::with_capacity(bytes * 2);
     for byte in buffer {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");

@@ -21,7 +21,8 @@ const DRAIN_SILENCE: Duration = Duration::from_millis(50);
 /// The end of that, if a background child keeps talking.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(1);
 
-/// How often the size of the tree is checked where the kernel does not.
+/// How often the size of the tree is checked. The kernel's own limit exempts root and counts
+/// the user's other programs; a look costs a few milliseconds.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// How long dropping an unfinished run may block while its tree is killed.
@@ -177,7 +178,6 @@ impl Running {
     ) -> Result<(Ended, Option<ExitStatus>), ExecError> {
         let deadline = tokio::time::sleep_until((started + limits.wall).into());
         tokio::pin!(deadline);
-        let uncounted = rustix::process::geteuid().is_root();
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         watch.tick().await; // the first tick is immediate
@@ -189,11 +189,11 @@ impl Running {
                 }
                 () = cancel.cancelled() => return Ok((Ended::Cancelled, None)),
                 () = &mut deadline => return Ok((Ended::TimedOut, None)),
-                _ = watch.tick(), if uncounted || self.subreaper => {
+                _ = watch.tick() => {
                     if self.subreaper {
                         self.tree.reap_orphans();
                     }
-                    if self.tree.count(false) as u64 > limits.processes {
+                    if self.tree.count().await as u64 > limits.processes {
                         return Ok((Ended::TooManyProcesses, None));
                     }
                 }

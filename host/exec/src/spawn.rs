@@ -98,6 +98,7 @@ pub fn become_subreaper() -> io::Result<()> {
 struct ChildSetup {
     limits: Vec<(Resource, Rlimit)>,
     inherited: Vec<RawFd>,
+    #[cfg(target_os = "linux")]
     no_new_privileges: bool,
 }
 
@@ -106,6 +107,7 @@ impl ChildSetup {
         Self {
             limits: Vec::new(),
             inherited: open_descriptors(),
+            #[cfg(target_os = "linux")]
             no_new_privileges: false,
         }
     }
@@ -131,6 +133,7 @@ impl ChildSetup {
                 .map(|(resource, value)| (resource, below_hard_limit(resource, value)))
                 .collect(),
             inherited: open_descriptors(),
+            #[cfg(target_os = "linux")]
             no_new_privileges: true,
         }
     }
@@ -142,7 +145,7 @@ impl ChildSetup {
             close_on_exec(descriptor);
         }
         for (resource, limit) in &self.limits {
-            rustix::process::setrlimit(*resource, limit.clone())?;
+            rustix::process::setrlimit(*resource, *limit)?;
         }
         #[cfg(target_os = "linux")]
         if self.no_new_privileges {

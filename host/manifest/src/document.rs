@@ -15,7 +15,11 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Er
 }
 
 /// As [`parse`], with another limit for the size of the text in bytes.
-pub(crate) fn parse_up_to<T: DeserializeOwned>(file: &str, text: &str, max: usize) -> Result<T, Error> {
+pub(crate) fn parse_up_to<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    max: usize,
+) -> Result<T, Error> {
     if text.len() > max {
         return Err(Error::Document {
             position: position(file, text, 0),
@@ -45,15 +49,15 @@ fn position(file: &str, text: &str, offset: usize) -> Position {
 
 /// The dotted key whose value (or name) covers `offset`; empty where the text is not TOML.
 fn key_at(text: &str, offset: usize) -> String {
-    let Ok(root) = DeTable::parse(text) else { return String::new() };
+    let Ok(root) = DeTable::parse(text) else {
+        return String::new();
+    };
     let mut path = String::new();
     descend_table(root.get_ref(), offset, &mut path);
     path
 }
 
 fn descend_table(table: &DeTable<'_>, offset: usize, path: &mut String) {
-    // A `[header]` table's span starts at the header, and a dotted child may lie outside its
-    // parent's span, so children are searched for the last one that starts before the offset.
     for (key, value) in table {
         if key.span().contains(&offset) || holds(value, offset) {
             if !path.is_empty() {
@@ -127,12 +131,290 @@ fn unknown(what: &str, rest: &str) -> String {
     }
 }
 
-/// The candidate close enough to `found` to be what was meant.
-pub(crate) fn suggestion<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
+/// The candidate close enough to `found` to be what was meant: a third of its letters may differ.
+pub fn suggestion<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    // The distance takes time in proportion to both lengths, and no key of ours is this long.
+    if found.len() > 64 {
+        return None;
+    }
+    let allowed = (found.chars().count() / 3).max(1);
     candidates
         .iter()
-        .map(|name| (strsim::jaro_winkler(found, name), *name))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|name| (strsim::damerau_levenshtein(found, name), *name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Error, PluginManifest, RunManifest};
+
+    const HEAD: &str = "[plugin]\nid = \"a/b\"\nversion = \"1.0.0\"\ndescription = \"d\"\nlicense = \"MIT\"\nabi = \"0.1\"\n";
+
+    /// The error of `tables` below a good `[plugin]` table, without the file name.
+    fn plugin_error(tables: &str) -> String {
+        match PluginManifest::parse("plugin.toml", &format!("{HEAD}{tables}")) {
+            Err(error) => error
+                .to_string()
+                .trim_start_matches("plugin.toml:")
+                .to_owned(),
+            Ok(_) => panic!("accepted: {tables}"),
+        }
+    }
+
+    fn run_error(text: &str) -> String {
+        match RunManifest::parse("ml-intern.toml", text) {
+            Err(error) => error
+                .to_string()
+                .trim_start_matches("ml-intern.toml:")
+                .to_owned(),
+            Ok(_) => panic!("accepted: {text}"),
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_placed_and_get_a_suggestion() {
+        assert_eq!(
+            plugin_error("[[request.http]]\nhosts = \"a.org\"\n"),
+            "8:1: `request.http[0].hosts`: unknown key `hosts`; did you mean `host`?"
+        );
+        assert_eq!(
+            plugin_error("[limits]\nmemroy = \"1MiB\"\n"),
+            "8:1: `limits.memroy`: unknown key `memroy`; did you mean `memory`?"
+        );
+        assert_eq!(
+            plugin_error("[requst]\n"),
+            "7:2: `requst`: unknown key `requst`; did you mean `request`?"
+        );
+        assert!(
+            plugin_error("[request]\nzzz = 1\n")
+                .contains("unknown key `zzz`; expected one of `http`")
+        );
+        assert_eq!(
+            run_error("[agent]\nmodell = \"a/b\"\n"),
+            "2:1: `agent.modell`: unknown key `modell`; did you mean `model`?"
+        );
+        assert_eq!(
+            run_error("[plugins.a.grant]\nhttp = [{ hots = \"a.org\" }]\n"),
+            "2:11: `plugins.a.grant.http[0].hots`: unknown key `hots`; did you mean `host`?"
+        );
+        assert_eq!(
+            run_error("[agent]\npermission-mode = \"aks\"\n"),
+            "2:19: `agent.permission-mode`: unknown value `aks`; did you mean `ask`?"
+        );
+        assert!(run_error("[agent]\n\"a`, expected `b\" = 1\n").contains("unknown key"));
+    }
+
+    #[test]
+    fn wrong_values_are_placed_at_the_value() {
+        let cases = [
+            (
+                "[[request.http]]\nhost = \"*\"\n",
+                "8:8: `request.http[0].host`: not a host: `*`",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\n[[request.http]]\nhost = \"b c\"\n",
+                "10:8: `request.http[1].host`: not a host",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nmethods = [\"get\"]\n",
+                "`: unknown value `get`",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nmethods = []\n",
+                "9:11: `request.http[0].methods`: the list is empty",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nmethods = [\"GET\", \"GET\"]\n",
+                "9:11: `request.http[0].methods`: item 2 of the list is written twice",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\npaths = [\"x\"]\n",
+                "9:9: `request.http[0].paths`: not a path",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nport = 0\n",
+                "9:8: `request.http[0].port`: `0` is out of bounds",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nport = 70000\n",
+                "9:8: `request.http[0].port`: ",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nmax-response = \"2GiB\"\n",
+                "9:16: `request.http[0].max-response`: `2GiB` is out of bounds; write a value from 1KiB to 1GiB",
+            ),
+            ("[[request.http]]\nport = 80\n", "the key `host` is missing"),
+            (
+                "[[request.http]]\nhost = \"a.org\"\nbase-url = \"u\"\n",
+                "both given",
+            ),
+            (
+                "[[request.http]]\nbase-url = \"u\"\nport = 80\n",
+                "come from the base URL",
+            ),
+            (
+                "[[request.http]]\nbase-url = \"u\"\n",
+                "which is not declared",
+            ),
+            (
+                "[[request.http]]\nhost = \"a.org\"\n[[request.http]]\nhost = \"a.org\"\n",
+                "request.http[1] is written twice",
+            ),
+            (
+                "[[request.credential]]\nname = \"hf\"\n",
+                "the key `hosts` is missing",
+            ),
+            (
+                "[[request.credential]]\nname = \"hf\"\nhosts = [\"*\"]\n",
+                "9:9: `request.credential[0].hosts`: not a host",
+            ),
+            (
+                "[[request.credential]]\nname = \"hf\"\nhosts = [\"a.org\"]\nheader = \"Host\"\n",
+                "10:10: `request.credential[0].header`",
+            ),
+            (
+                "[[request.credential]]\nname = \"hf\"\nhosts = [\"a.org\"]\nformat = \"{}\\r\\nX: {}\"\n",
+                "10:10: `request.credential[0].format`",
+            ),
+            (
+                "[[request.credential]]\nname = \"hf\"\nhosts = [\"a.org\"]\nenv = [\"path\"]\n",
+                "`path` does not fit",
+            ),
+            (
+                "[[request.config]]\nkey = \"k\"\nenv = \"AWS_SECRET_ACCESS_KEY\"\n",
+                "secrets belong under [[request.credential]]",
+            ),
+            (
+                "[[request.config]]\nkey = \"k\"\n[[request.config]]\nkey = \"k\"\n",
+                "the config key `k` is written twice",
+            ),
+            (
+                "[[request.fs]]\nmount = \"/etc\"\naccess = \"read\"\n",
+                "8:9: `request.fs[0].mount`: `/etc` does not fit; the only mount is `/workspace`",
+            ),
+            (
+                "[[request.fs]]\nmount = \"/workspace\"\naccess = \"write\"\n",
+                "unknown value `write`; expected `read` or `read-write`",
+            ),
+            (
+                "[request.process]\nprograms = [\"/bin/sh\"]\n",
+                "8:12: `request.process.programs`",
+            ),
+            ("[request.process]\nprograms = [\"*\"]\n", "there is no `*`"),
+            (
+                "[request.jobs]\nflavors = [\"*\"]\n",
+                "the key `max-usd` is missing",
+            ),
+            (
+                "[request.jobs]\nflavors = [\"*\"]\nmax-usd = nan\n",
+                "9:11: `request.jobs.max-usd`: `NaN` is out of bounds",
+            ),
+            (
+                "[request.jobs]\nflavors = [\"*\"]\nmax-usd = -1\n",
+                "`-1` is out of bounds",
+            ),
+            (
+                "[limits]\nmemory = \"8TiB\"\n",
+                "8:10: `limits.memory`: not a size",
+            ),
+            (
+                "[limits]\nmemory = \"1B\"\n",
+                "write a value from 1MiB to 2GiB",
+            ),
+            (
+                "[limits]\ntimeout = \"10h2m\"\n",
+                "write a value from 100ms to 10h1m",
+            ),
+            ("[limits]\nconcurrent = -1\n", "8:14: `limits.concurrent`"),
+            (
+                "[limits]\ncpu = 5\n",
+                "8:7: `limits.cpu`: integer `5` where this is expected: a string",
+            ),
+        ];
+        for (tables, expected) in cases {
+            let error = plugin_error(tables);
+            assert!(error.contains(expected), "{error}\n{expected}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_checked() {
+        for (from, to, expected) in [
+            ("a/b", "a", "2:6: `plugin.id`: not a plugin id"),
+            (
+                "1.0.0",
+                "1.0",
+                "3:11: `plugin.version`: not a version: `1.0`",
+            ),
+            (
+                "\"d\"",
+                "\"\"",
+                "4:15: `plugin.description`: write one line",
+            ),
+            ("\"d\"", "\"a\\nb\"", "4:15: `plugin.description`: control"),
+            ("\"d\"", "\"a\\u202eb\"", "direction-changing"),
+            ("0.1", "0.1.0", "6:7: `plugin.abi`: not an ABI version"),
+            ("0.1", "0.01", "not an ABI version"),
+            (
+                "license = \"MIT\"\n",
+                "",
+                "`plugin`: the key `license` is missing",
+            ),
+            (
+                "abi = \"0.1\"",
+                "abi = \"0.1\"\nabi = \"0.1\"",
+                "7:1: duplicate key",
+            ),
+            ("[plugin]", "[plugin", "1:"),
+        ] {
+            let error = PluginManifest::parse("plugin.toml", &HEAD.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{error}\n{expected}");
+        }
+        assert!(
+            PluginManifest::parse("p", "")
+                .unwrap_err()
+                .to_string()
+                .contains("`plugin` is missing")
+        );
+    }
+
+    #[test]
+    fn hostile_texts_end_in_an_error() {
+        let many = format!(
+            "{HEAD}{}",
+            "[[request.http]]\nhost = \"a.org\"\n".repeat(65)
+        );
+        let deep = format!("x = {}", "[".repeat(10_000));
+        let dotted = format!("{} = 1", "a.".repeat(5_000) + "a");
+        let large = format!("#{}", "x".repeat(300_000));
+        for text in [
+            many,
+            deep,
+            dotted,
+            large,
+            "\0".to_owned(),
+            "\u{feff}[".to_owned(),
+            "é".repeat(10) + " = [",
+        ] {
+            assert!(
+                matches!(
+                    PluginManifest::parse("p", &text),
+                    Err(Error::Document { .. })
+                ),
+                "{}",
+                &text[..1]
+            );
+        }
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert!(
+            run_error("agent = { instructions = \"éé\", x = 1 }").starts_with("1:32: `agent.x`")
+        );
+    }
 }

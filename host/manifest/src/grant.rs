@@ -9,6 +9,8 @@ mod fs;
 mod http;
 mod process;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use serde::Deserialize;
 
@@ -20,8 +22,8 @@ pub use fs::FsRules;
 pub use http::{HttpRule, HttpRules};
 pub use process::{JobsRules, ProcessRules};
 pub use request::{
-    Access, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest, HttpRequest, HttpTarget,
-    JobsRequest, ProcessRequest, Request,
+    Access, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest, HttpRequest,
+    HttpTarget, JobsRequest, ProcessRequest, Request,
 };
 pub(crate) use request::{set, usd};
 
@@ -53,17 +55,23 @@ impl Grant {
             fs: request
                 .fs
                 .iter()
-                .map(|fs| FsGrant { mount: fs.mount.clone(), access: fs.access })
+                .map(|fs| FsGrant {
+                    mount: fs.mount.clone(),
+                    access: fs.access,
+                })
                 .collect(),
-            process: request
-                .process
-                .as_ref()
-                .map(|process| ProcessGrant { programs: process.programs.clone() }),
-            jobs: request
-                .jobs
-                .as_ref()
-                .map(|jobs| JobsGrant { flavors: jobs.flavors.clone(), max_usd: jobs.max_usd }),
-            credentials: request.credential.iter().map(|credential| credential.name.clone()).collect(),
+            process: request.process.as_ref().map(|process| ProcessGrant {
+                programs: process.programs.clone(),
+            }),
+            jobs: request.jobs.as_ref().map(|jobs| JobsGrant {
+                flavors: jobs.flavors.clone(),
+                max_usd: jobs.max_usd,
+            }),
+            credentials: request
+                .credential
+                .iter()
+                .map(|credential| credential.name.clone())
+                .collect(),
         }
     }
 
@@ -95,7 +103,12 @@ impl HttpGrant {
             HttpTarget::BaseUrl(_) => true,
             HttpTarget::Host { host, .. } => host.is_loopback(),
         };
-        Self { target: request.target.clone(), methods: None, paths: None, private_ok }
+        Self {
+            target: request.target.clone(),
+            methods: None,
+            paths: None,
+            private_ok,
+        }
     }
 }
 
@@ -112,7 +125,12 @@ impl TryFrom<request::RawHttp> for HttpGrant {
             _ => false,
         };
         let (methods, paths) = (raw.methods.clone(), raw.paths.clone());
-        Ok(Self { target: raw.target()?, methods, paths, private_ok })
+        Ok(Self {
+            target: raw.target()?,
+            methods,
+            paths,
+            private_ok,
+        })
     }
 }
 
@@ -154,18 +172,33 @@ impl Grant {
         let mut lines = Vec::new();
         let tables = |key: &str, tables: Vec<String>| format!("{key} = [{}]", tables.join(", "));
         if !self.http.is_empty() {
-            lines.push(tables("http", self.http.iter().map(HttpGrant::toml).collect()));
+            lines.push(tables(
+                "http",
+                self.http.iter().map(HttpGrant::toml).collect(),
+            ));
         }
         if !self.fs.is_empty() {
-            let table = |fs: &FsGrant| format!("{{ mount = {}, access = \"{}\" }}", toml_string(&fs.mount), fs.access.as_str());
+            let table = |fs: &FsGrant| {
+                format!(
+                    "{{ mount = {}, access = \"{}\" }}",
+                    toml_string(&fs.mount),
+                    fs.access.as_str()
+                )
+            };
             lines.push(tables("fs", self.fs.iter().map(table).collect()));
         }
         if let Some(process) = &self.process {
-            lines.push(format!("process = {{ programs = {} }}", toml_list(&process.programs)));
+            lines.push(format!(
+                "process = {{ programs = {} }}",
+                toml_list(&process.programs)
+            ));
         }
         if let Some(jobs) = &self.jobs {
             let flavors = toml_list(jobs.flavors.iter().map(FlavorPattern::as_str));
-            lines.push(format!("jobs = {{ flavors = {flavors}, max-usd = {} }}", jobs.max_usd));
+            lines.push(format!(
+                "jobs = {{ flavors = {flavors}, max-usd = {} }}",
+                jobs.max_usd
+            ));
         }
         if !self.credentials.is_empty() {
             lines.push(format!("credentials = {}", toml_list(&self.credentials)));
@@ -190,13 +223,26 @@ impl HttpGrant {
                 keys
             }
         };
-        keys.extend(self.methods.iter().map(|methods| format!("methods = {}", toml_list(methods.iter().map(|method| method.as_str())))));
-        keys.extend(self.paths.iter().map(|paths| format!("paths = {}", toml_list(paths.iter().map(PathPattern::as_str)))));
+        keys.extend(self.methods.iter().map(|methods| {
+            format!(
+                "methods = {}",
+                toml_list(methods.iter().map(|method| method.as_str()))
+            )
+        }));
+        keys.extend(self.paths.iter().map(|paths| {
+            format!(
+                "paths = {}",
+                toml_list(paths.iter().map(PathPattern::as_str))
+            )
+        }));
         format!("{{ {} }}", keys.join(", "))
     }
 }
 
 fn toml_list(items: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| toml_string(item.as_ref())).collect();
+    let items: Vec<String> = items
+        .into_iter()
+        .map(|item| toml_string(item.as_ref()))
+        .collect();
     format!("[{}]", items.join(", "))
 }

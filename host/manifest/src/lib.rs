@@ -51,6 +51,7 @@ mod run_manifest;
 mod size;
 
 pub use digest::Digest;
+pub use document::suggestion;
 pub use edit::{add_entry, remove_entry};
 pub use error::{Denial, Error, Position};
 pub use grant::{
@@ -63,9 +64,9 @@ pub use limits::{Limits, RequestedLimits};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};
-pub use plugin_ref::{PluginId, Source};
+pub use plugin_ref::{PluginId, Source, shorten};
 pub use run_manifest::{
-    AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode, RunManifest,
-    Section,
+    AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode,
+    RunManifest, Section,
 };
 pub use size::{Size, format_duration, parse_duration};

@@ -62,6 +62,8 @@ impl Limits {
         if kind == Kind::Provider {
             // A model that reasons can be silent for minutes; services cut off after ten.
             limits.timeout = Duration::from_secs(600);
+            // A response carries reasoning and images, which the model does not read back as text.
+            limits.output_bytes = 16 * MIB;
             // Eight sub-sessions and a compaction may wait for a model at the same time.
             limits.concurrent = 16;
         }
@@ -82,7 +84,7 @@ pub struct RequestedLimits {
     /// 100 ms to 10 h 1 min: the longest program run is ten hours.
     #[serde(default, deserialize_with = "timeout")]
     pub timeout: Option<Duration>,
-    /// 1 KiB to 4 MiB.
+    /// 1 KiB to 64 MiB.
     #[serde(default, deserialize_with = "output")]
     pub output: Option<Size>,
     /// 1 to 64.
@@ -110,15 +112,23 @@ fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D:
 }
 
 fn cpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    duration_within(deserializer, Duration::from_millis(10), Duration::from_secs(600))
+    duration_within(
+        deserializer,
+        Duration::from_millis(10),
+        Duration::from_secs(600),
+    )
 }
 
 fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    duration_within(deserializer, Duration::from_millis(100), Duration::from_secs(36_060))
+    duration_within(
+        deserializer,
+        Duration::from_millis(100),
+        Duration::from_secs(36_060),
+    )
 }
 
 fn output<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
-    within(deserializer, Size(1024), Size(4 * MIB)).map(Some)
+    within(deserializer, Size(1024), Size(64 * MIB)).map(Some)
 }
 
 fn concurrent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -147,4 +157,25 @@ where
         )));
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_finite_limits_and_requests_replace_them() {
+        assert_eq!(Limits::for_kind(Kind::Tool), Limits::default());
+        assert_eq!(
+            Limits::for_kind(Kind::Provider).timeout,
+            Duration::from_secs(600)
+        );
+        let requested: RequestedLimits =
+            toml::from_str("memory = \"64MiB\"\ntimeout = \"10h1m\"\nconcurrent = 1\n").unwrap();
+        let limits = requested.for_kind(Kind::Provider);
+        assert_eq!(limits.memory_bytes, 64 << 20);
+        assert_eq!(limits.timeout, Duration::from_secs(36_060));
+        assert_eq!(limits.concurrent, 1);
+        assert_eq!(limits.cpu, Limits::default().cpu);
+    }
 }

@@ -50,7 +50,11 @@ impl Lockfile {
     /// Parses `text`; `file` is the path that errors show.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         let raw: Raw = document::parse_up_to(file, text, MAX_BYTES)?;
-        let sections = [(Section::Plugins, raw.plugins), (Section::Providers, raw.providers), (Section::Notifiers, raw.notifiers)];
+        let sections = [
+            (Section::Plugins, raw.plugins),
+            (Section::Providers, raw.providers),
+            (Section::Notifiers, raw.notifiers),
+        ];
         let mut lockfile = Self::default();
         for (section, entries) in sections {
             for (name, entry) in entries {
@@ -62,7 +66,9 @@ impl Lockfile {
 
     /// The text of the file: sorted by section and name, the same for the same content.
     pub fn render(&self) -> String {
-        let mut text = format!("# Written by ml-intern. Change ml-intern.toml instead.\nversion = {VERSION}\n");
+        let mut text = format!(
+            "# Written by ml-intern. Change ml-intern.toml instead.\nversion = {VERSION}\n"
+        );
         for ((section, name), entry) in &self.entries {
             text.push_str(&format!("\n[{}]\n", section.path(name)));
             for (key, value) in entry.lines() {
@@ -77,6 +83,11 @@ impl Lockfile {
         self.entries.get(&(section, name.to_owned()))
     }
 
+    /// Takes an entry out; false when there was none.
+    pub fn remove(&mut self, section: Section, name: &str) -> bool {
+        self.entries.remove(&(section, name.to_owned())).is_some()
+    }
+
     /// Locks an entry, in place of one of the same name.
     pub fn insert(&mut self, section: Section, name: &str, entry: LockEntry) {
         self.entries.insert((section, name.to_owned()), entry);
@@ -84,7 +95,9 @@ impl Lockfile {
 
     /// Every entry, by section and name.
     pub fn iter(&self) -> impl Iterator<Item = (Section, &str, &LockEntry)> {
-        self.entries.iter().map(|((section, name), entry)| (*section, name.as_str(), entry))
+        self.entries
+            .iter()
+            .map(|((section, name), entry)| (*section, name.as_str(), entry))
     }
 
     /// What is different in `other`, by section and name. Empty when nothing is.
@@ -93,12 +106,24 @@ impl Lockfile {
         for (at, old) in &self.entries {
             match other.entries.get(at) {
                 Some(new) => changes.extend(old.diff(at.0, &at.1, new)),
-                None => changes.push(Change::new(at.0, &at.1, "plugin", Some(old.summary()), None)),
+                None => changes.push(Change::new(
+                    at.0,
+                    &at.1,
+                    "plugin",
+                    Some(old.summary()),
+                    None,
+                )),
             }
         }
         for (at, new) in &other.entries {
             if !self.entries.contains_key(at) {
-                changes.push(Change::new(at.0, &at.1, "plugin", None, Some(new.summary())));
+                changes.push(Change::new(
+                    at.0,
+                    &at.1,
+                    "plugin",
+                    None,
+                    Some(new.summary()),
+                ));
             }
         }
         changes.sort_by(|a, b| (a.section, &a.name).cmp(&(b.section, &b.name)));
@@ -122,8 +147,20 @@ pub struct Change {
 }
 
 impl Change {
-    fn new(section: Section, name: &str, key: &'static str, old: Option<String>, new: Option<String>) -> Self {
-        Self { section, name: name.to_owned(), key, old, new }
+    fn new(
+        section: Section,
+        name: &str,
+        key: &'static str,
+        old: Option<String>,
+        new: Option<String>,
+    ) -> Self {
+        Self {
+            section,
+            name: name.to_owned(),
+            key,
+            old,
+            new,
+        }
     }
 }
 
@@ -144,9 +181,19 @@ impl LockEntry {
     fn lines(&self) -> Vec<(&'static str, String)> {
         let list = |items: Vec<String>| match items.len() {
             0 | 1 => format!("[{}]", items.concat()),
-            _ => format!("[\n{}]", items.iter().map(|item| format!("    {item},\n")).collect::<String>()),
+            _ => format!(
+                "[\n{}]",
+                items
+                    .iter()
+                    .map(|item| format!("    {item},\n"))
+                    .collect::<String>()
+            ),
         };
-        let kinds: Vec<String> = self.kinds.iter().map(|kind| format!("\"{kind}\"")).collect();
+        let kinds: Vec<String> = self
+            .kinds
+            .iter()
+            .map(|kind| format!("\"{kind}\""))
+            .collect();
         let mut lines = vec![
             ("id", format!("\"{}\"", self.id)),
             ("version", format!("\"{}\"", self.version)),
@@ -155,8 +202,14 @@ impl LockEntry {
             ("abi", format!("\"{}\"", self.abi)),
             ("kinds", format!("[{}]", kinds.join(", "))),
         ];
-        lines.extend(self.describe.map(|digest| ("describe", format!("\"{digest}\""))));
-        lines.push(("grants", list(self.grants.iter().map(|grant| toml_string(grant)).collect())));
+        lines.extend(
+            self.describe
+                .map(|digest| ("describe", format!("\"{digest}\""))),
+        );
+        lines.push((
+            "grants",
+            list(self.grants.iter().map(|grant| toml_string(grant)).collect()),
+        ));
         lines
     }
 
@@ -168,16 +221,33 @@ impl LockEntry {
         let old_lines = self.lines();
         let new_lines = new.lines();
         let value = |lines: &[(&str, String)], key: &str| {
-            lines.iter().find(|(own, _)| *own == key).map(|(_, value)| value.replace('"', ""))
+            lines
+                .iter()
+                .find(|(own, _)| *own == key)
+                .map(|(_, value)| value.replace('"', ""))
         };
-        let keys = ["id", "version", "source", "sha256", "abi", "kinds", "describe"];
+        let keys = [
+            "id", "version", "source", "sha256", "abi", "kinds", "describe",
+        ];
         let mut changes: Vec<Change> = keys
             .into_iter()
-            .map(|key| Change::new(section, name, key, value(&old_lines, key), value(&new_lines, key)))
+            .map(|key| {
+                Change::new(
+                    section,
+                    name,
+                    key,
+                    value(&old_lines, key),
+                    value(&new_lines, key),
+                )
+            })
             .filter(|change| change.old != change.new)
             .collect();
         let only = |these: &[String], those: &[String]| -> Vec<String> {
-            these.iter().filter(|grant| !those.contains(grant)).cloned().collect()
+            these
+                .iter()
+                .filter(|grant| !those.contains(grant))
+                .cloned()
+                .collect()
         };
         let gone = only(&self.grants, &new.grants).into_iter();
         changes.extend(gone.map(|grant| Change::new(section, name, "grant", Some(grant), None)));
@@ -235,5 +305,125 @@ fn format_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::E
         other => Err(de::Error::custom(format!(
             "this program reads lockfiles of version {VERSION}, not {other}; use the program that wrote it, or delete the file to lock anew"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> LockEntry {
+        LockEntry {
+            id: "acme/arxiv".parse().unwrap(),
+            version: semver::Version::new(1, 2, 0),
+            source: "./a \"b\"\\c.wasm".to_owned(),
+            sha256: Digest::of(b"component"),
+            abi: Abi::HOST,
+            kinds: vec![Kind::Tool, Kind::Notifier],
+            describe: None,
+            grants: vec![
+                "runs programs: git".to_owned(),
+                "reads files below the workspace".to_owned(),
+            ],
+        }
+    }
+
+    fn lockfile() -> Lockfile {
+        let mut lockfile = Lockfile::default();
+        lockfile.insert(
+            Section::Providers,
+            "openai",
+            LockEntry {
+                describe: Some(Digest::of(b"d")),
+                grants: vec![],
+                ..entry()
+            },
+        );
+        lockfile.insert(Section::Plugins, "b", entry());
+        lockfile.insert(Section::Plugins, "a_1", entry());
+        lockfile
+    }
+
+    #[test]
+    fn the_text_is_sorted_and_reads_back_the_same() {
+        let text = lockfile().render();
+        assert_eq!(
+            Lockfile::parse("ml-intern.lock", &text).unwrap(),
+            lockfile()
+        );
+        assert_eq!(
+            Lockfile::parse("ml-intern.lock", &text).unwrap().render(),
+            text
+        );
+        let tables: Vec<&str> = text.lines().filter(|line| line.starts_with('[')).collect();
+        assert_eq!(
+            tables,
+            ["[plugins.a_1]", "[plugins.b]", "[providers.openai]"]
+        );
+        assert!(
+            text.contains("\ngrants = [\n    \"runs programs: git\",\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let old = lockfile();
+        assert_eq!(old.diff(&old), []);
+        let mut new = Lockfile::default();
+        new.insert(
+            Section::Plugins,
+            "b",
+            LockEntry {
+                sha256: Digest::of(b"other"),
+                describe: Some(Digest::of(b"d")),
+                grants: vec![
+                    "runs programs: git".to_owned(),
+                    "runs programs: sh".to_owned(),
+                ],
+                ..entry()
+            },
+        );
+        new.insert(
+            Section::Providers,
+            "openai",
+            old.get(Section::Providers, "openai").unwrap().clone(),
+        );
+        new.insert(Section::Notifiers, "n", entry());
+        let lines: Vec<String> = old.diff(&new).iter().map(Change::to_string).collect();
+        let (was, is) = (Digest::of(b"component"), Digest::of(b"other"));
+        assert_eq!(
+            lines,
+            [
+                "plugins.a_1: plugin removed: acme/arxiv 1.2.0 from ./a \"b\"\\c.wasm".to_owned(),
+                format!("plugins.b: sha256 was {was}, is {is}"),
+                format!("plugins.b: describe added: {}", Digest::of(b"d")),
+                "plugins.b: grant removed: reads files below the workspace".to_owned(),
+                "plugins.b: grant added: runs programs: sh".to_owned(),
+                "notifiers.n: plugin added: acme/arxiv 1.2.0 from ./a \"b\"\\c.wasm".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn other_versions_and_unknown_keys_are_refused() {
+        let text = lockfile().render();
+        for (from, to, expected) in [
+            (
+                "version = 1",
+                "version = 2",
+                "ml-intern.lock:2:11: `version`: this program reads lockfiles of version 1, not 2",
+            ),
+            ("version = 1\n", "", "the key `version` is missing"),
+            ("abi = ", "api = ", "did you mean `abi`?"),
+            ("sha256:", "md5:", "not a digest"),
+            ("[plugins.b]", "[plugins.\"../b\"]", "cannot name a plugin"),
+            ("\"tool\"", "\"too\"", "did you mean `tool`?"),
+        ] {
+            let error = Lockfile::parse("ml-intern.lock", &text.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{error}\n{expected}");
+        }
     }
 }

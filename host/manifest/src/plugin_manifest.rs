@@ -12,7 +12,9 @@ use crate::limits::{Limits, RequestedLimits};
 use crate::plugin_ref::{PluginId, shorten};
 
 /// What a plugin is for, read from what its component exports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Callable by the model.
@@ -68,21 +70,28 @@ impl FromStr for Abi {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let number = |part: &str| {
-            let canonical = part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+            let canonical = part.bytes().all(|byte| byte.is_ascii_digit())
+                && (part == "0" || !part.starts_with('0'));
             canonical.then(|| part.parse().ok()).flatten()
         };
         text.split_once('.')
             .and_then(|(major, minor)| number(major).zip(number(minor)))
             .map(|(major, minor)| Self { major, minor })
             .ok_or_else(|| {
-                Error::value(format!("not an ABI version: `{}`; write major and minor, such as `{}`", shorten(text), Self::HOST))
+                Error::value(format!(
+                    "not an ABI version: `{}`; write major and minor, such as `{}`",
+                    shorten(text),
+                    Self::HOST
+                ))
             })
     }
 }
 
 impl<'de> Deserialize<'de> for Abi {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -131,14 +140,19 @@ impl PluginManifest {
     }
 }
 
-pub(crate) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<semver::Version, D::Error> {
+pub(crate) fn version<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<semver::Version, D::Error> {
     let text = String::deserialize(deserializer)?;
     // Longer than any real version; the text is shown in lists and kept in the lockfile.
     if text.len() > 64 {
         return Err(de::Error::custom("the version has more than 64 bytes"));
     }
     semver::Version::parse(&text).map_err(|error| {
-        de::Error::custom(format!("not a version: `{}` ({error}); write one such as `1.2.0`", shorten(&text)))
+        de::Error::custom(format!(
+            "not a version: `{}` ({error}); write one such as `1.2.0`",
+            shorten(&text)
+        ))
     })
 }
 
@@ -151,14 +165,21 @@ fn license<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 }
 
 /// One line of text that is safe to print: no control character, no bidirectional override.
-pub(crate) fn line<'de, D: Deserializer<'de>>(deserializer: D, max: usize) -> Result<String, D::Error> {
+pub(crate) fn line<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    max: usize,
+) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     let reordering = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.trim().is_empty() || text.len() > max {
-        return Err(de::Error::custom(format!("write one line of 1 to {max} bytes")));
+        return Err(de::Error::custom(format!(
+            "write one line of 1 to {max} bytes"
+        )));
     }
     if text.chars().any(|c| c.is_control() || reordering(c)) {
-        return Err(de::Error::custom("control and direction-changing characters are not allowed here; write plain text"));
+        return Err(de::Error::custom(
+            "control and direction-changing characters are not allowed here; write plain text",
+        ));
     }
     Ok(text)
 }

@@ -21,7 +21,9 @@ impl PluginId {
 
     /// The part before the slash.
     pub fn publisher(&self) -> &str {
-        self.0.split_once('/').map_or("", |(publisher, _)| publisher)
+        self.0
+            .split_once('/')
+            .map_or("", |(publisher, _)| publisher)
     }
 
     /// The part after the slash.
@@ -41,7 +43,9 @@ impl FromStr for PluginId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match text.split_once('/') {
-            Some((publisher, name)) if is_name(publisher) && is_name(name) => Ok(Self(text.to_owned())),
+            Some((publisher, name)) if is_name(publisher) && is_name(name) => {
+                Ok(Self(text.to_owned()))
+            }
             _ => Err(Error::value(format!(
                 "not a plugin id: `{}`; write `publisher/name` with lower-case letters, digits and dashes, at most 64 each",
                 shorten(text)
@@ -52,7 +56,9 @@ impl FromStr for PluginId {
 
 impl<'de> Deserialize<'de> for PluginId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -60,11 +66,13 @@ impl<'de> Deserialize<'de> for PluginId {
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with('-')
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Offending values are shown, but never more of them than helps, and nothing that moves a cursor.
-pub(crate) fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     let mut short: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     if text.chars().nth(80).is_some() {
         short.push('…');
@@ -116,12 +124,23 @@ impl FromStr for Source {
             if is_name(name) {
                 return Ok(Self::Builtin(name.to_owned()));
             }
-            return Err(Error::value(format!("not the name of a builtin plugin: `{}`; {kinds}", shorten(name))));
+            return Err(Error::value(format!(
+                "not the name of a builtin plugin: `{}`; {kinds}",
+                shorten(name)
+            )));
         }
         if text.chars().any(char::is_control) || text.is_empty() {
-            return Err(Error::value(format!("not a source: `{}`; {kinds}", shorten(text))));
+            return Err(Error::value(format!(
+                "not a source: `{}`; {kinds}",
+                shorten(text)
+            )));
         }
-        if ["./", "../", "/"].iter().any(|start| text.starts_with(start)) || text == "." || text == ".." {
+        if ["./", "../", "/"]
+            .iter()
+            .any(|start| text.starts_with(start))
+            || text == "."
+            || text == ".."
+        {
             return Ok(Self::Local(PathBuf::from(text)));
         }
         if text.contains(':') {
@@ -130,13 +149,18 @@ impl FromStr for Source {
                 shorten(text)
             )));
         }
-        Err(Error::value(format!("not a source: `{0}`; a path starts with `./`, `../` or `/`, so write `./{0}`, or `builtin:NAME`", shorten(text))))
+        Err(Error::value(format!(
+            "not a source: `{0}`; a path starts with `./`, `../` or `/`, so write `./{0}`, or `builtin:NAME`",
+            shorten(text)
+        )))
     }
 }
 
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -147,7 +171,10 @@ mod tests {
     #[test]
     fn ids_have_a_publisher_and_a_name() {
         let id: PluginId = "acme/arxiv-2".parse().unwrap();
-        assert_eq!((id.publisher(), id.name(), id.to_string().as_str()), ("acme", "arxiv-2", "acme/arxiv-2"));
+        assert_eq!(
+            (id.publisher(), id.name(), id.to_string().as_str()),
+            ("acme", "arxiv-2", "acme/arxiv-2")
+        );
         let long = "a".repeat(64);
         assert!(format!("{long}/{long}").parse::<PluginId>().is_ok());
     }
@@ -155,7 +182,23 @@ mod tests {
     #[test]
     fn other_ids_are_refused() {
         let long = "a".repeat(65);
-        for text in ["", "/", "a", "a/", "/a", "a/b/c", "A/b", "a/-b", "-a/b", "a/b ", "a/../b", "a\n/b", "а/b", &format!("{long}/a"), &format!("a/{long}")] {
+        for text in [
+            "",
+            "/",
+            "a",
+            "a/",
+            "/a",
+            "a/b/c",
+            "A/b",
+            "a/-b",
+            "-a/b",
+            "a/b ",
+            "a/../b",
+            "a\n/b",
+            "а/b",
+            &format!("{long}/a"),
+            &format!("a/{long}"),
+        ] {
             let error = text.parse::<PluginId>().unwrap_err().to_string();
             assert!(error.contains("publisher/name"), "{text}: {error}");
             assert!(!error.contains('\n'), "{error:?}");
@@ -164,7 +207,10 @@ mod tests {
 
     #[test]
     fn sources_are_builtin_or_local() {
-        assert_eq!("builtin:files".parse::<Source>().unwrap(), Source::Builtin("files".into()));
+        assert_eq!(
+            "builtin:files".parse::<Source>().unwrap(),
+            Source::Builtin("files".into())
+        );
         for path in ["./a.wasm", "../a", "/opt/a.wasm", ".", "./a:b.wasm"] {
             assert_eq!(path.parse::<Source>().unwrap(), Source::Local(path.into()));
             assert_eq!(path.parse::<Source>().unwrap().to_string(), path);
@@ -175,11 +221,28 @@ mod tests {
 
     #[test]
     fn other_kinds_of_source_say_which_ones_exist() {
-        for text in ["oci://example.org/a:1", "hf://a/b/c.wasm", "https://example.org/a.wasm#sha256=00", "acme:arxiv@1.0.0", "file:///a.wasm"] {
+        for text in [
+            "oci://example.org/a:1",
+            "hf://a/b/c.wasm",
+            "https://example.org/a.wasm#sha256=00",
+            "acme:arxiv@1.0.0",
+            "file:///a.wasm",
+        ] {
             let error = text.parse::<Source>().unwrap_err().to_string();
-            assert!(error.contains("builtin:NAME") && error.contains("./plugin.wasm") && error.contains(text), "{error}");
+            assert!(
+                error.contains("builtin:NAME")
+                    && error.contains("./plugin.wasm")
+                    && error.contains(text),
+                "{error}"
+            );
         }
-        assert!("plugin.wasm".parse::<Source>().unwrap_err().to_string().contains("`./plugin.wasm`"));
+        assert!(
+            "plugin.wasm"
+                .parse::<Source>()
+                .unwrap_err()
+                .to_string()
+                .contains("`./plugin.wasm`")
+        );
         for text in ["", "builtin:", "builtin:../x", "builtin:A", "./a\u{1b}[2J"] {
             assert!(text.parse::<Source>().is_err(), "{text:?}");
         }

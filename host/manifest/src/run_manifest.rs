@@ -160,7 +160,9 @@ pub struct Entry {
 impl Entry {
     /// Where the plugin comes from.
     pub fn source(&self) -> Source {
-        self.given_source.clone().unwrap_or_else(|| Source::Builtin(self.name.clone()))
+        self.given_source
+            .clone()
+            .unwrap_or_else(|| Source::Builtin(self.name.clone()))
     }
 
     /// What the user allows it: the grant as written; without one, everything it asks for when it
@@ -215,7 +217,12 @@ pub enum Event {
 
 impl Event {
     /// What a notifier is told when its entry does not say.
-    pub const DEFAULT: [Self; 4] = [Self::ApprovalRequired, Self::Error, Self::JobFinished, Self::TurnComplete];
+    pub const DEFAULT: [Self; 4] = [
+        Self::ApprovalRequired,
+        Self::Error,
+        Self::JobFinished,
+        Self::TurnComplete,
+    ];
 
     /// The word in a manifest and in a notice.
     pub fn as_str(self) -> &'static str {
@@ -239,8 +246,16 @@ impl RunManifest {
     /// Makes relative sources absolute below `folder`, the folder of the file that was parsed.
     #[must_use]
     pub fn based_at(mut self, folder: &Path) -> Self {
-        for entry in self.plugins.iter_mut().chain(&mut self.providers).chain(&mut self.notifiers) {
-            entry.given_source = entry.given_source.take().map(|source| source.based_at(folder));
+        for entry in self
+            .plugins
+            .iter_mut()
+            .chain(&mut self.providers)
+            .chain(&mut self.notifiers)
+        {
+            entry.given_source = entry
+                .given_source
+                .take()
+                .map(|source| source.based_at(folder));
         }
         self
     }
@@ -255,7 +270,10 @@ impl RunManifest {
                 model: self.agent.model.or_else(|| base.agent.model.clone()),
                 max_iterations: self.agent.max_iterations.or(base.agent.max_iterations),
                 permission_mode: self.agent.permission_mode.or(base.agent.permission_mode),
-                instructions: self.agent.instructions.or_else(|| base.agent.instructions.clone()),
+                instructions: self
+                    .agent
+                    .instructions
+                    .or_else(|| base.agent.instructions.clone()),
             },
             budget: BudgetSection {
                 usd: self.budget.usd.or(base.budget.usd),
@@ -264,7 +282,9 @@ impl RunManifest {
             plugins: merge_entries(self.plugins, &base.plugins),
             providers: merge_entries(self.providers, &base.providers),
             notifiers: merge_entries(self.notifiers, &base.notifiers),
-            jobs: JobsSection { backend: self.jobs.backend.or(base.jobs.backend) },
+            jobs: JobsSection {
+                backend: self.jobs.backend.or(base.jobs.backend),
+            },
         }
     }
 
@@ -279,7 +299,11 @@ impl RunManifest {
 
     /// Every entry with its section: plugins, then providers, then notifiers.
     pub fn entries(&self) -> impl Iterator<Item = (Section, &Entry)> {
-        Section::ALL.into_iter().flat_map(|section| self.section(section).iter().map(move |entry| (section, entry)))
+        Section::ALL.into_iter().flat_map(|section| {
+            self.section(section)
+                .iter()
+                .map(move |entry| (section, entry))
+        })
     }
 }
 
@@ -320,7 +344,8 @@ struct RawNotifier {
 const MAX_ENTRIES: usize = 256;
 
 fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
-    let table: Vec<(String, RawEntry)> = deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
+    let table: Vec<(String, RawEntry)> =
+        deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
     let entry = |(name, raw): (String, RawEntry)| Entry {
         name,
         given_source: raw.source,
@@ -332,7 +357,8 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
 }
 
 fn notifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
-    let table: Vec<(String, RawNotifier)> = deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
+    let table: Vec<(String, RawNotifier)> =
+        deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
     let entry = |(name, raw): (String, RawNotifier)| Entry {
         name,
         given_source: raw.source,
@@ -344,7 +370,10 @@ fn notifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D
 }
 
 fn texts(config: BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    config.into_iter().map(|(key, Value(value))| (key, value)).collect()
+    config
+        .into_iter()
+        .map(|(key, Value(value))| (key, value))
+        .collect()
 }
 
 /// Reads a table as a list of its entries in the order written.
@@ -361,7 +390,9 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Ordered<V> {
         let mut entries = Vec::new();
         while let Some(EntryName(name)) = map.next_key()? {
             if entries.len() == MAX_ENTRIES {
-                return Err(de::Error::custom(format!("more than {MAX_ENTRIES} plugins; remove some")));
+                return Err(de::Error::custom(format!(
+                    "more than {MAX_ENTRIES} plugins; remove some"
+                )));
             }
             entries.push((name, map.next_value()?));
         }
@@ -421,7 +452,9 @@ impl<'de> Deserialize<'de> for Value {
         }
         let text = deserializer.deserialize_any(Text)?;
         if text.len() > 64 * 1024 {
-            return Err(de::Error::custom("the value has more than 64 KiB; shorten it"));
+            return Err(de::Error::custom(
+                "the value has more than 64 KiB; shorten it",
+            ));
         }
         Ok(Self(text))
     }
@@ -438,7 +471,9 @@ fn iterations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>,
 fn instructions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.len() > 64 * 1024 {
-        return Err(de::Error::custom("the text has more than 64 KiB; shorten it"));
+        return Err(de::Error::custom(
+            "the text has more than 64 KiB; shorten it",
+        ));
     }
     Ok(Some(text))
 }
@@ -449,6 +484,198 @@ fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Err
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let month = Duration::from_secs(30 * 86_400);
-    let DurationText(time) = within(deserializer, DurationText(Duration::from_secs(1)), DurationText(month))?;
+    let DurationText(time) = within(
+        deserializer,
+        DurationText(Duration::from_secs(1)),
+        DurationText(month),
+    )?;
     Ok(Some(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+        [agent]
+        model = "openai/gpt-5.5"
+        max-iterations = 300
+        permission-mode = "auto-edit"
+        instructions = "be brief"
+        [budget]
+        usd = 20
+        time = "2h"
+        [plugins.zeta]
+        source = "builtin:files"
+        [plugins.alpha]
+        source = "./arxiv.wasm"
+        grant = { http = [{ host = "export.arxiv.org" }], credentials = ["hf"] }
+        [plugins.alpha.config]
+        text = "value"
+        number = 3
+        fraction = 0.5
+        flag = true
+        [providers.lm_studio]
+        [notifiers.hook]
+        source = "builtin:webhook"
+        events = ["error", "job_finished"]
+        config = { url = "https://example.org/x" }
+        [jobs]
+        backend = "local"
+    "#;
+
+    fn parse(text: &str) -> RunManifest {
+        RunManifest::parse("ml-intern.toml", text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_whole_manifest_is_read_in_order() {
+        let run = parse(WHOLE);
+        let names: Vec<&str> = run
+            .entries()
+            .map(|(_, entry)| entry.name.as_str())
+            .collect();
+        assert_eq!(names, ["zeta", "alpha", "lm_studio", "hook"]);
+        assert_eq!(run.agent.permission_mode, Some(PermissionMode::AutoEdit));
+        assert_eq!(
+            run.budget,
+            BudgetSection {
+                usd: Some(20.0),
+                time: Some(Duration::from_secs(7200))
+            }
+        );
+        let config: Vec<(&str, &str)> = run.plugins[1]
+            .config
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            config,
+            [
+                ("flag", "true"),
+                ("fraction", "0.5"),
+                ("number", "3"),
+                ("text", "value")
+            ]
+        );
+        assert_eq!(
+            run.providers[0].source(),
+            Source::Builtin("lm_studio".to_owned())
+        );
+        assert_eq!(
+            run.notifiers[0].events(),
+            [Event::Error, Event::JobFinished]
+        );
+        assert_eq!(run.jobs.backend, Some(JobBackend::Local));
+        assert_eq!(parse(""), RunManifest::default());
+    }
+
+    #[test]
+    fn wrong_manifests_are_refused_with_a_position() {
+        for (text, expected) in [
+            (
+                "[plugins.A]\n",
+                "1:10: `plugins.A`: `A` cannot name a plugin",
+            ),
+            ("[plugins]\na = 1\n", "2:5: `plugins.a`: "),
+            (
+                "[plugins.a]\nsource = \"oci://x/y\"\n",
+                "2:10: `plugins.a.source`: plugins are loaded from the program itself",
+            ),
+            (
+                "[plugins.a]\nevents = [\"error\"]\n",
+                "unknown key `events`",
+            ),
+            (
+                "[notifiers.a]\nevents = [\"eror\"]\n",
+                "did you mean `error`?",
+            ),
+            (
+                "[plugins.a.config]\nx = []\n",
+                "2:5: `plugins.a.config.x`: ",
+            ),
+            (
+                "[plugins.a.config]\nx = 2026-01-01\n",
+                "`plugins.a.config.x`",
+            ),
+            ("[plugins.a]\n[plugins.a]\n", "duplicate key"),
+            (
+                "[agent]\nmax-iterations = 0\n",
+                "write a value from 1 to 100000",
+            ),
+            ("[budget]\nusd = inf\n", "`inf` is out of bounds"),
+            ("[budget]\ntime = \"31d\"\n", "write a value from 1s to 30d"),
+            (
+                "[jobs]\nbackend = \"slurm\"\n",
+                "2:11: `jobs.backend`: unknown value `slurm`; expected `local`",
+            ),
+            (
+                "[plugins.a.grant]\nhttp = [{ host = \"a.org\", max-response = \"1MiB\" }]\n",
+                "belongs in plugin.toml",
+            ),
+            ("[plugins.a.grant]\nall = true\n", "unknown key `all`"),
+        ] {
+            let error = RunManifest::parse("ml-intern.toml", text)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with("ml-intern.toml:") && error.contains(expected),
+                "{error}\n{expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_layer_replaces_values_and_merges_entries() {
+        let base = parse(WHOLE);
+        let over = parse(
+            "[agent]\nmodel = \"a/b\"\n[plugins.new]\n[plugins.alpha.config]\ntext = \"other\"\n",
+        );
+        let merged = over.merge_over(&base);
+        assert_eq!(merged.agent.model.as_deref(), Some("a/b"));
+        assert_eq!(merged.agent.max_iterations, Some(300));
+        let names: Vec<&str> = merged
+            .plugins
+            .iter()
+            .map(|entry| entry.name.as_str())
+            .collect();
+        assert_eq!(names, ["zeta", "alpha", "new"]);
+        assert_eq!(
+            merged.plugins[1].source(),
+            Source::Local("./arxiv.wasm".into())
+        );
+        assert_eq!(merged.plugins[1].grant, base.plugins[1].grant);
+        assert_eq!(
+            (
+                merged.plugins[1].config["text"].as_str(),
+                merged.plugins[1].config["number"].as_str()
+            ),
+            ("other", "3")
+        );
+    }
+
+    #[test]
+    fn another_source_inherits_no_grant_and_no_configuration() {
+        let base = parse(WHOLE);
+        let merged = parse("[plugins.alpha]\nsource = \"./evil.wasm\"\n").merge_over(&base);
+        assert_eq!(merged.plugins[1].grant, None);
+        assert!(merged.plugins[1].config.is_empty());
+        // An entry without a source keeps the weaker layer's, also when it is not builtin.
+        let merged = parse("[plugins.alpha.grant]\n").merge_over(&base);
+        assert_eq!(
+            merged.plugins[1].source(),
+            Source::Local("./arxiv.wasm".into())
+        );
+        assert_eq!(merged.plugins[1].grant, Some(Grant::default()));
+    }
+
+    #[test]
+    fn relative_sources_are_taken_from_the_manifests_folder() {
+        let run = parse(WHOLE).based_at(Path::new("/home/u/p"));
+        assert_eq!(
+            run.plugins[1].source(),
+            Source::Local("/home/u/p/./arxiv.wasm".into())
+        );
+        assert_eq!(run.plugins[0].source(), Source::Builtin("files".to_owned()));
+    }
 }

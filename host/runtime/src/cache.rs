@@ -92,7 +92,7 @@ impl Cache {
             .and_then(|()| Ok(rustix::fs::renameat(&folder, &temporary, &folder, name)?));
         if let Err(error) = written {
             // The error to report is the first one.
-            drop(rustix::fs::unlinkat(&folder, &temporary, AtFlags::empty()));
+            rustix::fs::unlinkat(&folder, &temporary, AtFlags::empty()).ok();
             return Err(error.into());
         }
         Ok(())
@@ -185,7 +185,8 @@ fn read_or_make_key(path: &Path) -> Result<[u8; 32], CacheError> {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         });
-    drop(rustix::fs::unlink(&temporary)); // A name left behind does no harm.
+    // A name left behind does no harm.
+    rustix::fs::unlink(&temporary).ok();
     made?;
     read_key(path)
 }

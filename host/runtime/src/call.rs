@@ -7,6 +7,8 @@ use std::time::Duration;
 use ml_intern_manifest::{Denial, Effective};
 use tokio_util::sync::CancellationToken;
 
+use crate::egress::connect::Clients;
+use crate::egress::secret::Secrets;
 use crate::fault::{FaultCause, MAX_DENIALS};
 use crate::meter::{CallClock, CpuMeter, lock};
 use crate::plugin::Setup;
@@ -126,7 +128,8 @@ pub(crate) struct Call {
     pub(crate) cancel: CancellationToken,
     pub(crate) clock: Arc<CallClock>,
     pub(crate) meter: Arc<CpuMeter>,
-    pub(crate) network: Arc<crate::egress::Network>,
+    pub(crate) network: Arc<Clients>,
+    pub(crate) secrets: Arc<Secrets>,
     host_calls: AtomicU64,
     log_left: AtomicU64,
     denials: Mutex<Vec<Denial>>,
@@ -144,7 +147,8 @@ pub(crate) struct CallParts {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
     pub(crate) cancel: CancellationToken,
-    pub(crate) network: Arc<crate::egress::Network>,
+    pub(crate) network: Arc<Clients>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) timeout: Duration,
 }
 
@@ -162,6 +166,7 @@ impl Call {
             clock: Arc::new(CallClock::new(parts.timeout)),
             meter: Arc::default(),
             network: parts.network,
+            secrets: parts.secrets,
             host_calls: AtomicU64::new(0),
             denials: Mutex::new(Vec::new()),
             stderr: Mutex::new(Vec::new()),

@@ -1,2 +1,54 @@
+//! Runs plugins: compiles components, keeps them compiled, gives each call a fresh instance with
+//! exactly the capabilities of its grant, and ends what goes beyond its limits.
+//!
+//! It knows no messages, turns, prompts or model names, reads no environment and fetches nothing.
+//! Start from [`Runtime`] (one per process), [`Plugin`] (a component with its grant and settings)
+//! and [`CallError`] (the three ways in which a call can fail).
+//!
+//! ```no_run
+//! # async fn example(bytes: Vec<u8>, setup: ml_intern_runtime::Setup) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use ml_intern_runtime::{CallContext, CancellationToken, ComponentSource, Runtime, RuntimeConfig, Unobserved};
+//!
+//! let runtime = Runtime::new(RuntimeConfig::new("cache".into(), "state/cache-key".into()))?;
+//! let plugin = runtime.plugin(ComponentSource::from_bytes("acme/arxiv", "1.2.0", bytes), setup);
+//! let context = CallContext { session: "s1".into(), call: "c1".into(), ..CallContext::default() };
+//! let output = plugin.call_tool("search", "{}", context, Arc::new(Unobserved), &CancellationToken::new()).await?;
+//! println!("{:?}", output.content);
+//! # Ok(()) }
+//! ```
+
+#![warn(missing_docs)]
+
 pub mod bindings;
-pub mod capability { pub mod keyvalue { #[derive(Debug)] pub struct Bucket; } }
+mod cache;
+mod call;
+mod capability;
+mod describe;
+mod egress;
+mod engine;
+mod fault;
+mod kv;
+mod load;
+mod meter;
+mod outcome;
+mod plugin;
+mod runtime;
+mod services;
+mod state;
+
+pub use bindings::notifier::exports::ml_intern::plugin::notifier;
+pub use bindings::provider::exports::ml_intern::plugin::provider;
+pub use bindings::provider::ml_intern::plugin::{chat, sink};
+pub use bindings::tool::exports::ml_intern::plugin::tool;
+pub use bindings::tool::ml_intern::plugin::{agent, jobs, log, process, types};
+pub use call::{AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Unobserved, Verdict};
+pub use capability::keyvalue::KeyValue;
+pub use egress::secret::{Credential, Secret};
+pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};
+pub use load::ComponentSource;
+pub use meter::{CallClock, Paused};
+pub use plugin::{Plugin, Setup};
+pub use runtime::{Report, Runtime, RuntimeConfig};
+pub use services::{Caller, Jobs, Processes, Services, SessionHost};
+pub use tokio_util::sync::CancellationToken;

@@ -33,6 +33,7 @@ impl CpuMeter {
     }
 
     /// The time of polls that have ended.
+    #[cfg(test)]
     pub(crate) fn total(&self) -> Duration {
         Duration::from_nanos(self.used.load(Ordering::Relaxed))
     }
@@ -56,22 +57,22 @@ fn thread_nanos() -> u64 {
 
 /// A future whose polls are metered.
 pub(crate) struct Metered<F> {
-    inner: Pin<Box<F>>,
+    inner: F,
     meter: Arc<CpuMeter>,
 }
 
-impl<F> Metered<F> {
+impl<F: Future + Unpin> Metered<F> {
     pub(crate) fn new(inner: F, meter: Arc<CpuMeter>) -> Self {
-        Self { inner: Box::pin(inner), meter }
+        Self { inner, meter }
     }
 }
 
-impl<F: Future> Future for Metered<F> {
+impl<F: Future + Unpin> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.meter.enter();
-        let polled = self.inner.as_mut().poll(context);
+        let polled = Pin::new(&mut self.inner).poll(context);
         self.meter.leave();
         polled
     }
@@ -251,7 +252,7 @@ mod tests {
         assert!(!limiter.table_growing(0, usize::MAX, None).unwrap());
     }
 
-    #[tokio::test(start_paused = false)]
+    #[tokio::test]
     async fn a_paused_clock_stands_still_and_nested_pauses_count_once() {
         let clock = Arc::new(CallClock::new(Duration::from_millis(60)));
         let outer = clock.pause();
@@ -268,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn only_polls_are_metered() {
         let meter = Arc::new(CpuMeter::default());
-        Metered::new(tokio::time::sleep(Duration::from_millis(50)), meter.clone()).await;
+        Metered::new(Box::pin(tokio::time::sleep(Duration::from_millis(50))), meter.clone()).await;
         assert!(meter.total() < Duration::from_millis(20), "{:?}", meter.total());
         let spin = async {
             let mut sum = 0_u64;
@@ -277,7 +278,7 @@ mod tests {
                 sum = std::hint::black_box(sum.wrapping_add(1));
             }
         };
-        Metered::new(spin, meter.clone()).await;
+        Metered::new(Box::pin(spin), meter.clone()).await;
         assert!(meter.total() > Duration::from_millis(5), "{:?}", meter.total());
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ml_intern_manifest::JobsRules;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Observer;
@@ -44,8 +45,9 @@ pub trait Jobs: Send + Sync {
     fn default_flavor(&self) -> Option<String>;
     /// Hardware on offer, before the grant is applied.
     async fn flavors(&self, caller: Caller) -> Result<Vec<jobs::Flavor>, types::Error>;
-    /// Submits a job. `max_usd` is the grant's sum over all jobs of the session.
-    async fn submit(&self, spec: jobs::Spec, max_usd: f64, caller: Caller) -> Result<jobs::Job, types::Error>;
+    /// Submits a job whose flavor and credentials are granted. `rules` says what the jobs of a
+    /// session may cost together ([`JobsRules::check_cost`]).
+    async fn submit(&self, spec: jobs::Spec, rules: &JobsRules, caller: Caller) -> Result<jobs::Job, types::Error>;
     /// The job of this id.
     async fn get(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error>;
     /// Newest first.

@@ -14,7 +14,7 @@ use crate::meter::MemoryLimiter;
 /// State of one instance; dropped with it.
 pub(crate) struct PluginState {
     call: Arc<Call>,
-    pub(crate) table: ResourceTable,
+    table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -52,6 +52,14 @@ impl PluginState {
     pub(crate) fn call(&self) -> &Call {
         self.call.count();
         &self.call
+    }
+}
+
+impl PluginState {
+    /// The call, counted, together with the table of handles.
+    pub(crate) fn call_and_table(&mut self) -> (&Call, &mut ResourceTable) {
+        self.call.count();
+        (&self.call, &mut self.table)
     }
 }
 

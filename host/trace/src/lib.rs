@@ -15,5 +15,5 @@ mod log;
 
 pub use error::TraceError;
 pub use line::{VERSION, render};
-pub use list::{SessionSummary, list, summary};
+pub use list::{SessionSummary, complete_id, list, summary};
 pub use log::{Opened, SessionLog, read};

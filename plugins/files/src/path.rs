@@ -123,7 +123,8 @@ impl Workspace {
 
 /// The names of a path, without empty ones and `.`.
 fn names(path: &str) -> impl DoubleEndedIterator<Item = &str> {
-    path.split('/').filter(|name| !name.is_empty() && *name != ".")
+    path.split('/')
+        .filter(|name| !name.is_empty() && *name != ".")
 }
 
 #[cfg(test)]

@@ -47,7 +47,10 @@ pub(crate) fn load(place: &Place) -> Result<Found, String> {
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     // The size may lie: a growing log, or a file that has none of its own.
-    (&file).take(MAX_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
+    (&file)
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut content)
+        .map_err(failed)?;
     match content.len() as u64 > MAX_BYTES {
         true => Ok(Found::Large(file, content.len() as u64)),
         false => Ok(Found::Content(content)),
@@ -99,7 +102,11 @@ fn write_beside(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let mut attempt = 0;
     let (beside, mut file) = loop {
         let beside = path.with_file_name(format!(".{name}.new-{attempt}"));
-        match OpenOptions::new().write(true).create_new(true).open(&beside) {
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&beside)
+        {
             Ok(file) => break (beside, file),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
                 attempt += 1;
@@ -120,7 +127,10 @@ fn write_beside(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
 
 /// Also a path that goes on below a file.
 fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// An I/O error in the words of this codebase: no number, lower case.
@@ -160,7 +170,9 @@ mod tests {
     #[test]
     fn creating_makes_folders_and_leaves_no_litter() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Workspace::new(folder.path(), None).place("a/b/c.txt").unwrap();
+        let place = Workspace::new(folder.path(), None)
+            .place("a/b/c.txt")
+            .unwrap();
         create(&place, b"x").unwrap();
         assert_eq!(fs::read(&place.path).unwrap(), b"x");
         assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);

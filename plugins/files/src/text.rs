@@ -15,7 +15,9 @@ pub(crate) fn decode<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, String>
     let size = bytes.len();
     if looks_binary(bytes) {
         let kind = media_type(name, bytes);
-        return Err(format!("`{name}` is a binary file ({kind}, {size} bytes); it has no text to show"));
+        return Err(format!(
+            "`{name}` is a binary file ({kind}, {size} bytes); it has no text to show"
+        ));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
@@ -50,7 +52,9 @@ fn signature(bytes: &[u8]) -> Option<&'static str> {
         (b"SQLite format 3\0", "application/vnd.sqlite3"),
         (b"\xff\xfe", "text in UTF-16"),
     ];
-    let found = SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start));
+    let found = SIGNATURES
+        .iter()
+        .find(|(start, _)| bytes.starts_with(start));
     found.map(|(_, kind)| *kind)
 }
 
@@ -73,7 +77,10 @@ fn by_extension(name: &str) -> &'static str {
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let lines = (!text.is_empty()).then(|| body.split('\n'));
-    lines.into_iter().flatten().map(|line| line.strip_suffix('\r').unwrap_or(line))
+    lines
+        .into_iter()
+        .flatten()
+        .map(|line| line.strip_suffix('\r').unwrap_or(line))
 }
 
 /// At most `limit` characters of a line, with `...` when that cuts it.
@@ -118,7 +125,10 @@ mod tests {
     #[test]
     fn binary_is_named_with_size_and_kind() {
         let error = decode("x", b"\xff\xfe\0").unwrap_err();
-        assert!(error.contains("binary") && error.contains("3 bytes"), "{error}");
+        assert!(
+            error.contains("binary") && error.contains("3 bytes"),
+            "{error}"
+        );
         let error = decode("m.safetensors", b"ab\0").unwrap_err();
         assert!(error.contains("safetensors"), "{error}");
         let error = decode("p", b"PK\x03\x04rest").unwrap_err();

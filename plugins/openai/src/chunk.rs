@@ -87,19 +87,16 @@ pub(crate) struct Usage {
     #[serde(default, deserialize_with = "number")]
     pub(crate) prompt_cache_hit_tokens: Option<u64>,
     #[serde(default)]
-    pub(crate) prompt_tokens_details: Option<PromptDetails>,
+    pub(crate) prompt_tokens_details: Option<Details>,
     #[serde(default)]
-    pub(crate) completion_tokens_details: Option<CompletionDetails>,
+    pub(crate) completion_tokens_details: Option<Details>,
 }
 
+/// Details of the prompt or of the completion: either has one of these.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct PromptDetails {
+pub(crate) struct Details {
     #[serde(default, deserialize_with = "number")]
     pub(crate) cached_tokens: Option<u64>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct CompletionDetails {
     #[serde(default, deserialize_with = "number")]
     pub(crate) reasoning_tokens: Option<u64>,
 }

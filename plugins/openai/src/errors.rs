@@ -1,8 +1,8 @@
 //! What a failed request means for the host: by status and the service's own code first, by the
 //! words of its message last, and only where a status leaves it open.
 
-use ml_intern_plugin::{Error, Upstream};
 use crate::chunk::{number, text};
+use ml_intern_plugin::{Error, Upstream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -190,11 +190,18 @@ impl Report {
         let Ok(outer) = serde_json::from_slice::<Document<'_>>(whole) else {
             return Self::of_text(whole);
         };
-        let Some(error) = outer.error.map(RawValue::get).filter(|error| *error != "null") else {
+        let Some(error) = outer
+            .error
+            .map(RawValue::get)
+            .filter(|error| *error != "null")
+        else {
             return Self::of_document(outer, whole);
         };
         if let Ok(text) = serde_json::from_slice::<String>(error.as_bytes()) {
-            return Self { message: text, ..Self::of_document(outer, whole) };
+            return Self {
+                message: text,
+                ..Self::of_document(outer, whole)
+            };
         }
         match serde_json::from_slice::<Document<'_>>(error.as_bytes()) {
             Ok(inner) => Self::of_document(inner, error.as_bytes()),
@@ -204,12 +211,17 @@ impl Report {
 
     fn of_text(text: &[u8]) -> Self {
         let start = &text[..text.len().min(2 * MAX_MESSAGE)];
-        Self { message: String::from_utf8_lossy(start).into_owned(), ..Self::default() }
+        Self {
+            message: String::from_utf8_lossy(start).into_owned(),
+            ..Self::default()
+        }
     }
 
     fn of_document(document: Document<'_>, raw: &[u8]) -> Self {
         let code: Option<u64> = document.code.as_ref().and_then(|code| code.parse().ok());
-        let status = code.or(document.status).and_then(|status| u16::try_from(status).ok());
+        let status = code
+            .or(document.status)
+            .and_then(|status| u16::try_from(status).ok());
         let said = document.message.or(document.detail);
         Self {
             message: said.unwrap_or_else(|| Self::of_text(raw).message),

@@ -37,7 +37,8 @@ const MAX_ERROR: usize = 64 << 10;
 /// Bytes after the end of a stream that are read for the connection's sake.
 const MAX_REST: usize = 64 << 10;
 
-struct OpenAi;
+/// The provider.
+pub struct OpenAi;
 
 impl Provider for OpenAi {
     fn models() -> Result<Vec<Model>, Error> {
@@ -149,9 +150,15 @@ fn read_stream(
     let mut events = sse::Events::default();
     let mut flow = Flow::More;
     while flow == Flow::More {
-        let Some(chunk) = answer.read_chunk()? else {
-            flow = take(events.finish(), &mut reply, emit)?.unwrap_or(Flow::Done);
-            break;
+        let chunk = match answer.read_chunk() {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => {
+                flow = take(events.finish(), &mut reply, emit)?.unwrap_or(Flow::Done);
+                break;
+            }
+            // All that can be missing now is the usage: not worth the same reply once more.
+            Err(_) if reply.has_finished() => break,
+            Err(error) => return Err(error.into()),
         };
         events.feed(&chunk);
         while flow == Flow::More {

@@ -2,7 +2,7 @@
 //! fields that some servers add, from the user's configuration, or from a short table for the
 //! hosted service.
 
-use crate::chunk::{number, text};
+use crate::chunk::number;
 use crate::settings::Settings;
 use ml_intern_plugin::{Error, Model};
 use serde::Deserialize;
@@ -44,35 +44,28 @@ struct Entry {
     max_completion_tokens: Option<u64>,
     /// llama.cpp.
     #[serde(default)]
-    meta: Option<Meta>,
+    meta: Option<Inner>,
     #[serde(default)]
-    top_provider: Option<TopProvider>,
+    top_provider: Option<Inner>,
     #[serde(default)]
-    architecture: Option<Architecture>,
+    architecture: Option<Inner>,
 }
 
+/// The objects inside an entry. No two of them share a field, so one type reads them all.
 #[derive(Deserialize)]
-struct Meta {
-    /// What the server was started with, where it says so.
+struct Inner {
+    /// In `meta`: what the server was started with, where it says so.
     #[serde(default, deserialize_with = "number")]
     n_ctx: Option<u64>,
-    /// What the model was trained with: the server may have been started with less.
+    /// In `meta`: what the model was trained with; the server may have been started with less.
     #[serde(default, deserialize_with = "number")]
     n_ctx_train: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct TopProvider {
+    /// In `top_provider`.
     #[serde(default, deserialize_with = "number")]
     max_completion_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Architecture {
+    /// In `architecture`.
     #[serde(default)]
     input_modalities: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "text")]
-    modality: Option<String>,
 }
 
 /// The models of an answer to `GET /models`. A context window or output limit of 0 is unknown.
@@ -146,13 +139,14 @@ impl Entry {
     }
 }
 
-impl Architecture {
+impl Inner {
     fn sees(&self) -> Option<bool> {
-        if let Some(inputs) = &self.input_modalities {
-            return Some(inputs.iter().any(|input| input == "image"));
-        }
-        let (inputs, _) = self.modality.as_ref()?.split_once("->")?;
-        Some(inputs.contains("image"))
+        Some(
+            self.input_modalities
+                .as_ref()?
+                .iter()
+                .any(|input| input == "image"),
+        )
     }
 }
 
@@ -177,7 +171,7 @@ mod tests {
             {"id":"a","context_length":1000,"top_provider":{"max_completion_tokens":10},"architecture":{"input_modalities":["text","image"]}},
             {"id":"b","max_model_len":2000.0},
             {"id":"c","meta":{"n_ctx_train":3000}},
-            {"id":"d","meta":{"n_ctx":64,"n_ctx_train":3000},"architecture":{"modality":"text->text"}},
+            {"id":"d","meta":{"n_ctx":64,"n_ctx_train":3000},"architecture":{"modality":"text->text","input_modalities":["text"]}},
             {"id":"e","meta":null,"context_length":null},
             {"id":"f","context_window":"5000","max_completion_tokens":7},
             {"id":"g","context_length":99999999999}]}"#;

@@ -72,7 +72,9 @@ fn is_hosted(base_url: &str) -> bool {
 /// A price needs both main rates: with one of them a budget would see half of what is spent.
 fn price(get: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Option<Price>, Error> {
     let read = |key: &str| {
-        let Some(value) = get(key)? else { return Ok(None) };
+        let Some(value) = get(key)? else {
+            return Ok(None);
+        };
         // A number as JSON writes it: the reader is there anyway, and knows no infinity.
         match serde_json::from_slice::<f64>(value.as_bytes()) {
             Ok(price) if price >= 0.0 => Ok(Some(price)),

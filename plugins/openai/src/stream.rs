@@ -184,7 +184,8 @@ impl<'a> Reply<'a> {
             // Without an index a fragment continues the last call, unless it names another.
             None => self.calls.len().checked_sub(1).filter(|at| {
                 let last = &self.calls[*at];
-                !other(last) && !(named && id.is_empty() && !last.arguments.is_empty())
+                let whole = !last.arguments.is_empty();
+                !(other(last) || named && id.is_empty() && whole)
             }),
         };
         if let Some(at) = found {
@@ -259,6 +260,11 @@ impl<'a> Reply<'a> {
     /// Whether no choice has come so far.
     pub(crate) fn is_empty(&self) -> bool {
         !self.begun
+    }
+
+    /// Whether the server has said why it stopped.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.finish.is_some()
     }
 
     /// Says that nothing more will come and nothing is missing.

@@ -88,7 +88,10 @@ impl Plan {
         for item in &self.items {
             item.check()?;
             if !seen.insert(item.id.as_str()) {
-                return Err(format!("two items have the id `{}`; ids are unique", item.id));
+                return Err(format!(
+                    "two items have the id `{}`; ids are unique",
+                    item.id
+                ));
             }
             if item.status == Status::InProgress
                 && let Some(other) = active.replace(&item.id)
@@ -136,7 +139,9 @@ impl Item {
         }
         if self.content.len() > MAX_CONTENT_BYTES {
             let id = &self.id;
-            return Err(format!("the content of item `{id}` is over {MAX_CONTENT_BYTES} bytes"));
+            return Err(format!(
+                "the content of item `{id}` is over {MAX_CONTENT_BYTES} bytes"
+            ));
         }
         Ok(())
     }
@@ -164,7 +169,10 @@ mod tests {
     fn renders_in_order_with_a_count() {
         let plan = plan(&[("1", "completed"), ("2", "in_progress"), ("3", "pending")]);
         assert_eq!(plan.check(), Ok(()));
-        assert_eq!(plan.render(), "[x] 1. step 1\n[~] 2. step 2\n[ ] 3. step 3\n1/3 done");
+        assert_eq!(
+            plan.render(),
+            "[x] 1. step 1\n[~] 2. step 2\n[ ] 3. step 3\n1/3 done"
+        );
     }
 
     #[test]
@@ -177,7 +185,9 @@ mod tests {
     #[test]
     fn an_unknown_status_names_the_three() {
         let raw = r#"{"items":[{"id":"1","content":"a","status":"done"}]}"#;
-        let error = serde_json::from_str::<Plan>(raw).expect_err("no such status").to_string();
+        let error = serde_json::from_str::<Plan>(raw)
+            .expect_err("no such status")
+            .to_string();
         for status in ["pending", "in_progress", "completed"] {
             assert!(error.contains(status), "{error}");
         }
@@ -185,7 +195,10 @@ mod tests {
 
     #[test]
     fn rules_are_held() {
-        refused(&plan(&[("1", "in_progress"), ("2", "in_progress")]), "`1` and `2`");
+        refused(
+            &plan(&[("1", "in_progress"), ("2", "in_progress")]),
+            "`1` and `2`",
+        );
         refused(&plan(&[("1", "pending"), ("1", "pending")]), "`1`");
         refused(&plan(&[(" ", "pending")]), "empty id");
         refused(&plan(&[("é".repeat(33).as_str(), "pending")]), "64 bytes");

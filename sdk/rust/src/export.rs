@@ -8,6 +8,9 @@
 macro_rules! export_tool {
     ($type:ident) => {
         $crate::__export!(tool, $type);
+        // Keeps the implementation in use where nothing is exported.
+        const _: fn(String, String, $crate::Context) -> Result<$crate::Output, $crate::Error> =
+            <$type as $crate::Tool>::call;
     };
 }
 
@@ -16,6 +19,9 @@ macro_rules! export_tool {
 macro_rules! export_provider {
     ($type:ident) => {
         $crate::__export!(provider, $type);
+        // Keeps the implementation in use where nothing is exported.
+        const _: fn($crate::Request) -> Result<$crate::Response, $crate::Error> =
+            <$type as $crate::Provider>::complete;
     };
 }
 
@@ -24,6 +30,9 @@ macro_rules! export_provider {
 macro_rules! export_notifier {
     ($type:ident) => {
         $crate::__export!(notifier, $type);
+        // Keeps the implementation in use where nothing is exported.
+        const _: fn($crate::Notice) -> Result<$crate::Receipt, $crate::Error> =
+            <$type as $crate::Notifier>::notify;
     };
 }
 
@@ -32,7 +41,10 @@ macro_rules! export_notifier {
 macro_rules! __export {
     ($world:ident, $type:ident) => {
         #[cfg(target_family = "wasm")]
-        #[allow(unsafe_code, reason = "the component's exported symbols and its manifest section")]
+        #[allow(
+            unsafe_code,
+            reason = "the component's exported symbols and its manifest section"
+        )]
         const _: () = {
             $crate::bindings::$world::export_component!(
                 $type with_types_in $crate::bindings::$world

@@ -151,9 +151,7 @@ impl Request {
     }
 
     /// The request as WASI has it, and where its body goes when it has one.
-    fn outgoing(
-        &self,
-    ) -> Result<(OutgoingRequest, Option<(OutgoingBody, OutputStream)>), Error> {
+    fn outgoing(&self) -> Result<(OutgoingRequest, Option<(OutgoingBody, OutputStream)>), Error> {
         let url = Url::parse(&self.url)?;
         let mut headers = self.headers.clone();
         let has_body = !self.body.is_empty();
@@ -164,10 +162,18 @@ impl Request {
         let fields = Fields::from_list(&headers)
             .map_err(|error| Error::Invalid(format!("request headers: {error}")))?;
         let request = OutgoingRequest::new(fields);
-        let scheme = if url.secure { Scheme::Https } else { Scheme::Http };
+        let scheme = if url.secure {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
         let refused = |part: &str| Error::Invalid(format!("request {part} of `{}`", self.url));
-        request.set_method(&self.method).map_err(|()| refused("method"))?;
-        request.set_scheme(Some(&scheme)).map_err(|()| refused("scheme"))?;
+        request
+            .set_method(&self.method)
+            .map_err(|()| refused("method"))?;
+        request
+            .set_scheme(Some(&scheme))
+            .map_err(|()| refused("scheme"))?;
         request
             .set_authority(Some(url.authority))
             .map_err(|()| refused("host"))?;

@@ -67,7 +67,9 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NoSuchStore => Self::NotFound("no such key-value bucket".to_owned()),
-            store::Error::AccessDenied => Self::denied("keyvalue", "the bucket is not this plugin's"),
+            store::Error::AccessDenied => {
+                Self::denied("keyvalue", "the bucket is not this plugin's")
+            }
             store::Error::Other(text) => Self::Internal(format!("key-value store: {text}")),
         }
     }

@@ -168,7 +168,10 @@ mod tests {
     fn descriptor_carries_effects_and_operations() {
         let tool = Descriptor::new("repo", "Repositories.", &json!({"type": "object"}))
             .open_world()
-            .operations("operation", [("list", Effects::READ_ONLY), ("add", Effects::NONE)]);
+            .operations(
+                "operation",
+                [("list", Effects::READ_ONLY), ("add", Effects::NONE)],
+            );
         assert!(tool.effects.open_world && !tool.effects.read_only);
         let (argument, operations) = tool.operations.unwrap();
         assert_eq!(argument, "operation");

@@ -82,11 +82,11 @@ async fn exit_codes_and_signals_are_told_apart() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "still running after 300ms\n--- standard output\nearly\n")]
+#[should_panic(expected = "still running after 1s\n--- standard output\nearly\n")]
 async fn a_program_that_lives_too_long_fails_the_test_with_its_output() {
     let home = Home::new();
     sh(&home, "echo early; sleep 60")
-        .life(Duration::from_millis(300))
+        .life(Duration::from_secs(1))
         .run()
         .await;
 }

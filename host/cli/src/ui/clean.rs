@@ -23,7 +23,11 @@ pub(crate) fn one_line(text: &str, width: usize) -> String {
     if words.chars().count() <= width {
         return words;
     }
-    words.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    words
+        .chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
@@ -31,14 +35,19 @@ fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
         // CSI ends with a byte of 0x40..=0x7e.
         Some('[') => {
             characters.next();
-            while characters.next_if(|c| !('\u{40}'..='\u{7e}').contains(c) && !c.is_control()).is_some() {}
+            while characters
+                .next_if(|c| !('\u{40}'..='\u{7e}').contains(c) && !c.is_control())
+                .is_some()
+            {}
             characters.next_if(|c| !c.is_control());
         }
         // OSC, DCS, SOS, PM and APC end with BEL or ST.
         Some(']' | 'P' | 'X' | '^' | '_') => {
             characters.next();
             while let Some(character) = characters.next() {
-                if character == '\u{7}' || (character == '\u{1b}' && characters.next_if_eq(&'\\').is_some()) {
+                if character == '\u{7}'
+                    || (character == '\u{1b}' && characters.next_if_eq(&'\\').is_some())
+                {
                     break;
                 }
             }

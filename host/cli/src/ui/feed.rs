@@ -34,12 +34,21 @@ impl Feed {
         let (sender, receiver) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let counter = waiting.clone();
-        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || draw(&receiver, renderer, &counter))?;
-        Ok(Self { sender, waiting, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("screen".into())
+            .spawn(move || draw(&receiver, renderer, &counter))?;
+        Ok(Self {
+            sender,
+            waiting,
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn observer(&self) -> Arc<dyn Observer> {
-        Arc::new(Handle { sender: self.sender.clone(), waiting: self.waiting.clone() })
+        Arc::new(Handle {
+            sender: self.sender.clone(),
+            waiting: self.waiting.clone(),
+        })
     }
 
     /// Returns when everything is drawn.
@@ -62,7 +71,11 @@ impl Drop for Feed {
     }
 }
 
-fn draw(receiver: &Receiver<Option<(Stamp, Event)>>, mut renderer: Box<dyn Renderer>, waiting: &AtomicUsize) {
+fn draw(
+    receiver: &Receiver<Option<(Stamp, Event)>>,
+    mut renderer: Box<dyn Renderer>,
+    waiting: &AtomicUsize,
+) {
     loop {
         match receiver.recv_timeout(TICK) {
             Ok(Some((stamp, event))) => {

@@ -9,7 +9,9 @@ const DIFF_LINES: usize = 40;
 
 /// Arguments as a few words: the plain values, the longest texts cut.
 pub(crate) fn summary(arguments: &Value, width: usize) -> String {
-    let Value::Object(fields) = arguments else { return String::new() };
+    let Value::Object(fields) = arguments else {
+        return String::new();
+    };
     let words = fields.iter().filter_map(|(name, value)| match value {
         Value::String(text) if text.len() <= 200 => Some(text.clone()),
         Value::String(text) => Some(format!("{name}: {} characters", text.chars().count())),
@@ -41,7 +43,10 @@ pub(crate) fn cost(usd: Option<f64>) -> String {
 
 /// The unified diff in a result, in colours; nothing where there is none.
 pub(crate) fn edited_diff(content: &str, style: Style) -> Vec<String> {
-    let mut lines = content.lines().skip_while(|line| !line.starts_with("@@ ")).peekable();
+    let mut lines = content
+        .lines()
+        .skip_while(|line| !line.starts_with("@@ "))
+        .peekable();
     if lines.peek().is_none() || !content.lines().any(|line| line.starts_with("+++ ")) {
         return Vec::new();
     }

@@ -31,7 +31,9 @@ impl Renderer for StreamJson {
         };
         let mut stdout = std::io::stdout().lock();
         // A reader that went away ends the output, not the work.
-        let _closed = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+        let _closed = stdout
+            .write_all(line.as_bytes())
+            .and_then(|()| stdout.flush());
     }
 }
 
@@ -92,5 +94,6 @@ pub(crate) fn result_line(result: &RunResult) -> String {
         artifacts: &result.artifacts,
     };
     // Strings and numbers only: serialising cannot fail.
-    serde_json::to_value(line).map_or_else(|error| error.to_string(), |value: Value| value.to_string())
+    serde_json::to_value(line)
+        .map_or_else(|error| error.to_string(), |value: Value| value.to_string())
 }

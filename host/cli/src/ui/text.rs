@@ -65,6 +65,14 @@ impl Text {
         }
     }
 
+    /// For a session that is over: nothing is waited for.
+    pub(crate) fn page(loudness: Loudness) -> Self {
+        Self {
+            live: false,
+            ..Self::new(loudness)
+        }
+    }
+
     fn line(&mut self, text: &str) {
         if self.loudness == Loudness::Quiet {
             return;
@@ -106,13 +114,20 @@ impl Text {
     }
 
     fn started(&mut self, call: &str, tool: &str, arguments: &serde_json::Value) {
-        let what = format!("{} {}", self.style.bold(&one_line(tool, 64)), summary(arguments, SUMMARY));
+        let what = format!(
+            "{} {}",
+            self.style.bold(&one_line(tool, 64)),
+            summary(arguments, SUMMARY)
+        );
         self.running.insert(call.to_owned(), (what, Instant::now()));
     }
 
     fn finished(&mut self, call: &str, status: CallStatus, content: &str, ms: u64) {
         self.calls += 1;
-        let (what, _) = self.running.remove(call).unwrap_or_else(|| (one_line(call, 64), Instant::now()));
+        let (what, _) = self
+            .running
+            .remove(call)
+            .unwrap_or_else(|| (one_line(call, 64), Instant::now()));
         let mark = match status {
             CallStatus::Ok => self.style.green("✓"),
             CallStatus::Cancelled | CallStatus::Interrupted => self.style.yellow("■"),
@@ -208,22 +223,41 @@ impl Renderer for Text {
     fn event(&mut self, _stamp: Stamp, event: &Event) {
         match event {
             Event::TextDelta { text } => self.delta(text),
-            Event::ReasoningDelta { text } if self.loudness == Loudness::Verbose => self.delta(text),
+            Event::ReasoningDelta { text } if self.loudness == Loudness::Verbose => {
+                self.delta(text)
+            }
             Event::Message { message } => self.message(message),
-            Event::ToolStarted { call, tool, arguments, .. } => self.started(call, tool, arguments),
+            Event::ToolStarted {
+                call,
+                tool,
+                arguments,
+                ..
+            } => self.started(call, tool, arguments),
             Event::ToolLog { text, .. } => {
                 let text = self.style.dim(&one_line(text, 160));
                 self.line(&format!("  │ {text}"));
             }
-            Event::ToolFinished { call, status, content, ms, .. } => self.finished(call, *status, content, *ms),
+            Event::ToolFinished {
+                call,
+                status,
+                content,
+                ms,
+                ..
+            } => self.finished(call, *status, content, *ms),
             Event::Plan { items } => self.plan(items),
             Event::JobStarted { job } => self.job("submitted", job),
             Event::JobUpdated { job } | Event::JobFinished { job } => self.job(&job.state, job),
             Event::PermissionRequested { request } => self.permission(request),
             Event::Usage { usage } => self.count(usage),
-            Event::Notice { text, .. } => self.line(&self.style.yellow(&format!("! {}", one_line(text, 600)))),
-            Event::Error { message, .. } => self.line(&format!("{} {}", self.style.red("error:"), clean(message))),
-            Event::TurnFinished { reason, iterations, .. } => self.end(*reason, *iterations),
+            Event::Notice { text, .. } => {
+                self.line(&self.style.yellow(&format!("! {}", one_line(text, 600))))
+            }
+            Event::Error { message, .. } => {
+                self.line(&format!("{} {}", self.style.red("error:"), clean(message)))
+            }
+            Event::TurnFinished {
+                reason, iterations, ..
+            } => self.end(*reason, *iterations),
             _ => {}
         }
     }
@@ -239,7 +273,10 @@ impl Renderer for Text {
             None => format!("waiting for the model  {silent} s"),
         };
         self.waiting_shown = true;
-        write_err(&format!("\r\u{1b}[2K{}", self.style.dim(&format!("… {what}"))));
+        write_err(&format!(
+            "\r\u{1b}[2K{}",
+            self.style.dim(&format!("… {what}"))
+        ));
     }
 
     fn finish(&mut self) {

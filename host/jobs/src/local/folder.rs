@@ -222,7 +222,10 @@ pub(super) fn make_private(path: &Path) -> Result<(), JobError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(JobError::io(format!("make the folder `{}`", path.display())))
+        .map_err(JobError::io(format!(
+            "make the folder `{}`",
+            path.display()
+        )))
 }
 
 /// Whether `id` has the form `job-YYYYMMDD-xxxxxx`.
@@ -262,7 +265,9 @@ fn ms_since_epoch(time: SystemTime) -> u64 {
 
 /// Year, month and day of a number of days since 1970 in the Gregorian calendar.
 fn civil(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));

@@ -228,7 +228,11 @@ mod tests {
         assert_eq!(lines[0].text, "line 0");
         assert_eq!(lines.last().unwrap().text, "line 4999");
         assert!(lines.len() < TAIL_LINES + 50);
-        assert!(lines.iter().any(|line| line.text.ends_with("lines were dropped]")));
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.text.ends_with("lines were dropped]"))
+        );
         assert!(lines.windows(2).all(|pair| pair[0].cursor < pair[1].cursor));
     }
 }

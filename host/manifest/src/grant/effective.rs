@@ -42,7 +42,10 @@ impl Effective {
         grant: &Grant,
         config: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        let held = Held { section: section.into(), read_only: false };
+        let held = Held {
+            section: section.into(),
+            read_only: false,
+        };
         let base_urls = base_urls(section, request, config)?;
         Ok(Self {
             http: HttpRules::compute(request, grant, &base_urls, held.clone()),
@@ -68,7 +71,10 @@ impl Effective {
 
     /// The first credential bound to this place. `host` is a URL parser's.
     pub fn credential_for(&self, scheme: &str, host: &str, port: u16) -> Option<&CredentialRule> {
-        self.credentials.rules.iter().find(|rule| rule.is_for(scheme, host, port))
+        self.credentials
+            .rules
+            .iter()
+            .find(|rule| rule.is_for(scheme, host, port))
     }
 
     /// One line for each thing the plugin may do, in words. Empty: it only computes.
@@ -112,7 +118,14 @@ impl Credentials {
             format: wanted.format.clone(),
             places: places(&wanted.binding, base_urls),
         };
-        Self { rules: request.credential.iter().filter(granted).map(rule).collect() }
+        Self {
+            rules: request
+                .credential
+                .iter()
+                .filter(granted)
+                .map(rule)
+                .collect(),
+        }
     }
 
     /// Every granted credential, in the order of the plugin manifest.
@@ -126,21 +139,29 @@ impl Credentials {
     }
 }
 
-fn places(binding: &CredentialBinding, base_urls: &BTreeMap<String, BaseUrl>) -> Vec<(Scheme, HostPattern, u16)> {
+fn places(
+    binding: &CredentialBinding,
+    base_urls: &BTreeMap<String, BaseUrl>,
+) -> Vec<(Scheme, HostPattern, u16)> {
     match binding {
-        CredentialBinding::Hosts(hosts) => hosts.iter().map(|host| (Scheme::Https, host.clone(), 443)).collect(),
-        CredentialBinding::BaseUrl(key) => {
-            base_urls.get(key).map(|url| (url.scheme, url.host.clone(), url.port)).into_iter().collect()
-        }
+        CredentialBinding::Hosts(hosts) => hosts
+            .iter()
+            .map(|host| (Scheme::Https, host.clone(), 443))
+            .collect(),
+        CredentialBinding::BaseUrl(key) => base_urls
+            .get(key)
+            .map(|url| (url.scheme, url.host.clone(), url.port))
+            .into_iter()
+            .collect(),
     }
 }
 
 impl CredentialRule {
     /// Whether the credential goes to this place. `host` is a URL parser's.
     pub fn is_for(&self, scheme: &str, host: &str, port: u16) -> bool {
-        self.places
-            .iter()
-            .any(|(own, pattern, own_port)| own.as_str() == scheme && *own_port == port && pattern.matches(host))
+        self.places.iter().any(|(own, pattern, own_port)| {
+            own.as_str() == scheme && *own_port == port && pattern.matches(host)
+        })
     }
 
     /// The header's value with the secret in it.
@@ -182,17 +203,40 @@ pub(crate) struct BaseUrl {
 }
 
 /// The base URLs that rules speak of. Keys that nothing sets, or sets to nothing, are absent.
-fn base_urls(section: &str, request: &Request, config: &BTreeMap<String, String>) -> Result<BTreeMap<String, BaseUrl>, Error> {
-    let http = request.http.iter().filter_map(|rule| rule.target.base_url());
-    let credentials = request.credential.iter().filter_map(|credential| credential.binding.base_url());
+fn base_urls(
+    section: &str,
+    request: &Request,
+    config: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, BaseUrl>, Error> {
+    let http = request
+        .http
+        .iter()
+        .filter_map(|rule| rule.target.base_url());
+    let credentials = request
+        .credential
+        .iter()
+        .filter_map(|credential| credential.binding.base_url());
     let mut urls = BTreeMap::new();
     for key in http.chain(credentials) {
-        let default = request.config.iter().find(|config| config.key == key).and_then(|config| config.default.as_ref());
-        let Some(value) = config.get(key).or(default).filter(|value| !value.is_empty()) else { continue };
+        let default = request
+            .config
+            .iter()
+            .find(|config| config.key == key)
+            .and_then(|config| config.default.as_ref());
+        let Some(value) = config
+            .get(key)
+            .or(default)
+            .filter(|value| !value.is_empty())
+        else {
+            continue;
+        };
         let mut url = parse_url(value).map_err(|advice| Error::Config {
             section: section.to_owned(),
             key: key.to_owned(),
-            message: format!("not a base URL: `{}`; {advice}", shorten(without_secrets(value))),
+            message: format!(
+                "not a base URL: `{}`; {advice}",
+                shorten(without_secrets(value))
+            ),
         })?;
         url.set_by_user = config.contains_key(key);
         urls.insert(key.to_owned(), url);
@@ -200,10 +244,15 @@ fn base_urls(section: &str, request: &Request, config: &BTreeMap<String, String>
     Ok(urls)
 }
 
-/// What of a URL may be shown: webhooks keep secrets in path and query.
+/// What of a URL may be shown: webhooks keep secrets in path and query, others before the host.
 fn without_secrets(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find(['/', '?', '#', '@']).map_or(url.len(), |at| start + at);
+    if url.contains('@') {
+        return &url[..start];
+    }
+    let end = url[start..]
+        .find(['/', '\\', '?', '#'])
+        .map_or(url.len(), |at| start + at);
     &url[..end]
 }
 
@@ -217,9 +266,18 @@ fn parse_url(text: &str) -> Result<BaseUrl, String> {
         return Err("leave the user and password out; keys are credentials".to_owned());
     }
     // An IPv6 address holds colons, but only within its brackets.
-    let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
+    let colon = authority
+        .rfind(':')
+        .filter(|at| !authority[*at..].contains(']'));
     let (host, port) = match colon {
-        Some(at) => (&authority[..at], authority[at + 1..].parse().ok().filter(|port| *port != 0).ok_or(example)?),
+        Some(at) => (
+            &authority[..at],
+            authority[at + 1..]
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or(example)?,
+        ),
         None => (authority, scheme.default_port()),
     };
     let host: HostPattern = host.parse().map_err(|error: Error| error.to_string())?;
@@ -229,15 +287,33 @@ fn parse_url(text: &str) -> Result<BaseUrl, String> {
     if rest.contains('#') {
         return Err("leave out the part from `#` on".to_owned());
     }
-    let path = rest.split('?').next().unwrap_or_default().trim_end_matches('/');
+    let path = rest
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/');
     if !path.is_empty() && !is_plain_path(path) {
         return Err("its path holds `..`, `//`, a backslash, a space or an encoded separator; write it plainly".to_owned());
     }
-    Ok(BaseUrl { scheme, host, port, path: path.to_owned(), set_by_user: false })
+    Ok(BaseUrl {
+        scheme,
+        host,
+        port,
+        path: path.to_owned(),
+        set_by_user: false,
+    })
 }
 
-fn configuration(section: &str, request: &Request, config: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
-    let declared: Vec<&str> = request.config.iter().map(|config| config.key.as_str()).collect();
+fn configuration(
+    section: &str,
+    request: &Request,
+    config: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let declared: Vec<&str> = request
+        .config
+        .iter()
+        .map(|config| config.key.as_str())
+        .collect();
     if let Some(key) = config.keys().find(|key| !declared.contains(&key.as_str())) {
         let advice = match (suggestion(key, &declared), declared.is_empty()) {
             (Some(name), _) => format!("did you mean `{name}`?"),
@@ -250,8 +326,13 @@ fn configuration(section: &str, request: &Request, config: &BTreeMap<String, Str
             message: format!("the plugin has no such configuration key; {advice}"),
         });
     }
-    let defaults = request.config.iter().filter_map(|config| Some((config.key.clone(), config.default.clone()?)));
-    let set = config.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let defaults = request
+        .config
+        .iter()
+        .filter_map(|config| Some((config.key.clone(), config.default.clone()?)));
+    let set = config
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()));
     Ok(defaults.chain(set).collect())
 }
 

@@ -18,19 +18,32 @@ impl FsRules {
     pub(super) fn compute(request: &Request, grant: &Grant, held: Held) -> Self {
         let requested = request.fs.iter().map(|fs| fs.access).max();
         let granted = grant.fs.iter().map(|fs| fs.access).max();
-        Self { workspace: requested.zip(granted).map(|(requested, granted)| requested.min(granted)), requested, held }
+        Self {
+            workspace: requested
+                .zip(granted)
+                .map(|(requested, granted)| requested.min(granted)),
+            requested,
+            held,
+        }
     }
 
     /// What may be done below `mount`; none = it is not there.
     pub fn access(&self, mount: &str) -> Option<Access> {
         let access = self.workspace.filter(|_| mount == WORKSPACE_MOUNT)?;
-        Some(if self.held.read_only { Access::Read } else { access })
+        Some(if self.held.read_only {
+            Access::Read
+        } else {
+            access
+        })
     }
 
     /// Whether `mount` may be read or, with `write`, changed; and why not.
     pub fn check(&self, mount: &str, write: bool) -> Result<(), Denial> {
-        let (capability, verb, needed) =
-            if write { ("fs.write", "writing", Access::ReadWrite) } else { ("fs.read", "reading", Access::Read) };
+        let (capability, verb, needed) = if write {
+            ("fs.write", "writing", Access::ReadWrite)
+        } else {
+            ("fs.read", "reading", Access::Read)
+        };
         let asked = format!("{verb} below {}", shorten(mount));
         if self.access(mount).is_some_and(|access| access >= needed) {
             return Ok(());
@@ -38,13 +51,21 @@ impl FsRules {
         if mount == WORKSPACE_MOUNT && self.workspace.is_some_and(|access| access >= needed) {
             return Err(self.held.denial(capability, &asked));
         }
-        let rule = format!("fs = [{{ mount = \"{WORKSPACE_MOUNT}\", access = \"{}\" }}]", needed.as_str());
+        let rule = format!(
+            "fs = [{{ mount = \"{WORKSPACE_MOUNT}\", access = \"{}\" }}]",
+            needed.as_str()
+        );
         let detail = if mount != WORKSPACE_MOUNT {
             format!("{asked} cannot be granted; the only mount is `{WORKSPACE_MOUNT}`")
         } else if self.requested.is_some_and(|access| access >= needed) {
-            format!("{asked} is not granted; allow it in ml-intern.toml with: {}", self.held.grant_line(&rule))
+            format!(
+                "{asked} is not granted; allow it in ml-intern.toml with: {}",
+                self.held.grant_line(&rule)
+            )
         } else {
-            format!("{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}")
+            format!(
+                "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}"
+            )
         };
         Err(Denial { capability, detail })
     }

@@ -63,7 +63,10 @@ impl Paths {
         }
         match path.strip_prefix(&self.base) {
             // The base itself is meant by `/**` and `/`: a webhook's URL is all base.
-            Some("") => self.below.iter().any(|pattern| pattern.is_any() || pattern.as_str() == "/"),
+            Some("") => self
+                .below
+                .iter()
+                .any(|pattern| pattern.is_any() || pattern.as_str() == "/"),
             Some(rest) => self.below.iter().any(|pattern| pattern.matches(rest)),
             None => false,
         }
@@ -100,7 +103,12 @@ struct Place {
 }
 
 impl HttpRules {
-    pub(super) fn compute(request: &Request, grant: &Grant, base_urls: &BTreeMap<String, BaseUrl>, held: Held) -> Self {
+    pub(super) fn compute(
+        request: &Request,
+        grant: &Grant,
+        base_urls: &BTreeMap<String, BaseUrl>,
+        held: Held,
+    ) -> Self {
         let mut rules = Vec::new();
         let mut requested = Vec::new();
         let mut unset: Vec<String> = Vec::new();
@@ -111,24 +119,55 @@ impl HttpRules {
             };
             for allowed in &grant.http {
                 let granted = Place::of(&allowed.target, base_urls);
-                rules.extend(granted.and_then(|granted| intersect(wanted, &place, allowed, &granted)));
+                rules.extend(
+                    granted.and_then(|granted| intersect(wanted, &place, allowed, &granted)),
+                );
             }
-            let paths = Paths { base: place.base.clone(), below: wanted.paths.clone() };
-            requested.push(Wanted { place, methods: wanted.methods.clone(), paths });
+            let paths = Paths {
+                base: place.base.clone(),
+                below: wanted.paths.clone(),
+            };
+            requested.push(Wanted {
+                place,
+                methods: wanted.methods.clone(),
+                paths,
+            });
         }
         for (index, rule) in rules.iter_mut().enumerate() {
             rule.index = index;
         }
-        Self { rules, requested, unset, held }
+        Self {
+            rules,
+            requested,
+            unset,
+            held,
+        }
     }
 
     /// The rule that allows this request, or why none does. `host` and `path` are a URL parser's:
     /// the host in ASCII and lower case, IPv6 in brackets; the path still percent-encoded, without
     /// query. The method and the scheme are compared exactly.
-    pub fn check(&self, method: &str, scheme: &str, host: &str, port: u16, path: &str) -> Result<&HttpRule, Denial> {
-        let asked = format!("{} {}://{}:{port}{}", shorten(method), shorten(scheme), shorten(host), shorten(path));
-        let denied = |detail| Denial { capability: "http", detail };
-        let (Some(method), Some(scheme)) = (Method::from_exact(method), Scheme::from_exact(scheme)) else {
+    pub fn check(
+        &self,
+        method: &str,
+        scheme: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<&HttpRule, Denial> {
+        let denied = |detail| Denial {
+            capability: "http",
+            detail,
+        };
+        let (Some(method), Some(scheme)) = (Method::from_exact(method), Scheme::from_exact(scheme))
+        else {
+            let asked = format!(
+                "{} {}://{}:{port}{}",
+                shorten(method),
+                shorten(scheme),
+                shorten(host),
+                shorten(path)
+            );
             return Err(denied(format!(
                 "{asked} cannot be granted; use http or https with one of GET, HEAD, POST, PUT, PATCH, DELETE"
             )));
@@ -142,11 +181,23 @@ impl HttpRules {
                 && rule.granted.matches(path)
         };
         // Where several rules allow a request, the most permissive one serves it.
-        let Some(rule) = self.rules.iter().filter(fits).max_by_key(|rule| (rule.private_ok, rule.max_response)) else {
+        let Some(rule) = self
+            .rules
+            .iter()
+            .filter(fits)
+            .max_by_key(|rule| (rule.private_ok, rule.max_response))
+        else {
             return Err(denied(self.explain(method, scheme, host, port, path)));
         };
         if self.held.read_only && !method.is_read_only() {
-            return Err(self.held.denial("http", &format!("{method} {}{}", origin(scheme, shorten(host), port), shorten(path))));
+            return Err(self.held.denial(
+                "http",
+                &format!(
+                    "{method} {}{}",
+                    origin(scheme, shorten(host), port),
+                    shorten(path)
+                ),
+            ));
         }
         Ok(rule)
     }
@@ -167,11 +218,17 @@ impl HttpRules {
     /// Why nothing allows the request, ending with the line that would.
     fn explain(&self, method: Method, scheme: Scheme, host: &str, port: u16, path: &str) -> String {
         let host = host.strip_suffix('.').unwrap_or(host);
-        let asked = format!("{method} {}{}", origin(scheme, shorten(host), port), shorten(path));
+        let asked = format!(
+            "{method} {}{}",
+            origin(scheme, shorten(host), port),
+            shorten(path)
+        );
         let Ok(pattern) = host.parse::<HostPattern>() else {
             return format!("{asked} cannot be granted; the host is not a valid name or address");
         };
-        let place = |wanted: &Place| wanted.scheme == scheme && wanted.port == port && wanted.host.matches(host);
+        let place = |wanted: &Place| {
+            wanted.scheme == scheme && wanted.port == port && wanted.host.matches(host)
+        };
         let mut keys = format!("host = \"{pattern}\"");
         if scheme == Scheme::Http {
             keys.push_str(", scheme = \"http\"");
@@ -184,34 +241,57 @@ impl HttpRules {
         if is_plain_path(path) && path.parse::<PathPattern>().is_ok() {
             narrow.push_str(&format!(", paths = [{}]", toml_string(path)));
         }
-        let fits = |wanted: &&Wanted| place(&wanted.place) && wanted.methods.contains(&method) && wanted.paths.matches(path);
+        let fits = |wanted: &&Wanted| {
+            place(&wanted.place) && wanted.methods.contains(&method) && wanted.paths.matches(path)
+        };
         if let Some(wanted) = self.requested.iter().find(fits) {
-            let here = self.rules.iter().any(|rule| rule.scheme == scheme && rule.port == port && rule.host.matches(host));
+            let here = self
+                .rules
+                .iter()
+                .any(|rule| rule.scheme == scheme && rule.port == port && rule.host.matches(host));
             let rule = match &wanted.place.key {
                 // Something here is granted already: show the narrowest line that adds this call.
                 _ if here => keys + &narrow,
                 Some(key) => format!("base-url = \"{key}\""),
                 None => keys,
             };
-            return format!("{asked} is not granted; allow it in ml-intern.toml with: {}", self.held.grant_line(&format!("http = [{{ {rule} }}]")));
+            return format!(
+                "{asked} is not granted; allow it in ml-intern.toml with: {}",
+                self.held.grant_line(&format!("http = [{{ {rule} }}]"))
+            );
         }
         if let Some(key) = self.unset.first() {
             let url = toml_string(&origin(scheme, &pattern, port));
-            return format!("{asked} is not granted, and no base URL is set; set it in ml-intern.toml with: [{}.config] {key} = {url}", self.held.section);
+            return format!(
+                "{asked} is not granted, and no base URL is set; set it in ml-intern.toml with: [{}.config] {key} = {url}",
+                self.held.section
+            );
         }
-        format!("{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.http = [{{ {keys}{narrow} }}]")
+        format!(
+            "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.http = [{{ {keys}{narrow} }}]"
+        )
     }
 }
 
 impl HttpRule {
     fn describe(&self) -> String {
         let methods: Vec<&str> = self.methods.iter().map(|method| method.as_str()).collect();
-        let mut line = format!("reaches {}: {}", origin(self.scheme, &self.host, self.port), methods.join(", "));
+        let mut line = format!(
+            "reaches {}: {}",
+            origin(self.scheme, &self.host, self.port),
+            methods.join(", ")
+        );
         if !self.requested.is_any() {
             line.push_str(&format!(" {}", self.requested.describe()));
         }
-        if !self.granted.is_any() && self.granted != self.requested {
-            let word = if self.requested.is_any() { "" } else { " within" };
+        let same_base = self.granted.base == self.requested.base
+            && self.granted.below.iter().any(PathPattern::is_any);
+        if !self.granted.is_any() && !same_base && self.granted != self.requested {
+            let word = if self.requested.is_any() {
+                ""
+            } else {
+                " within"
+            };
             line.push_str(&format!("{word} {}", self.granted.describe()));
         }
         if self.private_ok {
@@ -245,23 +325,42 @@ impl Place {
     }
 }
 
-fn intersect(wanted: &HttpRequest, place: &Place, allowed: &HttpGrant, granted: &Place) -> Option<HttpRule> {
+fn intersect(
+    wanted: &HttpRequest,
+    place: &Place,
+    allowed: &HttpGrant,
+    granted: &Place,
+) -> Option<HttpRule> {
     if place.scheme != granted.scheme || place.port != granted.port {
         return None;
     }
     let host = place.host.intersect(&granted.host)?;
     let methods: Vec<Method> = match &allowed.methods {
-        Some(methods) => wanted.methods.iter().copied().filter(|method| methods.contains(method)).collect(),
+        Some(methods) => wanted
+            .methods
+            .iter()
+            .copied()
+            .filter(|method| methods.contains(method))
+            .collect(),
         None => wanted.methods.clone(),
     };
     if methods.is_empty() {
         return None;
     }
-    let requested = Paths { base: place.base.clone(), below: wanted.paths.clone() };
+    let requested = Paths {
+        base: place.base.clone(),
+        below: wanted.paths.clone(),
+    };
     let granted_paths = match &allowed.paths {
-        Some(paths) => Paths { base: granted.base.clone(), below: paths.clone() },
+        Some(paths) => Paths {
+            base: granted.base.clone(),
+            below: paths.clone(),
+        },
         // A grant without paths narrows nothing, except to the base URL it names.
-        None => Paths { base: granted.base.clone(), below: vec![PathPattern::any()] },
+        None => Paths {
+            base: granted.base.clone(),
+            below: vec![PathPattern::any()],
+        },
     };
     let local = if granted.key.is_some() {
         granted.set_by_user || allowed.private_ok && host.is_loopback()

@@ -16,10 +16,25 @@ pub struct ProcessRules {
 
 impl ProcessRules {
     pub(super) fn compute(request: &Request, grant: &Grant, held: Held) -> Self {
-        let requested = request.process.as_ref().map(|process| process.programs.clone()).unwrap_or_default();
-        let granted = grant.process.as_ref().map_or(&[][..], |process| &process.programs);
-        let programs = requested.iter().filter(|program| granted.contains(program)).cloned().collect();
-        Self { programs, requested, held }
+        let requested = request
+            .process
+            .as_ref()
+            .map(|process| process.programs.clone())
+            .unwrap_or_default();
+        let granted = grant
+            .process
+            .as_ref()
+            .map_or(&[][..], |process| &process.programs);
+        let programs = requested
+            .iter()
+            .filter(|program| granted.contains(program))
+            .cloned()
+            .collect();
+        Self {
+            programs,
+            requested,
+            held,
+        }
     }
 
     /// Whether this program may run: the exact name, never a path.
@@ -36,20 +51,35 @@ impl ProcessRules {
         if self.programs.iter().any(|own| own == program) {
             return Err(self.held.denial("process", &asked));
         }
-        let rule = format!("process = {{ programs = [{}] }}", toml_string(&shorten(program)));
+        let rule = format!(
+            "process = {{ programs = [{}] }}",
+            toml_string(&shorten(program))
+        );
         let detail = if self.requested.iter().any(|own| own == program) {
-            format!("{asked} is not granted; allow it in ml-intern.toml with: {}", self.held.grant_line(&rule))
+            format!(
+                "{asked} is not granted; allow it in ml-intern.toml with: {}",
+                self.held.grant_line(&rule)
+            )
         } else if program.contains(['/', '\\']) {
             format!("{asked} cannot be granted; programs are named without folder")
         } else {
-            format!("{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}")
+            format!(
+                "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}"
+            )
         };
-        Err(Denial { capability: "process", detail })
+        Err(Denial {
+            capability: "process",
+            detail,
+        })
     }
 
     /// The programs that may run, in the order of the plugin manifest.
     pub fn programs(&self) -> &[String] {
-        if self.held.read_only { &[] } else { &self.programs }
+        if self.held.read_only {
+            &[]
+        } else {
+            &self.programs
+        }
     }
 
     pub(super) fn hold_read_only(&mut self) {
@@ -93,13 +123,21 @@ impl JobsRules {
 
     /// Whether jobs may be listed, read and waited for.
     pub fn check_use(&self) -> Result<(), Denial> {
-        if self.is_granted() { Ok(()) } else { Err(self.deny("the use of jobs", "*")) }
+        if self.is_granted() {
+            Ok(())
+        } else {
+            Err(self.deny("the use of jobs", "*"))
+        }
     }
 
     /// Whether jobs may be cancelled, suspended or resumed.
     pub fn check_change(&self) -> Result<(), Denial> {
         self.check_use()?;
-        if self.held.read_only { Err(self.held.denial("jobs", "changing a job")) } else { Ok(()) }
+        if self.held.read_only {
+            Err(self.held.denial("jobs", "changing a job"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether a job may be submitted to this flavor.
@@ -108,7 +146,11 @@ impl JobsRules {
         if !self.matches(flavor) {
             return Err(self.deny(&asked, flavor));
         }
-        if self.held.read_only { Err(self.held.denial("jobs", &asked)) } else { Ok(()) }
+        if self.held.read_only {
+            Err(self.held.denial("jobs", &asked))
+        } else {
+            Ok(())
+        }
     }
 
     /// As [`Self::check_flavor`], yes or no.
@@ -127,11 +169,21 @@ impl JobsRules {
         let detail = if !total_usd.is_finite() {
             format!("{asked} cannot be granted; choose a flavor whose price is known")
         } else if total_usd <= self.requested_usd {
-            format!("{asked} are more than the {} USD granted; allow it in ml-intern.toml with: {}", self.max_usd, self.line(&self.granted, needed))
+            format!(
+                "{asked} are more than the {} USD granted; allow it in ml-intern.toml with: {}",
+                self.max_usd,
+                self.line(&self.granted, needed)
+            )
         } else {
-            format!("{asked} are more than the {} USD that the plugin asks for; its author can ask in plugin.toml with: request.jobs.max-usd = {needed}", self.requested_usd)
+            format!(
+                "{asked} are more than the {} USD that the plugin asks for; its author can ask in plugin.toml with: request.jobs.max-usd = {needed}",
+                self.requested_usd
+            )
         };
-        Err(Denial { capability: "jobs", detail })
+        Err(Denial {
+            capability: "jobs",
+            detail,
+        })
     }
 
     /// US dollars that all jobs of a session may cost together.
@@ -140,30 +192,54 @@ impl JobsRules {
     }
 
     fn matches(&self, flavor: &str) -> bool {
-        let any = |patterns: &[FlavorPattern]| patterns.iter().any(|pattern| pattern.matches(flavor));
+        let any =
+            |patterns: &[FlavorPattern]| patterns.iter().any(|pattern| pattern.matches(flavor));
         any(&self.requested) && any(&self.granted)
     }
 
     fn deny(&self, asked: &str, flavor: &str) -> Denial {
-        let flavor_ok = flavor == "*" && !self.requested.is_empty() || self.requested.iter().any(|pattern| pattern.matches(flavor));
+        let flavor_ok = flavor == "*" && !self.requested.is_empty()
+            || self.requested.iter().any(|pattern| pattern.matches(flavor));
         let detail = if flavor_ok {
             let mut flavors = self.granted.clone();
             match flavor.parse() {
                 Ok(pattern) if flavor != "*" => flavors.push(pattern),
                 _ => flavors.clone_from(&self.requested),
             }
-            let usd = if self.granted.is_empty() { self.requested_usd } else { self.max_usd };
-            format!("{asked} is not granted; allow it in ml-intern.toml with: {}", self.line(&flavors, usd))
+            let usd = if self.granted.is_empty() {
+                self.requested_usd
+            } else {
+                self.max_usd
+            };
+            format!(
+                "{asked} is not granted; allow it in ml-intern.toml with: {}",
+                self.line(&flavors, usd)
+            )
         } else {
-            let rule = format!("jobs = {{ flavors = [{}], max-usd = {} }}", toml_string(&shorten(flavor)), self.requested_usd);
-            format!("{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}")
+            let rule = format!(
+                "jobs = {{ flavors = [{}], max-usd = {} }}",
+                toml_string(&shorten(flavor)),
+                self.requested_usd
+            );
+            format!(
+                "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}"
+            )
         };
-        Denial { capability: "jobs", detail }
+        Denial {
+            capability: "jobs",
+            detail,
+        }
     }
 
     fn line(&self, flavors: &[FlavorPattern], usd: f64) -> String {
-        let flavors: Vec<String> = flavors.iter().map(|flavor| toml_string(flavor.as_str())).collect();
-        self.held.grant_line(&format!("jobs = {{ flavors = [{}], max-usd = {usd} }}", flavors.join(", ")))
+        let flavors: Vec<String> = flavors
+            .iter()
+            .map(|flavor| toml_string(flavor.as_str()))
+            .collect();
+        self.held.grant_line(&format!(
+            "jobs = {{ flavors = [{}], max-usd = {usd} }}",
+            flavors.join(", ")
+        ))
     }
 
     pub(super) fn hold_read_only(&mut self) {
@@ -174,11 +250,20 @@ impl JobsRules {
         if !self.is_granted() || self.held.read_only {
             return None;
         }
-        let words = |patterns: &[FlavorPattern]| patterns.iter().map(FlavorPattern::as_str).collect::<Vec<_>>().join(", ");
+        let words = |patterns: &[FlavorPattern]| {
+            patterns
+                .iter()
+                .map(FlavorPattern::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let mut flavors = words(&self.requested);
         if self.granted != self.requested {
             flavors.push_str(&format!(" within {}", words(&self.granted)));
         }
-        Some(format!("submits jobs (flavors {flavors}, at most {} USD)", self.max_usd))
+        Some(format!(
+            "submits jobs (flavors {flavors}, at most {} USD)",
+            self.max_usd
+        ))
     }
 }

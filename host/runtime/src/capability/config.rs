@@ -16,7 +16,7 @@ impl HasData for Config {
 }
 
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, Config>(linker, |state| View(&state.call().setup.config))
+    store::add_to_linker::<_, Config>(linker, |state| View(&state.call().effective.config))
 }
 
 impl Host for View<'_> {

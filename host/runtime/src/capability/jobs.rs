@@ -1,7 +1,7 @@
 //! Long-running compute. The grant is asked here: which flavors, and for how much; a call that is
 //! held to reading can look and not touch.
 
-use ml_intern_manifest::JobsRules;
+use ml_intern_manifest::{Denial, JobsRules};
 use wasmtime::component::{HasData, Linker};
 
 use crate::call::Call;
@@ -37,7 +37,7 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 impl View<'_> {
     /// The service, if the plugin may look at jobs at all.
     fn reader(&self) -> Result<&dyn Jobs, Error> {
-        self.rules.check_read().map_err(|denial| self.call.deny(denial))?;
+        self.rules.check_use().map_err(|denial| self.call.deny(denial))?;
         self.service()
     }
 
@@ -61,12 +61,19 @@ impl View<'_> {
             spec.flavor = jobs.default_flavor();
         }
         let flavor = spec.flavor.as_deref().unwrap_or_default();
-        let max_usd = self.rules.check_submit(flavor).map_err(|denial| self.call.deny(denial))?;
-        for name in &spec.credentials {
-            self.call.effective.credentials.check(name).map_err(|denial| self.call.deny(denial))?;
+        self.rules.check_flavor(flavor).map_err(|denial| self.call.deny(denial))?;
+        let granted = |name: &&String| self.call.effective.credentials.allows(name);
+        if let Some(name) = spec.credentials.iter().find(|name| !granted(name)) {
+            return Err(self.call.deny(Denial { capability: "jobs", detail: ungranted(name) }));
         }
-        jobs.submit(spec, max_usd, self.call.caller()).await
+        jobs.submit(spec, self.rules, self.call.caller()).await
     }
+}
+
+fn ungranted(name: &str) -> String {
+    format!(
+        "the credential `{name}` is not granted to this plugin, so its jobs cannot have it; the plugin must ask for it and the user add it to `credentials` of the plugin's grant"
+    )
 }
 
 impl Host for View<'_> {

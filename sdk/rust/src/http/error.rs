@@ -175,7 +175,10 @@ mod tests {
         let address = PluginError::from(Error::of(ErrorCode::DestinationIpProhibited));
         assert!(matches!(address, PluginError::Denied(_)));
         for code in [ErrorCode::ConnectionTimeout, ErrorCode::HttpResponseTimeout] {
-            assert!(matches!(PluginError::from(Error::of(code)), PluginError::Timeout));
+            assert!(matches!(
+                PluginError::from(Error::of(code)),
+                PluginError::Timeout
+            ));
         }
         for code in [
             ErrorCode::ConnectionRefused,
@@ -201,7 +204,9 @@ mod tests {
     fn wrapped_in_an_io_error_it_is_found_again() {
         let error = io::Error::from(Error::Timeout("slow".to_owned()));
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        let inner = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>());
         assert_eq!(inner, Some(&Error::Timeout("slow".to_owned())));
     }
 }

@@ -67,7 +67,10 @@ impl Response {
 
     /// The first header of that name, in any case, when it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
@@ -143,7 +146,10 @@ impl Read for Response {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.taken == self.pending.len() {
             self.taken = 0;
-            self.pending = self.read_chunk().map_err(io::Error::from)?.unwrap_or_default();
+            self.pending = self
+                .read_chunk()
+                .map_err(io::Error::from)?
+                .unwrap_or_default();
         }
         let count = buffer.len().min(self.pending.len() - self.taken);
         buffer[..count].copy_from_slice(&self.pending[self.taken..self.taken + count]);

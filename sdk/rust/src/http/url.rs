@@ -65,7 +65,14 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_http_url() {
-        for text in ["", "a.test/x", "ftp://a.test/", "https://", "https:///x", "file:///etc"] {
+        for text in [
+            "",
+            "a.test/x",
+            "ftp://a.test/",
+            "https://",
+            "https:///x",
+            "file:///etc",
+        ] {
             assert!(matches!(Url::parse(text), Err(Error::Invalid(_))), "{text}");
         }
     }

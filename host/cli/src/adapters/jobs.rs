@@ -1,0 +1,464 @@
+//! The `jobs` capability, on a back end of `host/jobs`. A session sees its own jobs and no others.
+
+use super::permission::{Deed, Permissions};
+use async_trait::async_trait;
+use ml_intern_agent::approval::Effect;
+use ml_intern_agent::event::JobNote;
+use ml_intern_agent::{Event, Session};
+use ml_intern_jobs::{Backend, Container, JobError, Mount, Script, Spec, State, Workload};
+use ml_intern_manifest::JobsRules;
+use ml_intern_runtime::{Caller, Jobs, jobs, types};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long one question for a job's end waits before it is asked again.
+const WATCH: Duration = Duration::from_secs(600);
+/// Time for ending the session's jobs after an interrupt.
+const CANCEL: Duration = Duration::from_secs(10);
+
+pub(crate) struct SessionJobs {
+    backend: Arc<dyn Backend>,
+    session: Arc<Session>,
+    permissions: Arc<Permissions>,
+    watchers: Mutex<JoinSet<()>>,
+}
+
+impl SessionJobs {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        session: Arc<Session>,
+        permissions: Arc<Permissions>,
+    ) -> Self {
+        Self {
+            backend,
+            session,
+            permissions,
+            watchers: Mutex::default(),
+        }
+    }
+
+    /// Watches the jobs that an earlier process of this session left running.
+    pub(crate) fn rewatch(&self) {
+        for id in self.running() {
+            self.watch(id, None);
+        }
+    }
+
+    /// Ends the session's running jobs; says which could not be ended.
+    pub(crate) async fn cancel_running(&self) {
+        for id in self.running() {
+            let text = match tokio::time::timeout(CANCEL, self.backend.cancel(&id)).await {
+                Ok(Ok(job)) => {
+                    self.note(&job, Noted::Changed);
+                    continue;
+                }
+                Ok(Err(error)) => format!("job {id} could not be ended: {}", text(error)),
+                Err(_) => format!(
+                    "job {id} did not end in {} s; `ml-intern jobs cancel {id}` tries again",
+                    CANCEL.as_secs()
+                ),
+            };
+            self.tell(Event::Notice {
+                code: "job_cancel".into(),
+                text,
+            });
+        }
+    }
+
+    /// Says which jobs go on without this process.
+    pub(crate) fn tell_running(&self) {
+        for id in self.running() {
+            let text = format!(
+                "job {id} goes on; `ml-intern jobs logs -f {id}` follows it, `ml-intern jobs cancel {id}` ends it"
+            );
+            self.tell(Event::Notice {
+                code: "job_running".into(),
+                text,
+            });
+        }
+    }
+
+    fn running(&self) -> Vec<String> {
+        self.session.read(|state| {
+            let over = |job: &&JobNote| {
+                matches!(
+                    job.state.as_str(),
+                    "succeeded" | "failed" | "cancelled" | "timed-out"
+                )
+            };
+            state
+                .jobs
+                .values()
+                .filter(|job| !over(job))
+                .map(|job| job.id.clone())
+                .collect()
+        })
+    }
+
+    fn watch(&self, id: String, name: Option<String>) {
+        let (backend, session) = (self.backend.clone(), self.session.clone());
+        let watcher = async move {
+            loop {
+                match backend.wait(&id, WATCH).await {
+                    Ok(job) if job.state.is_final() => {
+                        return note(&session, &job, name, Noted::Changed);
+                    }
+                    Ok(_) => {}
+                    // Without the job there is nothing to tell; whoever asks for it gets the error.
+                    Err(_) => return,
+                }
+            }
+        };
+        self.watchers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .spawn(watcher);
+    }
+
+    fn own(&self, id: &str) -> Result<(), types::Error> {
+        let known = self.session.read(|state| state.jobs.contains_key(id));
+        if known {
+            Ok(())
+        } else {
+            Err(types::Error::NotFound(format!(
+                "this session has no job `{id}`; `job_list` shows its jobs"
+            )))
+        }
+    }
+
+    fn note(&self, job: &ml_intern_jobs::Job, noted: Noted) {
+        note(&self.session, job, None, noted);
+    }
+
+    fn tell(&self, event: Event) {
+        // A log that cannot be written stops the turn itself, at its next step.
+        let _the_turn_stops = self.session.record(event);
+    }
+
+    async fn permit(
+        &self,
+        spec: &mut Spec,
+        caller: &Caller,
+        rules: &JobsRules,
+    ) -> Result<(), types::Error> {
+        let price_usd = self.price(spec).await;
+        let spent = self.session.read(|state| {
+            state
+                .jobs
+                .values()
+                .filter_map(|job| job.cost_usd)
+                .sum::<f64>()
+        });
+        rules
+            .check_cost(spent + price_usd.unwrap_or(0.0))
+            .map_err(|denial| {
+                types::Error::Denied(types::Denial {
+                    capability: denial.capability.to_owned(),
+                    detail: denial.detail,
+                })
+            })?;
+        let name = spec.name.clone().unwrap_or_else(|| "a job".into());
+        let summary = format!("to submit {name}");
+        let deed = Deed {
+            effect: Effect::Job,
+            summary,
+            detail: detail(spec),
+            price_usd,
+            capability: "jobs",
+        };
+        let Some(edited) = self.permissions.ask(caller, deed).await? else {
+            return Ok(());
+        };
+        let script = edited.get("script").and_then(Value::as_str);
+        let (Some(script), Workload::Script(workload)) = (script, &mut spec.workload) else {
+            return Err(types::Error::InvalidInput(
+                "the user edited the job, but only `script` can be edited".into(),
+            ));
+        };
+        script.clone_into(&mut workload.source);
+        self.permissions.note(
+            caller,
+            format!("[the user edited the script; what ran is:\n{script}\n]"),
+        );
+        Ok(())
+    }
+
+    /// Highest price: the flavor's, for the whole time limit.
+    async fn price(&self, spec: &Spec) -> Option<f64> {
+        let flavors = self.backend.flavors().await.ok()?;
+        let flavor = match &spec.flavor {
+            Some(name) => flavors.into_iter().find(|flavor| flavor.name == *name)?,
+            None => flavors.into_iter().next()?,
+        };
+        Some(flavor.hourly_usd? * f64::from(spec.timeout_seconds) / 3600.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Noted {
+    Submitted,
+    Changed,
+}
+
+/// Writes down a job's state when it is news.
+fn note(session: &Session, job: &ml_intern_jobs::Job, name: Option<String>, noted: Noted) {
+    let known = session.read(|state| state.jobs.get(&job.id).cloned());
+    if known
+        .as_ref()
+        .is_some_and(|known| known.state == job.state.as_str())
+    {
+        return;
+    }
+    let note = JobNote {
+        id: job.id.clone(),
+        name: name.or_else(|| known.and_then(|known| known.name)),
+        state: job.state.as_str().to_owned(),
+        message: job.message.clone(),
+        cost_usd: job.cost_usd,
+    };
+    let event = match noted {
+        Noted::Submitted => Event::JobStarted { job: note },
+        Noted::Changed if job.state.is_final() => Event::JobFinished { job: note },
+        Noted::Changed => Event::JobUpdated { job: note },
+    };
+    // A log that cannot be written stops the turn itself, at its next step.
+    let _the_turn_stops = session.record(event);
+}
+
+fn detail(spec: &Spec) -> Value {
+    let mut detail = json!({
+        "name": spec.name,
+        "flavor": spec.flavor,
+        "timeout_seconds": spec.timeout_seconds,
+        "env": spec.env,
+        "credentials": spec.credentials,
+        "schedule": spec.schedule,
+    });
+    match &spec.workload {
+        Workload::Script(script) => {
+            detail["script"] = json!(script.source);
+            detail["arguments"] = json!(script.arguments);
+            detail["dependencies"] = json!(script.dependencies);
+        }
+        Workload::Container(container) => {
+            detail["image"] = json!(container.image);
+            detail["command"] = json!(container.command);
+        }
+    }
+    detail
+}
+
+#[async_trait]
+impl Jobs for SessionJobs {
+    fn default_flavor(&self) -> Option<String> {
+        Some("local".to_owned())
+    }
+
+    async fn flavors(&self, _caller: Caller) -> Result<Vec<jobs::Flavor>, types::Error> {
+        let flavors = self.backend.flavors().await.map_err(typed)?;
+        Ok(flavors.into_iter().map(flavor).collect())
+    }
+
+    async fn submit(
+        &self,
+        spec: jobs::Spec,
+        rules: &JobsRules,
+        caller: Caller,
+    ) -> Result<jobs::Job, types::Error> {
+        let mut spec = native(spec);
+        self.permit(&mut spec, &caller, rules).await?;
+        let name = spec.name.clone();
+        let job = self.backend.submit(spec).await.map_err(typed)?;
+        note(&self.session, &job, name.clone(), Noted::Submitted);
+        if !job.state.is_final() {
+            self.watch(job.id.clone(), name);
+        }
+        Ok(guest(job))
+    }
+
+    async fn get(&self, id: String, _caller: Caller) -> Result<jobs::Job, types::Error> {
+        self.own(&id)?;
+        let job = self.backend.get(&id).await.map_err(typed)?;
+        self.note(&job, Noted::Changed);
+        Ok(guest(job))
+    }
+
+    async fn list(&self, limit: u32, _caller: Caller) -> Result<Vec<jobs::Job>, types::Error> {
+        let ids = self
+            .session
+            .read(|state| state.jobs.keys().cloned().collect::<Vec<_>>());
+        let mut found = Vec::new();
+        for id in ids {
+            match self.backend.get(&id).await {
+                Ok(job) => found.push(job),
+                Err(JobError::NotFound(_)) => {}
+                Err(error) => return Err(typed(error)),
+            }
+        }
+        found.sort_by(|a, b| {
+            b.created_ms
+                .cmp(&a.created_ms)
+                .then_with(|| b.id.cmp(&a.id))
+        });
+        found.truncate(limit as usize);
+        Ok(found.into_iter().map(guest).collect())
+    }
+
+    async fn logs(
+        &self,
+        id: String,
+        after: u32,
+        limit: u32,
+        wait_ms: u32,
+        _caller: Caller,
+    ) -> Result<Vec<jobs::LogLine>, types::Error> {
+        self.own(&id)?;
+        let wait = Duration::from_millis(wait_ms.into());
+        let lines = self
+            .backend
+            .logs(&id, after, limit, wait)
+            .await
+            .map_err(typed)?;
+        Ok(lines
+            .into_iter()
+            .map(|line| jobs::LogLine {
+                cursor: line.cursor,
+                at_ms: line.at_ms,
+                text: line.text,
+            })
+            .collect())
+    }
+
+    async fn wait(
+        &self,
+        id: String,
+        timeout_ms: u32,
+        _caller: Caller,
+    ) -> Result<jobs::Job, types::Error> {
+        self.own(&id)?;
+        let job = self
+            .backend
+            .wait(&id, Duration::from_millis(timeout_ms.into()))
+            .await
+            .map_err(typed)?;
+        self.note(&job, Noted::Changed);
+        Ok(guest(job))
+    }
+
+    async fn cancel(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error> {
+        self.own(&id)?;
+        let summary = format!("to end job {id}");
+        let deed = Deed {
+            effect: Effect::Job,
+            summary,
+            detail: json!({ "cancel": id }),
+            price_usd: None,
+            capability: "jobs",
+        };
+        self.permissions.ask(&caller, deed).await?;
+        let job = self.backend.cancel(&id).await.map_err(typed)?;
+        self.note(&job, Noted::Changed);
+        Ok(guest(job))
+    }
+
+    async fn suspend(&self, id: String, _caller: Caller) -> Result<jobs::Job, types::Error> {
+        self.own(&id)?;
+        let job = self.backend.suspend(&id).await.map_err(typed)?;
+        self.note(&job, Noted::Changed);
+        Ok(guest(job))
+    }
+
+    async fn resume(&self, id: String, _caller: Caller) -> Result<jobs::Job, types::Error> {
+        self.own(&id)?;
+        let job = self.backend.resume(&id).await.map_err(typed)?;
+        self.note(&job, Noted::Changed);
+        Ok(guest(job))
+    }
+}
+
+fn native(spec: jobs::Spec) -> Spec {
+    Spec {
+        name: spec.name,
+        workload: match spec.workload {
+            jobs::Workload::Script(script) => Workload::Script(Script {
+                source: script.source,
+                arguments: script.arguments,
+                dependencies: script.dependencies,
+                python: script.python,
+            }),
+            jobs::Workload::Container(container) => Workload::Container(Container {
+                image: container.image,
+                command: container.command,
+            }),
+        },
+        flavor: spec.flavor,
+        timeout_seconds: spec.timeout_seconds,
+        env: spec.env,
+        credentials: spec.credentials,
+        mounts: spec
+            .mounts
+            .into_iter()
+            .map(|mount| Mount {
+                source: mount.source,
+                path: mount.path,
+                writable: mount.writable,
+            })
+            .collect(),
+        schedule: spec.schedule,
+        labels: spec.labels,
+        idempotency_key: spec.idempotency_key,
+    }
+}
+
+fn guest(job: ml_intern_jobs::Job) -> jobs::Job {
+    jobs::Job {
+        id: job.id,
+        state: match job.state {
+            State::Queued => jobs::State::Queued,
+            State::Running => jobs::State::Running,
+            State::Succeeded => jobs::State::Succeeded,
+            State::Failed => jobs::State::Failed,
+            State::Cancelled => jobs::State::Cancelled,
+            State::TimedOut => jobs::State::TimedOut,
+            State::Scheduled => jobs::State::Scheduled,
+            State::Suspended => jobs::State::Suspended,
+        },
+        message: job.message,
+        flavor: job.flavor,
+        url: job.url,
+        created_ms: job.created_ms,
+        started_ms: job.started_ms,
+        finished_ms: job.finished_ms,
+        cost_usd: job.cost_usd,
+    }
+}
+
+fn flavor(flavor: ml_intern_jobs::Flavor) -> jobs::Flavor {
+    jobs::Flavor {
+        name: flavor.name,
+        title: flavor.title,
+        cpus: flavor.cpus,
+        memory_mib: flavor.memory_mib,
+        accelerator: flavor.accelerator,
+        accelerators: flavor.accelerators,
+        accelerator_memory_mib: flavor.accelerator_memory_mib,
+        hourly_usd: flavor.hourly_usd,
+    }
+}
+
+fn text(error: JobError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
+
+fn typed(error: JobError) -> types::Error {
+    match error {
+        JobError::InvalidInput(text) => types::Error::InvalidInput(text),
+        JobError::NotFound(text) => types::Error::NotFound(text),
+        JobError::Unsupported(text) => types::Error::Unsupported(text),
+        JobError::Limit(text) => types::Error::Limit(text),
+        JobError::Conflict(text) => types::Error::Conflict(text),
+        other => types::Error::Internal(text(other)),
+    }
+}

@@ -1,0 +1,37 @@
+//! `agent.set-plan` becomes an event.
+
+use async_trait::async_trait;
+use ml_intern_agent::plan::{PlanItem, PlanStatus};
+use ml_intern_agent::{Event, Session};
+use ml_intern_runtime::{Caller, SessionHost, agent, types};
+use std::sync::Arc;
+
+pub(crate) struct PlanKeeper {
+    pub(crate) session: Arc<Session>,
+}
+
+#[async_trait]
+impl SessionHost for PlanKeeper {
+    async fn set_plan(
+        &self,
+        items: Vec<agent::PlanItem>,
+        _caller: Caller,
+    ) -> Result<(), types::Error> {
+        let items = items.into_iter().map(|item| PlanItem {
+            id: item.id,
+            content: item.content,
+            status: match item.status {
+                agent::PlanStatus::Pending => PlanStatus::Pending,
+                agent::PlanStatus::InProgress => PlanStatus::InProgress,
+                agent::PlanStatus::Completed => PlanStatus::Completed,
+            },
+        });
+        let event = Event::Plan {
+            items: items.collect(),
+        };
+        self.session
+            .record(event)
+            .map_err(|error| types::Error::Internal(error.to_string()))?;
+        Ok(())
+    }
+}

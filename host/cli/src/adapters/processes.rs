@@ -1,0 +1,128 @@
+//! The `process` capability, on `host/exec`.
+
+use super::permission::{Deed, Permissions};
+use async_trait::async_trait;
+use ml_intern_agent::approval::Effect;
+use ml_intern_exec::{Command, ExecError, StreamKind};
+use ml_intern_runtime::{Caller, Processes, Stream, process, types};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Folder in the workspace for outputs too long to show; begins with a dot so that listings skip it.
+pub(crate) const SPILL: &str = ".ml-intern/output";
+
+pub(crate) struct NativePrograms {
+    pub(crate) workspace: PathBuf,
+    pub(crate) path: Vec<PathBuf>,
+    pub(crate) permissions: Arc<Permissions>,
+}
+
+impl NativePrograms {
+    async fn permit(
+        &self,
+        command: &mut process::Command,
+        caller: &Caller,
+    ) -> Result<(), types::Error> {
+        let detail = json!({ "program": command.program, "arguments": command.arguments, "cwd": command.cwd });
+        let summary = format!("to run `{}`", command.program);
+        let deed = Deed {
+            effect: Effect::Process,
+            summary,
+            detail,
+            price_usd: None,
+            capability: "process",
+        };
+        let Some(edited) = self.permissions.ask(caller, deed).await? else {
+            return Ok(());
+        };
+        let arguments = edited.get("arguments").and_then(strings).ok_or_else(|| {
+            types::Error::Denied(types::Denial {
+                capability: "process".into(),
+                detail: "the user edited the command, but `arguments` is not a list of strings"
+                    .into(),
+            })
+        })?;
+        self.permissions.note(
+            caller,
+            format!(
+                "[the user edited the command; what ran is {} with {arguments:?}]",
+                command.program
+            ),
+        );
+        command.arguments = arguments;
+        Ok(())
+    }
+
+    fn command(&self, command: process::Command) -> Command {
+        let cwd = command.cwd.as_deref().map_or_else(
+            || self.workspace.clone(),
+            |below| self.workspace.join(below),
+        );
+        let mut native = Command::new(command.program, cwd);
+        native.arguments = command.arguments;
+        native.env = command.env;
+        native.stdin = command.stdin;
+        native.path.clone_from(&self.path);
+        native.limits.wall = Duration::from_millis(command.timeout_ms.into());
+        native.max_output_bytes = command.max_output_bytes as usize;
+        native.spill_dir = Some(self.workspace.join(SPILL));
+        native
+    }
+}
+
+fn strings(value: &Value) -> Option<Vec<String>> {
+    value
+        .as_array()?
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect()
+}
+
+#[async_trait]
+impl Processes for NativePrograms {
+    async fn run(
+        &self,
+        mut command: process::Command,
+        caller: Caller,
+    ) -> Result<process::Outcome, types::Error> {
+        self.permit(&mut command, &caller).await?;
+        // A program may not outlive its call, which a person's answer may have made shorter or longer.
+        command.timeout_ms = command
+            .timeout_ms
+            .min(u32::try_from(caller.clock.left().as_millis()).unwrap_or(u32::MAX));
+        let observer = caller.observer.clone();
+        let show = move |stream: StreamKind, line: &str| {
+            let stream = match stream {
+                StreamKind::Stdout => Stream::Stdout,
+                StreamKind::Stderr => Stream::Stderr,
+            };
+            observer.output(stream, line);
+        };
+        let outcome = ml_intern_exec::run(self.command(command), &caller.cancel, show)
+            .await
+            .map_err(typed)?;
+        let timed_out = outcome.timed_out();
+        Ok(process::Outcome {
+            exit_code: outcome.exit_code,
+            stdout: outcome.stdout,
+            stderr: outcome.stderr,
+            truncated: outcome.truncated,
+            timed_out,
+            spill: outcome.spill.map(|path| relative(&path, &self.workspace)),
+        })
+    }
+}
+
+fn relative(path: &Path, workspace: &Path) -> String {
+    path.strip_prefix(workspace)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn typed(error: ExecError) -> types::Error {
+    let text = format!("{:#}", anyhow::Error::from(error));
+    types::Error::InvalidInput(text)
+}

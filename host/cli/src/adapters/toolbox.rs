@@ -1,0 +1,238 @@
+//! The session's tools: each name leads to the plugin that owns it.
+
+use super::audit::CallObserver;
+use super::permission::{Asker, Calls};
+use crate::error::{Failure, Kind, Result};
+use async_trait::async_trait;
+use ml_intern_agent::Session;
+use ml_intern_agent::message::Image;
+use ml_intern_agent::ports::{Effects, Invocation, Outcome, Powers, Tool, Toolbox};
+use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, tool, types};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a result's text that the model gets. Plugins page their own output well below this; a stranger's may not.
+const RESULT_BYTES: usize = 128 * 1024;
+
+pub(crate) struct PluginTools {
+    tools: Vec<Tool>,
+    plugins: BTreeMap<String, Plugin>,
+    session: OnceLock<Arc<Session>>,
+    calls: Arc<Calls>,
+    verbose: bool,
+}
+
+/// A tool plugin, loaded as far as a session's start needs.
+pub(crate) struct ToolPlugin {
+    /// `plugins.NAME`.
+    pub(crate) section: String,
+    /// `id@version`.
+    pub(crate) title: String,
+    pub(crate) plugin: Plugin,
+    pub(crate) descriptors: Vec<tool::Descriptor>,
+    pub(crate) powers: Powers,
+    pub(crate) grants: Vec<String>,
+}
+
+impl PluginTools {
+    pub(crate) fn new(plugins: Vec<ToolPlugin>, calls: Arc<Calls>, verbose: bool) -> Result<Self> {
+        let mut tools: Vec<Tool> = Vec::new();
+        let mut owners: BTreeMap<String, Plugin> = BTreeMap::new();
+        let mut sections: BTreeMap<String, String> = BTreeMap::new();
+        for loaded in plugins {
+            for descriptor in loaded.descriptors {
+                let name = descriptor.name.clone();
+                if let Some(other) = sections.insert(name.clone(), loaded.section.clone()) {
+                    let text = format!(
+                        "the tool `{name}` is offered by both [{other}] and [{}]",
+                        loaded.section
+                    );
+                    return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text))
+                        .hint("remove one of the two with `ml-intern plugin remove NAME`"));
+                }
+                owners.insert(name, loaded.plugin.clone());
+                tools.push(offered(
+                    descriptor,
+                    &loaded.title,
+                    loaded.powers,
+                    &loaded.grants,
+                ));
+            }
+        }
+        Ok(Self {
+            tools,
+            plugins: owners,
+            session: OnceLock::new(),
+            calls,
+            verbose,
+        })
+    }
+
+    /// Called once, when the session exists.
+    pub(crate) fn attach(&self, session: Arc<Session>) {
+        // A second session would be a second toolbox.
+        let _first_wins = self.session.set(session);
+    }
+}
+
+fn offered(descriptor: tool::Descriptor, plugin: &str, powers: Powers, grants: &[String]) -> Tool {
+    let operations = descriptor.operations.map(|(argument, operations)| {
+        let operations = operations
+            .into_iter()
+            .map(|operation| (operation.name, effects(&operation.effects)));
+        (argument, operations.collect())
+    });
+    Tool {
+        name: descriptor.name,
+        description: descriptor.description,
+        input_schema: descriptor.input_schema,
+        plugin: plugin.to_owned(),
+        effects: effects(&descriptor.effects),
+        operations,
+        powers,
+        grants: grants.to_vec(),
+    }
+}
+
+fn effects(effects: &tool::Effects) -> Effects {
+    Effects {
+        read_only: effects.read_only,
+        destructive: effects.destructive,
+        idempotent: effects.idempotent,
+    }
+}
+
+#[async_trait]
+impl Toolbox for PluginTools {
+    fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    async fn call(&self, invocation: Invocation) -> Outcome {
+        let (Some(plugin), Some(session)) =
+            (self.plugins.get(&invocation.tool), self.session.get())
+        else {
+            return Outcome::Error(format!("there is no tool `{}`", invocation.tool));
+        };
+        let asker = self
+            .tools
+            .iter()
+            .find(|tool| tool.name == invocation.tool)
+            .map(|tool| Asker {
+                tool: tool.name.clone(),
+                plugin: tool.plugin.clone(),
+                grants: tool.grants.clone(),
+            });
+        let running = self
+            .calls
+            .start(&invocation.call, asker.unwrap_or_default());
+        let cancel = CancellationToken::new();
+        // Dropped with this future: what the call started in the background ends with it.
+        let _end_with_the_call = cancel.clone().drop_guard();
+        let observer = CallObserver {
+            session: session.clone(),
+            call: invocation.call.clone(),
+            cancel: cancel.clone(),
+            verbose: self.verbose,
+        };
+        let context = CallContext {
+            session: session.id().to_owned(),
+            call: invocation.call.clone(),
+            read_only: invocation.read_only,
+            timeout: None,
+        };
+        let arguments = invocation.arguments.to_string();
+        let result = plugin
+            .call_tool(
+                &invocation.tool,
+                &arguments,
+                context,
+                Arc::new(observer),
+                &cancel,
+            )
+            .await;
+        let asked = running.asked();
+        let outcome = match result {
+            Ok(output) => answered(output, asked.denied),
+            Err(CallError::Guest(error)) => refused(&error, asked.denied),
+            Err(CallError::Fault(fault)) => Outcome::Fault(format!("the plugin failed: {fault}")),
+            Err(error) => Outcome::Error(error.to_string()),
+        };
+        with_notes(outcome, &asked.notes)
+    }
+}
+
+fn answered(output: tool::Output, denied: bool) -> Outcome {
+    let mut texts = Vec::new();
+    let mut images = Vec::new();
+    for content in output.content {
+        match content {
+            tool::Content::Text(text) | tool::Content::Json(text) => texts.push(text),
+            tool::Content::File(path) => texts.push(format!("[file: {path}]")),
+            tool::Content::Image(blob) => images.push(Image {
+                media_type: blob.media_type,
+                base64: encode(&blob.data),
+            }),
+        }
+    }
+    let content = bounded(texts.join("\n\n"));
+    if denied && output.is_error {
+        return Outcome::Denied(content);
+    }
+    Outcome::Output {
+        content,
+        images,
+        is_error: output.is_error,
+    }
+}
+
+fn refused(error: &GuestError, denied: bool) -> Outcome {
+    let text = bounded(error.to_string());
+    if denied || matches!(error.error, types::Error::Denied(_)) {
+        Outcome::Denied(text)
+    } else {
+        Outcome::Error(text)
+    }
+}
+
+fn with_notes(outcome: Outcome, notes: &[String]) -> Outcome {
+    if notes.is_empty() {
+        return outcome;
+    }
+    let notes = notes.join("\n");
+    match outcome {
+        Outcome::Output {
+            content,
+            images,
+            is_error,
+        } => Outcome::Output {
+            content: format!("{notes}\n{content}"),
+            images,
+            is_error,
+        },
+        Outcome::Error(text) => Outcome::Error(format!("{notes}\n{text}")),
+        Outcome::Denied(text) => Outcome::Denied(format!("{notes}\n{text}")),
+        Outcome::Fault(text) => Outcome::Fault(format!("{notes}\n{text}")),
+    }
+}
+
+fn bounded(text: String) -> String {
+    if text.len() <= RESULT_BYTES {
+        return text;
+    }
+    let end = (0..=RESULT_BYTES)
+        .rev()
+        .find(|&end| text.is_char_boundary(end))
+        .unwrap_or(0);
+    format!(
+        "{}\n[cut: the result has {} bytes, shown are the first {end}; ask for less at a time]",
+        &text[..end],
+        text.len()
+    )
+}
+
+fn encode(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

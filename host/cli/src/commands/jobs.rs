@@ -1,0 +1,124 @@
+//! `jobs`: what runs and what ran, over all sessions.
+
+use crate::args::JobsCommand;
+use crate::commands::sessions::when;
+use crate::compose::workbench::backend;
+use crate::config::Config;
+use crate::error::{Failure, Kind, Result};
+use crate::ui::{self, Style, Table};
+use ml_intern_jobs::{Backend, Job, JobError, State};
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// Lines fetched at a time.
+const LINES: u32 = 1000;
+/// How long a follower waits for a line before it looks whether the job has ended.
+const FOLLOW: Duration = Duration::from_secs(1);
+/// A job that failed, for scripts that follow one.
+const JOB_FAILED: u8 = 8;
+
+pub(crate) async fn jobs(directory: Option<&Path>, command: JobsCommand) -> Result<u8> {
+    let config = Config::load(directory, None)?;
+    let backend = backend(&config)?;
+    match command {
+        JobsCommand::List { json, limit } => list(&backend, json, limit).await,
+        JobsCommand::Show { id, json } => show(&backend, &id, json).await,
+        JobsCommand::Logs { id, follow } => logs(&backend, &id, follow).await,
+        JobsCommand::Cancel { id } => {
+            let job = backend.cancel(&id).await.map_err(failed)?;
+            ui::out(&format!("job {id} {}", job.state.as_str()));
+            Ok(0)
+        }
+    }
+}
+
+async fn list(backend: &dyn Backend, json: bool, limit: u32) -> Result<u8> {
+    let jobs = backend.list(limit).await.map_err(failed)?;
+    if json {
+        ui::out(&json!(jobs).to_string());
+        return Ok(0);
+    }
+    let mut table = Table::new(&[
+        "ID", "STATE", "CREATED", "TIME", "COST", "FLAVOR", "MESSAGE",
+    ]);
+    for job in jobs {
+        table.row([
+            job.id.clone(),
+            job.state.as_str().to_owned(),
+            when(job.created_ms),
+            took(&job),
+            ui::cost(job.cost_usd),
+            job.flavor.clone().unwrap_or_default(),
+            job.message.clone().unwrap_or_default(),
+        ]);
+    }
+    if table.is_empty() {
+        ui::err("there are no jobs");
+    } else {
+        ui::out(&table.render(Style::stdout()));
+    }
+    Ok(0)
+}
+
+async fn show(backend: &dyn Backend, id: &str, json: bool) -> Result<u8> {
+    let job = backend.get(id).await.map_err(failed)?;
+    if json {
+        ui::out(&json!(job).to_string());
+        return Ok(0);
+    }
+    let mut table = Table::new(&["JOB", &job.id]);
+    table.row(["state".into(), job.state.as_str().into()]);
+    if let Some(message) = &job.message {
+        table.row(["message".into(), message.clone()]);
+    }
+    table.row(["created".into(), when(job.created_ms)]);
+    if let Some(started) = job.started_ms {
+        table.row(["started".into(), when(started)]);
+    }
+    if let Some(finished) = job.finished_ms {
+        table.row(["finished".into(), when(finished)]);
+    }
+    table.row(["time".into(), took(&job)]);
+    table.row(["cost".into(), ui::cost(job.cost_usd)]);
+    ui::out(&table.render(Style::stdout()));
+    Ok(0)
+}
+
+async fn logs(backend: &dyn Backend, id: &str, follow: bool) -> Result<u8> {
+    let mut after = 0;
+    loop {
+        // Asked before the lines: what a job wrote before it ended is in the lines that follow.
+        let job = backend.get(id).await.map_err(failed)?;
+        let wait = if follow { FOLLOW } else { Duration::ZERO };
+        let lines = backend.logs(id, after, LINES, wait).await.map_err(failed)?;
+        for line in &lines {
+            ui::out(&ui::clean(&line.text));
+            after = line.cursor;
+        }
+        let over = !follow || job.state.is_final();
+        if lines.is_empty() && over {
+            let failed = matches!(
+                job.state,
+                State::Failed | State::TimedOut | State::Cancelled
+            );
+            return Ok(if follow && failed { JOB_FAILED } else { 0 });
+        }
+    }
+}
+
+fn took(job: &Job) -> String {
+    match (job.started_ms, job.finished_ms) {
+        (Some(started), Some(finished)) => ui::duration(finished.saturating_sub(started)),
+        _ => String::new(),
+    }
+}
+
+fn failed(error: JobError) -> Failure {
+    match error {
+        error @ JobError::NotFound(_) => {
+            Failure::new(Kind::Usage, error).hint("`ml-intern jobs list` shows all jobs")
+        }
+        error => Failure::new(Kind::Failed, error),
+    }
+}

@@ -1,0 +1,369 @@
+//! `plugin`: what is installed and what it may do.
+
+use crate::args::PluginCommand;
+use crate::compose::{Loaded, Plugins, lock};
+use crate::config::{self, Config};
+use crate::error::{Failure, Kind, OrFail, Result};
+use crate::ui::{self, Style, Table};
+use ml_intern_manifest::{self as manifest, Effective, Grant, RunManifest, Section, Source};
+use ml_intern_runtime::tool::Descriptor;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> Result<u8> {
+    let manifest = match &command {
+        PluginCommand::List { manifest, .. }
+        | PluginCommand::Info { manifest, .. }
+        | PluginCommand::Add { manifest, .. }
+        | PluginCommand::Lock { manifest }
+        | PluginCommand::Remove { manifest, .. } => manifest.manifest.clone(),
+    };
+    let config = Config::load(directory, manifest.as_deref())?;
+    match command {
+        PluginCommand::List { json, .. } => list(&config, json),
+        PluginCommand::Info { name, .. } => info(&config, &name).await,
+        PluginCommand::Add {
+            source, name, yes, ..
+        } => add(&config, &source, name, yes).await,
+        PluginCommand::Lock { .. } => relock(&config),
+        PluginCommand::Remove { name, .. } => remove(&config, &name),
+    }
+}
+
+fn list(config: &Config, json: bool) -> Result<u8> {
+    let plugins = Plugins::new(config)?;
+    let mut rows = Vec::new();
+    for (section, entry) in config.manifest.entries() {
+        let loaded = plugins.load(section, entry)?;
+        rows.push((loaded, entry.source().to_string()));
+    }
+    if json {
+        let list = rows
+            .iter()
+            .map(|(loaded, source)| as_json(loaded, source))
+            .collect::<Vec<_>>();
+        ui::out(&json!(list).to_string());
+        return Ok(0);
+    }
+    let mut table = Table::new(&["NAME", "KIND", "PLUGIN", "SOURCE", "MAY"]);
+    for (loaded, source) in rows {
+        let may = loaded.effective.describe();
+        let may = if may.is_empty() {
+            "only compute".to_owned()
+        } else {
+            may.join("; ")
+        };
+        let kind = loaded.kind().as_str().to_owned();
+        table.row([loaded.name.clone(), kind, loaded.title(), source, may]);
+    }
+    ui::out(&table.render(Style::stdout()));
+    Ok(0)
+}
+
+fn as_json(loaded: &Loaded, source: &str) -> serde_json::Value {
+    json!({
+        "name": loaded.name,
+        "kind": loaded.kind().as_str(),
+        "id": loaded.resolved.manifest.plugin.id.to_string(),
+        "version": loaded.resolved.manifest.plugin.version.to_string(),
+        "source": source,
+        "digest": loaded.resolved.digest.to_string(),
+        "grants": loaded.effective.describe(),
+    })
+}
+
+async fn info(config: &Config, name: &str) -> Result<u8> {
+    let (section, entry) = config
+        .any_entry(name)
+        .ok_or_else(|| unknown(config, name))?;
+    let plugins = Plugins::new(config)?;
+    let loaded = plugins.load(section, entry)?;
+    let style = Style::stdout();
+    let header = &loaded.resolved.manifest.plugin;
+    ui::out(&style.bold(&ui::one_line(&loaded.title(), 200)));
+    ui::out(&ui::one_line(&header.description, 400));
+    let mut table = Table::new(&["kind", loaded.kind().as_str()]);
+    table.row(["source".into(), entry.source().to_string()]);
+    table.row(["digest".into(), loaded.resolved.digest.to_string()]);
+    table.row(["ABI".into(), loaded.resolved.abi.to_string()]);
+    table.row(["licence".into(), header.license.clone()]);
+    ui::out(&table.render(style));
+    reach(&loaded.effective, &wanted(&loaded)?, style);
+    if loaded.kind() == manifest::Kind::Tool {
+        let described = plugins
+            .runtime
+            .describe(&loaded.source())
+            .await
+            .or_fail(Kind::Plugin)?;
+        tools(&described, style);
+    }
+    Ok(0)
+}
+
+/// Everything the plugin asks for, as if all of it were granted.
+fn wanted(loaded: &Loaded) -> Result<Effective> {
+    let request = &loaded.resolved.manifest.request;
+    let values = BTreeMap::new();
+    Effective::compute(&loaded.path(), request, &Grant::all_of(request), &values)
+        .or_fail(Kind::Usage)
+}
+
+fn reach(effective: &Effective, wanted: &Effective, style: Style) {
+    let granted = effective.describe();
+    ui::out(&style.bold("may"));
+    for line in &granted {
+        ui::out(&format!("  {} {}", style.green("✓"), ui::clean(line)));
+    }
+    if granted.is_empty() {
+        ui::out("  only compute");
+    }
+    let missing = wanted
+        .describe()
+        .into_iter()
+        .filter(|line| !granted.contains(line));
+    let missing = missing.collect::<Vec<_>>();
+    if !missing.is_empty() {
+        ui::out(&style.bold("asks for, not granted as asked"));
+        for line in missing {
+            ui::out(&format!("  {} {}", style.yellow("–"), ui::clean(&line)));
+        }
+    }
+}
+
+fn tools(described: &[Descriptor], style: Style) {
+    ui::out(&style.bold("tools"));
+    for tool in described {
+        let effects = &tool.effects;
+        let words = [
+            (effects.read_only, "read-only"),
+            (effects.idempotent, "idempotent"),
+            (effects.destructive, "destructive"),
+            (effects.open_world, "open-world"),
+        ];
+        let words = words
+            .iter()
+            .filter(|(holds, _)| *holds)
+            .map(|(_, word)| *word);
+        let words = words.collect::<Vec<_>>().join(", ");
+        let name = style.cyan(&ui::one_line(&tool.name, 64));
+        ui::out(&format!("  {name}  {}", style.dim(&words)));
+        ui::out(&format!("      {}", ui::one_line(&tool.description, 160)));
+    }
+}
+
+async fn add(config: &Config, source: &str, name: Option<String>, yes: bool) -> Result<u8> {
+    let path = config.editable_manifest();
+    let folder = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let source = typed_source(source, &folder)?;
+    let resolved = crate::compose::plugins::resolve(&source.clone().based_at(&folder))?;
+    let name = name.unwrap_or_else(|| resolved.manifest.plugin.id.name().to_owned());
+    let section = match resolved.kinds.first() {
+        Some(manifest::Kind::Provider) => Section::Providers,
+        Some(manifest::Kind::Notifier) => Section::Notifiers,
+        _ => Section::Plugins,
+    };
+    let request = &resolved.manifest.request;
+    let grant = Grant::all_of(request);
+    let text = config::text_of(&path)?.unwrap_or_default();
+    let label = path.display().to_string();
+    let granted = if source.is_builtin() {
+        Grant::default()
+    } else {
+        grant
+    };
+    let added = manifest::add_entry(&label, &text, section, &name, &source, &granted)
+        .or_fail(Kind::Usage)?;
+    // The new text has to hold before it is shown, asked about and written.
+    let parsed = RunManifest::parse(&label, &added)
+        .or_fail(Kind::Usage)?
+        .based_at(&folder);
+    let entry = parsed
+        .section(section)
+        .iter()
+        .find(|entry| entry.name == name);
+    let entry =
+        entry.ok_or_else(|| Failure::usage(format!("{label} has no [{}]", section.path(&name))))?;
+    let plugins = Plugins::new(config)?;
+    let loaded = plugins.load(section, entry)?;
+    show_request(&plugins, &loaded).await?;
+    if !yes && !confirmed()? {
+        return Err(Failure::new(
+            Kind::Blocked,
+            anyhow::anyhow!("nothing was added"),
+        ));
+    }
+    lock::replace(&path, &added)?;
+    if !source.is_builtin() {
+        let mut lockfile = lock::read(&config.lockfile_path_for(&path))?;
+        lockfile.insert(section, &name, lock::entry(&loaded, source.to_string()));
+        lock::write(&config.lockfile_path_for(&path), &lockfile)?;
+    }
+    ui::out(&format!("added [{}] to {label}", section.path(&name)));
+    Ok(0)
+}
+
+/// A path is taken from where the user stands, and written relative to the manifest.
+fn typed_source(text: &str, manifest_folder: &Path) -> Result<Source> {
+    let looks_local = !text.starts_with("builtin:") && Path::new(text).exists();
+    if !looks_local {
+        return text.parse::<Source>().or_fail(Kind::Usage);
+    }
+    let absolute = Path::new(text).canonicalize().or_fail(Kind::Usage)?;
+    Ok(Source::Local(
+        match absolute.strip_prefix(manifest_folder) {
+            Ok(below) => PathBuf::from(".").join(below),
+            Err(_) => absolute,
+        },
+    ))
+}
+
+async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
+    let style = Style::stderr();
+    let digest = loaded.resolved.digest;
+    ui::err(&format!(
+        "{} ({digest})",
+        style.bold(&ui::one_line(&loaded.title(), 200))
+    ));
+    ui::err(&ui::one_line(
+        &loaded.resolved.manifest.plugin.description,
+        400,
+    ));
+    let may = loaded.effective.describe();
+    ui::err(if may.is_empty() {
+        "asks for nothing: it only computes"
+    } else {
+        "asks for:"
+    });
+    for line in may {
+        ui::err(&format!("  • {}", ui::clean(&line)));
+    }
+    if loaded.kind() == manifest::Kind::Tool {
+        let described = plugins
+            .runtime
+            .describe(&loaded.source())
+            .await
+            .or_fail(Kind::Plugin)?;
+        let names = described
+            .iter()
+            .map(|tool| tool.name.clone())
+            .collect::<Vec<_>>();
+        clash(plugins, loaded, &names).await?;
+        ui::err(&format!("tools: {}", names.join(", ")));
+    }
+    Ok(())
+}
+
+/// Two owners of one name would make a call go to whoever comes first.
+async fn clash(plugins: &Plugins<'_>, new: &Loaded, names: &[String]) -> Result<()> {
+    for entry in plugins.config.manifest.section(Section::Plugins) {
+        let other = plugins.load(Section::Plugins, entry)?;
+        let described = plugins
+            .runtime
+            .describe(&other.source())
+            .await
+            .or_fail(Kind::Plugin)?;
+        if let Some(tool) = described.iter().find(|tool| names.contains(&tool.name)) {
+            let text = format!(
+                "{} offers the tool `{}`, which [{}] ({}) offers already",
+                new.title(),
+                tool.name,
+                other.path(),
+                other.title()
+            );
+            return Err(
+                Failure::new(Kind::Plugin, anyhow::anyhow!(text)).hint(format!(
+                    "remove the other with `ml-intern plugin remove {}`",
+                    other.name
+                )),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn confirmed() -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Kind::Blocked,
+            anyhow::anyhow!("granting this needs a yes, and nobody is there to ask"),
+        )
+        .hint("read the list above, then add --yes"));
+    }
+    ui::err("grant this? [y/N]");
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .or_fail(Kind::Failed)?;
+    Ok(matches!(
+        line.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
+}
+
+fn relock(config: &Config) -> Result<u8> {
+    let plugins = Plugins::new(config)?;
+    let path = config.lockfile_path();
+    let old = lock::read(&path)?;
+    let mut new = manifest::Lockfile::default();
+    for (section, entry) in config
+        .manifest
+        .entries()
+        .filter(|(_, entry)| !entry.source().is_builtin())
+    {
+        let loaded = plugins.load(section, entry)?;
+        new.insert(
+            section,
+            &entry.name,
+            lock::entry(&loaded, entry.source().to_string()),
+        );
+    }
+    lock::write(&path, &new)?;
+    let changes = old.diff(&new);
+    for change in &changes {
+        ui::out(&ui::clean(&change.to_string()));
+    }
+    ui::out(&format!("{} changes in {}", changes.len(), path.display()));
+    Ok(0)
+}
+
+fn remove(config: &Config, name: &str) -> Result<u8> {
+    let path = config.editable_manifest();
+    let label = path.display().to_string();
+    let text = config::text_of(&path)?.unwrap_or_default();
+    let project = RunManifest::parse(&label, &text).or_fail(Kind::Usage)?;
+    let section = project
+        .entries()
+        .find(|(_, entry)| entry.name == name)
+        .map(|(section, _)| section);
+    let Some(section) = section else {
+        let failure = Failure::usage(format!("{label} has no plugin `{name}`"));
+        return Err(match config.any_entry(name) {
+            Some(_) => failure.hint("it comes with the program; a manifest that lists its plugins has these and no others"),
+            None => failure.hint("`ml-intern plugin list` shows all"),
+        });
+    };
+    let (text, _) = manifest::remove_entry(&label, &text, section, name).or_fail(Kind::Usage)?;
+    lock::replace(&path, &text)?;
+    let lock_path = config.lockfile_path_for(&path);
+    let mut lockfile = lock::read(&lock_path)?;
+    if lockfile.remove(section, name) {
+        lock::write(&lock_path, &lockfile)?;
+    }
+    ui::out(&format!("removed [{}] from {label}", section.path(name)));
+    Ok(0)
+}
+
+fn unknown(config: &Config, name: &str) -> Failure {
+    let names = config
+        .manifest
+        .entries()
+        .map(|(_, entry)| entry.name.as_str())
+        .collect::<Vec<_>>();
+    Failure::usage(format!(
+        "there is no plugin `{name}`; there are: {}",
+        names.join(", ")
+    ))
+}

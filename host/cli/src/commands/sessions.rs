@@ -1,0 +1,101 @@
+//! `sessions`: what was done.
+
+use crate::args::SessionsCommand;
+use crate::error::{Kind, OrFail, Result};
+use crate::paths::Paths;
+use crate::ui::{self, Loudness, Renderer, Style, Table, Text};
+use ml_intern_trace::SessionSummary;
+use serde_json::json;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+pub(crate) fn sessions(command: SessionsCommand) -> Result<u8> {
+    let folder = Paths::from_environment()?.sessions();
+    match command {
+        SessionsCommand::List { json, limit } => list(&folder, json, limit),
+        SessionsCommand::Show { id, json } => show(&folder, &id, json),
+    }
+}
+
+fn list(folder: &Path, json: bool, limit: usize) -> Result<u8> {
+    let (found, problems) = ml_intern_trace::list(folder).or_fail(Kind::Failed)?;
+    for problem in &problems {
+        ui::err(&ui::clean(&problem.to_string()));
+    }
+    if json {
+        let list = found.iter().take(limit).map(as_json).collect::<Vec<_>>();
+        ui::out(&json!(list).to_string());
+        return Ok(0);
+    }
+    let mut table = Table::new(&["ID", "LAST", "STATE", "TURNS", "COST", "MODEL", "TITLE"]);
+    for session in found.iter().take(limit) {
+        let state = &session.state;
+        table.row([
+            session.id.clone(),
+            when(session.last.ms),
+            word(session).to_owned(),
+            state.turn.to_string(),
+            ui::cost(state.usage.cost_usd),
+            state.model.clone(),
+            state.title.clone(),
+        ]);
+    }
+    if table.is_empty() {
+        ui::err("there are no sessions; `ml-intern run \"PROMPT\"` starts one");
+    } else {
+        ui::out(&table.render(Style::stdout()));
+    }
+    Ok(0)
+}
+
+fn show(folder: &Path, id: &str, json: bool) -> Result<u8> {
+    let id = ml_intern_trace::complete_id(folder, id).or_fail(Kind::Usage)?;
+    let events = ml_intern_trace::read(folder, &id).or_fail(Kind::Failed)?;
+    if json {
+        for (stamp, event) in &events {
+            ui::out(ml_intern_trace::render(*stamp, Some(&id), event).trim_end());
+        }
+        return Ok(0);
+    }
+    let mut screen = Text::page(Loudness::Normal);
+    for (stamp, event) in &events {
+        screen.event(*stamp, event);
+    }
+    screen.finish();
+    Ok(0)
+}
+
+fn as_json(session: &SessionSummary) -> serde_json::Value {
+    let state = &session.state;
+    json!({
+        "id": session.id,
+        "title": state.title,
+        "state": word(session),
+        "model": state.model,
+        "workspace": state.workspace,
+        "turns": state.turn,
+        "started_ms": session.started_ms,
+        "last_ms": session.last.ms,
+        "usage": state.usage,
+    })
+}
+
+fn word(session: &SessionSummary) -> &'static str {
+    use ml_intern_agent::event::TurnEnd;
+    match session.state.ended {
+        _ if session.state.turn_open => "open",
+        Some(TurnEnd::Done) => "done",
+        Some(TurnEnd::Interrupted) => "interrupted",
+        Some(TurnEnd::Error) => "failed",
+        Some(TurnEnd::Iterations | TurnEnd::Time | TurnEnd::Budget) => "stopped",
+        None => "new",
+    }
+}
+
+pub(crate) fn when(ms: u64) -> String {
+    let time = UNIX_EPOCH + Duration::from_millis(ms);
+    humantime::format_rfc3339_seconds(time)
+        .to_string()
+        .replace('T', " ")
+        .replace('Z', "")
+}

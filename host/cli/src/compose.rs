@@ -1,0 +1,8 @@
+//! Builds the object graph. No branches on plugin names.
+
+pub(crate) mod lock;
+pub(crate) mod plugins;
+pub(crate) mod workbench;
+
+pub(crate) use plugins::{Loaded, Plugins};
+pub(crate) use workbench::Workbench;

@@ -1,0 +1,201 @@
+//! From entries of the run manifest to plugins that can be called.
+
+use crate::builtin::BUILTINS;
+use crate::compose::lock;
+use crate::config::{Config, variable};
+use crate::error::{Failure, Kind, OrFail, Result};
+use ml_intern_manifest::{self as manifest, Access, Effective, Entry, Section, WORKSPACE_MOUNT};
+use ml_intern_registry::{Catalog, Resolved};
+use ml_intern_runtime::{
+    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
+};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Configuration key under which a plugin with a folder finds the workspace's real path, because
+/// models use it.
+const WORKSPACE_KEY: &str = "workspace";
+
+/// A plugin of the run manifest, found, read and measured against its grant; not yet compiled.
+pub(crate) struct Loaded {
+    pub(crate) section: Section,
+    pub(crate) name: String,
+    pub(crate) resolved: Resolved,
+    pub(crate) effective: Effective,
+}
+
+impl Loaded {
+    /// `plugins.NAME`.
+    pub(crate) fn path(&self) -> String {
+        self.section.path(&self.name)
+    }
+
+    /// `id@version`.
+    pub(crate) fn title(&self) -> String {
+        let header = &self.resolved.manifest.plugin;
+        format!("{}@{}", header.id, header.version)
+    }
+
+    pub(crate) fn kind(&self) -> manifest::Kind {
+        match self.section {
+            Section::Plugins => manifest::Kind::Tool,
+            Section::Providers => manifest::Kind::Provider,
+            Section::Notifiers => manifest::Kind::Notifier,
+        }
+    }
+
+    pub(crate) fn source(&self) -> ComponentSource {
+        let header = &self.resolved.manifest.plugin;
+        let bytes = self.resolved.bytes.clone();
+        ComponentSource {
+            id: header.id.to_string(),
+            version: header.version.to_string(),
+            digest: self.resolved.digest,
+            bytes: Arc::new(move || Ok(Cow::Owned(bytes.to_vec()))),
+        }
+    }
+}
+
+/// Finds, reads and measures plugins.
+pub(crate) struct Plugins<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) runtime: Arc<Runtime>,
+}
+
+impl<'a> Plugins<'a> {
+    pub(crate) fn new(config: &'a Config) -> Result<Self> {
+        let mut settings = RuntimeConfig::new(config.paths.cache.clone(), config.paths.cache_key());
+        settings.roots = variable("SSL_CERT_FILE").map(PathBuf::from);
+        let runtime = Runtime::new(settings);
+        Ok(Self {
+            config,
+            runtime: runtime.or_fail(Kind::Plugin)?,
+        })
+    }
+
+    /// Every tool plugin and notifier, and the provider of this name.
+    pub(crate) fn load_all(&self, provider: &str) -> Result<Vec<Loaded>> {
+        let wanted =
+            |section: Section, name: &str| section != Section::Providers || name == provider;
+        let entries = self.config.manifest.entries();
+        let entries = entries.filter(|(section, entry)| wanted(*section, &entry.name));
+        let loaded = entries.map(|(section, entry)| self.load(section, entry));
+        let loaded = loaded.collect::<Result<Vec<_>>>()?;
+        lock::check(self.config, &loaded)?;
+        Ok(loaded)
+    }
+
+    pub(crate) fn load(&self, section: Section, entry: &Entry) -> Result<Loaded> {
+        let path = section.path(&entry.name);
+        let resolved = resolve(&entry.source()).map_err(|failure| {
+            failure.hint(format!("the plugin is [{path}] of the run manifest"))
+        })?;
+        let request = &resolved.manifest.request;
+        let config = values(entry, &resolved);
+        let grant = entry.grant_for(request);
+        let effective = Effective::compute(&path, request, &grant, &config).or_fail(Kind::Usage)?;
+        let loaded = Loaded {
+            section,
+            name: entry.name.clone(),
+            resolved,
+            effective,
+        };
+        let kind = loaded.kind();
+        if !loaded.resolved.kinds.contains(&kind) {
+            let kinds = loaded.resolved.kinds.iter().map(|kind| kind.as_str());
+            let kinds = kinds.collect::<Vec<_>>().join(", ");
+            let text = format!(
+                "[{path}] needs a {} plugin, but {} is a {kinds} plugin",
+                kind.as_str(),
+                loaded.title()
+            );
+            return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text)));
+        }
+        Ok(loaded)
+    }
+
+    /// Makes a plugin callable. `session` is the session's folder, for values that last as long.
+    pub(crate) fn plugin(
+        &self,
+        loaded: &Loaded,
+        session: Option<PathBuf>,
+        services: Services,
+    ) -> Plugin {
+        let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
+        let mut effective = loaded.effective.clone();
+        if fs.is_some() {
+            let path = self.config.workspace.display().to_string();
+            effective.config.insert(WORKSPACE_KEY.to_owned(), path);
+        }
+        let id = loaded
+            .resolved
+            .manifest
+            .plugin
+            .id
+            .to_string()
+            .replace('/', "_");
+        let file = format!("{id}.jsonl");
+        let project = self.config.paths.project(&self.config.workspace);
+        let setup = Setup {
+            effective: Arc::new(effective),
+            workspace: fs.map(|_| self.config.workspace.clone()),
+            store: KeyValue::new(
+                session.map(|folder| folder.join("values").join(&file)),
+                Some(project.join("values").join(&file)),
+            ),
+            credentials: credentials(&loaded.effective),
+            limits: loaded.resolved.manifest.limits(loaded.kind()),
+            services,
+        };
+        self.runtime.plugin(loaded.source(), setup)
+    }
+}
+
+/// What the user set: in the manifest, and over it in the environment. Guests see these values, so
+/// a stranger's plugin names no variables.
+fn values(entry: &Entry, resolved: &Resolved) -> BTreeMap<String, String> {
+    let mut values = entry.config.clone();
+    if !resolved.source.is_builtin() {
+        return values;
+    }
+    for wanted in &resolved.manifest.request.config {
+        if let Some(value) = wanted.env.as_deref().and_then(variable) {
+            values.insert(wanted.key.clone(), value);
+        }
+    }
+    values
+}
+
+/// A source's plugin.
+pub(crate) fn resolve(source: &manifest::Source) -> Result<Resolved> {
+    Catalog::new(BUILTINS).resolve(source).or_fail(Kind::Plugin)
+}
+
+/// Whether calls of the plugin may write files of the workspace.
+pub(crate) fn writes_files(effective: &Effective) -> bool {
+    effective.fs.access(WORKSPACE_MOUNT) == Some(Access::ReadWrite)
+}
+
+/// Whether calls of the plugin may send requests that change something.
+pub(crate) fn sends_requests(effective: &Effective) -> bool {
+    let changes = |method: &manifest::Method| !matches!(method.as_str(), "GET" | "HEAD");
+    effective
+        .http
+        .rules()
+        .iter()
+        .any(|rule| rule.methods.iter().any(changes))
+}
+
+/// The values of the credentials that are set in the environment.
+fn credentials(effective: &Effective) -> Vec<Credential> {
+    let found = effective.credentials.rules().iter().filter_map(|rule| {
+        let value = rule.env.iter().find_map(|name| variable(name))?;
+        Some(Credential {
+            name: rule.name.clone(),
+            value: Secret::new(&value),
+        })
+    });
+    found.collect()
+}

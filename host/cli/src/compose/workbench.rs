@@ -1,0 +1,268 @@
+//! Everything that a turn needs, put together.
+
+use crate::adapters::approver::{JsonLines, Terminal, remembered};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::jobs::SessionJobs;
+use crate::adapters::notifiers::{Listener, Notifiers};
+use crate::adapters::permission::{Calls, Permissions};
+use crate::adapters::plan::PlanKeeper;
+use crate::adapters::processes::NativePrograms;
+use crate::adapters::provider::PluginProvider;
+use crate::adapters::toolbox::{PluginTools, ToolPlugin};
+use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
+use crate::config::{Config, program_folders};
+use crate::error::{Failure, Kind, OrFail, Result};
+use ml_intern_agent::approval::{Gate, Mode};
+use ml_intern_agent::budget::Budget;
+use ml_intern_agent::ports::{Approver, Observer, Powers, Toolbox};
+use ml_intern_agent::turn::Agent;
+use ml_intern_agent::{Session, Stamp, State};
+use ml_intern_jobs::{LocalBackend, LocalOptions};
+use ml_intern_manifest::Section;
+use ml_intern_runtime::{Services, tool};
+use ml_intern_trace::SessionLog;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// Who can be asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    Terminal,
+    JsonLines,
+    Nobody,
+}
+
+/// What the user chose for this run.
+pub(crate) struct Choices {
+    /// `provider/model`.
+    pub(crate) model: String,
+    pub(crate) mode: Mode,
+    pub(crate) budget: Budget,
+    pub(crate) stream: bool,
+    pub(crate) asking: Asking,
+    pub(crate) verbose: bool,
+}
+
+/// A session ready to run turns.
+pub(crate) struct Workbench {
+    pub(crate) agent: Agent,
+    pub(crate) jobs: Arc<SessionJobs>,
+    pub(crate) notifiers: Arc<Notifiers>,
+}
+
+/// A session's log, opened.
+pub(crate) struct OpenSession {
+    pub(crate) id: String,
+    pub(crate) log: SessionLog,
+    pub(crate) state: State,
+    pub(crate) last: Stamp,
+}
+
+/// What has to be right before a session may begin: every plugin is there, is what it was, and
+/// offers its tools. No component is instantiated but for a first look at a new one.
+pub(crate) struct Prepared<'a> {
+    plugins: Plugins<'a>,
+    loaded: Vec<Loaded>,
+    descriptors: Vec<Vec<tool::Descriptor>>,
+    model: String,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) async fn new(config: &'a Config, model: &str) -> Result<Self> {
+        let (provider, model) = split_model(model)?;
+        if config.entry(Section::Providers, provider).is_none() {
+            return Err(unknown_provider(config, provider));
+        }
+        let plugins = Plugins::new(config)?;
+        let loaded = plugins.load_all(provider)?;
+        check_python(config, &loaded)?;
+        let mut descriptors = Vec::new();
+        for one in loaded.iter().filter(|one| one.section == Section::Plugins) {
+            let described = plugins.runtime.describe(&one.source()).await;
+            descriptors.push(described.or_fail(Kind::Plugin)?);
+        }
+        Ok(Self {
+            plugins,
+            loaded,
+            descriptors,
+            model: model.to_owned(),
+        })
+    }
+
+    /// Puts the session together.
+    pub(crate) fn build(
+        self,
+        choices: &Choices,
+        opened: OpenSession,
+        screen: Arc<dyn Observer>,
+    ) -> Result<Workbench> {
+        let config = self.plugins.config;
+        let folder = opened.log.folder().to_path_buf();
+        let notifiers = Arc::new(Notifiers::new(opened.id.clone(), self.listeners()));
+        let observers = vec![screen, notifiers.clone() as Arc<dyn Observer>];
+        let log = Arc::new(opened.log);
+        let session = Session::new(opened.id, opened.state, opened.last, log, observers);
+        let session = Arc::new(session);
+
+        let calls = Arc::new(Calls::default());
+        let permissions = Arc::new(Permissions {
+            gate: OnceLock::new(),
+            calls: calls.clone(),
+        });
+        let approver = approver(choices.asking, config)?;
+        let always = remembered(&config.paths.approvals());
+        let gate = Arc::new(Gate::new(choices.mode, always, approver, session.clone()));
+        // Set here and nowhere else.
+        let _first_wins = permissions.gate.set(gate.clone());
+
+        let backend = Arc::new(backend(config)?);
+        let jobs = Arc::new(SessionJobs::new(
+            backend,
+            session.clone(),
+            permissions.clone(),
+        ));
+        let programs = NativePrograms {
+            workspace: config.workspace.clone(),
+            path: program_folders(),
+            permissions,
+        };
+        let services = Services {
+            processes: Some(Arc::new(programs)),
+            jobs: Some(jobs.clone()),
+            session: Some(Arc::new(PlanKeeper {
+                session: session.clone(),
+            })),
+        };
+        let tools = self.tools(&folder, &services);
+        let toolbox = PluginTools::new(tools, calls, choices.verbose)?;
+        toolbox.attach(session.clone());
+        let provider = self
+            .loaded
+            .iter()
+            .find(|one| one.section == Section::Providers);
+        let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
+        let provider = self.plugins.plugin(provider, None, Services::default());
+        let agent = Agent {
+            session,
+            provider: Arc::new(PluginProvider::new(provider)),
+            model: self.model,
+            toolbox: Arc::new(toolbox) as Arc<dyn Toolbox>,
+            gate,
+            clock: Arc::new(SystemClock),
+            budget: choices.budget,
+            stream: choices.stream,
+        };
+        Ok(Workbench {
+            agent,
+            jobs,
+            notifiers,
+        })
+    }
+
+    fn tools(&self, session: &std::path::Path, services: &Services) -> Vec<ToolPlugin> {
+        let loaded = self
+            .loaded
+            .iter()
+            .filter(|one| one.section == Section::Plugins);
+        let tools = loaded
+            .zip(&self.descriptors)
+            .map(|(one, descriptors)| ToolPlugin {
+                section: one.path(),
+                title: one.title(),
+                plugin: self
+                    .plugins
+                    .plugin(one, Some(PathBuf::from(session)), services.clone()),
+                descriptors: descriptors.clone(),
+                powers: Powers {
+                    writes_files: writes_files(&one.effective),
+                    sends_requests: sends_requests(&one.effective),
+                },
+                grants: one.effective.describe(),
+            });
+        tools.collect()
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        let notifiers = self
+            .loaded
+            .iter()
+            .filter(|one| one.section == Section::Notifiers);
+        let listeners = notifiers.map(|one| {
+            let entry = self.plugins.config.entry(Section::Notifiers, &one.name);
+            Listener {
+                name: one.name.clone(),
+                plugin: self.plugins.plugin(one, None, Services::default()),
+                events: entry
+                    .map(|entry| entry.events().to_vec())
+                    .unwrap_or_default(),
+            }
+        });
+        listeners.collect()
+    }
+}
+
+fn approver(asking: Asking, config: &Config) -> Result<Option<Arc<dyn Approver>>> {
+    let rules = config.paths.approvals();
+    Ok(match asking {
+        Asking::Terminal => Some(Arc::new(Terminal::new(rules).or_fail(Kind::Failed)?)),
+        Asking::JsonLines => Some(Arc::new(JsonLines::new(rules).or_fail(Kind::Failed)?)),
+        Asking::Nobody => None,
+    })
+}
+
+/// The job back end of this machine.
+pub(crate) fn backend(config: &Config) -> Result<LocalBackend> {
+    let program = std::env::current_exe().or_fail(Kind::Failed)?;
+    let supervisor = vec![
+        program.into_os_string(),
+        OsString::from(crate::args::SUPERVISE),
+    ];
+    let mut options = LocalOptions::new(config.paths.jobs(), supervisor, config.workspace.clone());
+    options.path = program_folders();
+    LocalBackend::new(options).or_fail(Kind::Failed)
+}
+
+/// A project that names its job back end must have it before anything starts, not after an hour
+/// of work.
+fn check_python(config: &Config, loaded: &[Loaded]) -> Result<()> {
+    let jobs = loaded.iter().any(|one| one.effective.jobs.is_granted());
+    if !config.jobs_wanted || !jobs || has_python() {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!(
+        "the local job back end needs `python3`, which is in none of the folders of PATH"
+    );
+    Err(Failure::new(Kind::Usage, error).hint(
+        "install Python 3, for example with `apt-get install python3`, or activate the \
+         environment that has it",
+    ))
+}
+
+pub(crate) fn has_python() -> bool {
+    ml_intern_exec::resolve("python3", &program_folders()).is_ok()
+}
+
+pub(crate) fn split_model(model: &str) -> Result<(&str, &str)> {
+    match model.split_once('/') {
+        Some((provider, name)) if !provider.is_empty() && !name.is_empty() => Ok((provider, name)),
+        _ => Err(Failure::usage(format!(
+            "`{model}` names no provider; write PROVIDER/MODEL, for example openai/gpt-5.5"
+        ))),
+    }
+}
+
+fn unknown_provider(config: &Config, provider: &str) -> Failure {
+    let names = config
+        .manifest
+        .providers
+        .iter()
+        .map(|entry| entry.name.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
+    Failure::usage(format!(
+        "there is no provider `{provider}`; the providers are: {names}"
+    ))
+    .hint(format!(
+        "add a provider plugin as [providers.{provider}] in ml-intern.toml"
+    ))
+}

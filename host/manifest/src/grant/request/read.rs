@@ -1,0 +1,256 @@
+//! Readers of single values. Each checks where it reads, so that the error has a position.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::grant::WORKSPACE_MOUNT;
+use crate::limits::within;
+use crate::pattern::FlavorPattern;
+use crate::plugin_manifest::line;
+use crate::plugin_ref::{is_name, shorten};
+use crate::size::Size;
+
+/// More rules than any plugin needs; the rules are searched for every request.
+const MAX_RULES: usize = 64;
+
+pub(crate) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let items = Vec::deserialize(deserializer)?;
+    if items.len() > MAX_RULES {
+        return Err(de::Error::custom(format!(
+            "{} tables; write at most {MAX_RULES}",
+            items.len()
+        )));
+    }
+    Ok(items)
+}
+
+pub(crate) fn checked<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    ok: fn(&str) -> bool,
+    advice: &str,
+) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if ok(&text) {
+        Ok(text)
+    } else {
+        Err(de::Error::custom(format!(
+            "`{}` does not fit; {advice}",
+            shorten(&text)
+        )))
+    }
+}
+
+pub(crate) fn distinct<T: Ord + AsRef<str>>(
+    what: &str,
+    names: impl Iterator<Item = T>,
+) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(format!(
+                "the {what} `{}` is written twice; remove one",
+                shorten(name.as_ref())
+            ));
+        }
+        seen.insert(name);
+    }
+    Ok(())
+}
+
+/// A list that says something: not empty, nothing twice, at most [`MAX_RULES`] items.
+pub(crate) fn set<'de, D: Deserializer<'de>, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: Deserialize<'de> + PartialEq,
+{
+    let items: Vec<T> = few(deserializer)?;
+    if items.is_empty() {
+        return Err(de::Error::custom(
+            "the list is empty; write at least one item, or remove the key",
+        ));
+    }
+    if let Some(index) = (1..items.len()).find(|index| items[..*index].contains(&items[*index])) {
+        return Err(de::Error::custom(format!(
+            "item {} of the list is written twice; remove one",
+            index + 1
+        )));
+    }
+    Ok(Some(items))
+}
+
+pub(crate) fn strings<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    ok: fn(&str) -> bool,
+    advice: &str,
+) -> Result<Vec<String>, D::Error> {
+    let items: Vec<String> = set(deserializer)?.unwrap_or_default();
+    match items.iter().find(|item| !ok(item)) {
+        Some(item) => Err(de::Error::custom(format!(
+            "`{}` does not fit; {advice}",
+            shorten(item)
+        ))),
+        None => Ok(items),
+    }
+}
+
+pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    checked(
+        deserializer,
+        is_name,
+        "write lower-case letters, digits and dashes, at most 64",
+    )
+}
+
+pub(crate) fn optional_key<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    checked(
+        deserializer,
+        is_name,
+        "write the name of a configuration key, such as `base-url`",
+    )
+    .map(Some)
+}
+
+pub(crate) fn optional_line<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    line(deserializer, 512).map(Some)
+}
+
+pub(crate) fn is_variable(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+pub(crate) fn variables<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    strings(
+        deserializer,
+        is_variable,
+        "write names such as `OPENAI_API_KEY`",
+    )
+}
+
+pub(crate) fn public_variable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let public = |text: &str| {
+        let secret = |word| {
+            matches!(
+                word,
+                "TOKEN"
+                    | "KEY"
+                    | "SECRET"
+                    | "PASSWORD"
+                    | "PASS"
+                    | "PAT"
+                    | "CREDENTIAL"
+                    | "CREDENTIALS"
+                    | "AUTH"
+            )
+        };
+        is_variable(text) && !text.split('_').any(secret)
+    };
+    checked(deserializer, public, "write a variable such as `OPENAI_BASE_URL`; a plugin reads its configuration, so secrets belong under [[request.credential]]").map(Some)
+}
+
+pub(crate) fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    within(deserializer, 1, u16::MAX).map(Some)
+}
+
+pub(crate) fn max_response<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(1024), Size(1 << 30)).map(Some)
+}
+
+pub(crate) fn header<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let ok = |text: &str| {
+        // These frame or route the message; a secret in them would change where it goes.
+        let reserved = [
+            "host",
+            "connection",
+            "content-length",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "upgrade",
+            "keep-alive",
+            "expect",
+        ];
+        let token = text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        (1..=64).contains(&text.len())
+            && token
+            && !reserved.contains(&text)
+            && !text.starts_with("proxy-")
+    };
+    checked(
+        deserializer,
+        ok,
+        "write a header in lower case, such as `authorization` or `x-api-key`",
+    )
+}
+
+pub(crate) fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let ok = |text: &str| {
+        text.len() <= 128
+            && text.matches("{}").count() == 1
+            && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+    };
+    checked(
+        deserializer,
+        ok,
+        "write printable text with `{}` once, such as `Bearer {}`",
+    )
+}
+
+pub(crate) fn mount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    checked(
+        deserializer,
+        |text| text == WORKSPACE_MOUNT,
+        "the only mount is `/workspace`",
+    )
+}
+
+pub(crate) fn programs<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    let ok = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+    };
+    strings(
+        deserializer,
+        ok,
+        "write the names of programs without folder, such as `git`; there is no `*`",
+    )
+}
+
+pub(crate) fn flavors<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<FlavorPattern>, D::Error> {
+    Ok(set(deserializer)?.unwrap_or_default())
+}
+
+/// US dollars: finite, not negative, and small enough that sums stay exact to the cent.
+pub(crate) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if !(0.0..=1e6).contains(&value) {
+        return Err(de::Error::custom(format!(
+            "`{value}` is out of bounds; write US dollars from 0 to 1000000"
+        )));
+    }
+    Ok(value)
+}

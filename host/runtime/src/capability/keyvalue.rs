@@ -1,0 +1,104 @@
+//! `wasi:keyvalue/store`: what a tool keeps between calls, in two buckets, `session` and
+//! `project`, of its own. Needs no grant; sizes are bounded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+
+use crate::bindings::tool::wasi::keyvalue::store::{self, Error, Host, HostBucket, KeyResponse};
+use crate::kv::Shelf;
+use crate::state::PluginState;
+
+/// Keys of one page of `list-keys`.
+const PAGE: usize = 1000;
+
+/// What one plugin keeps. Cheap to clone; clones share their contents.
+#[derive(Debug, Clone)]
+pub struct KeyValue {
+    session: Arc<Shelf>,
+    project: Arc<Shelf>,
+}
+
+impl KeyValue {
+    /// Kept as long as a clone of this lives.
+    pub fn in_memory() -> Self {
+        Self::new(None, None)
+    }
+
+    /// Kept in these files (JSON lines), or in memory where there is none. The files and their
+    /// folders are made when something is written, and belong to one plugin each.
+    pub fn new(session: Option<PathBuf>, project: Option<PathBuf>) -> Self {
+        Self { session: Arc::new(Shelf::new(session)), project: Arc::new(Shelf::new(project)) }
+    }
+}
+
+/// An open bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket(Arc<Shelf>);
+
+pub(crate) struct View<'a> {
+    store: &'a KeyValue,
+    table: &'a mut ResourceTable,
+}
+
+struct Keys;
+
+impl HasData for Keys {
+    type Data<'a> = View<'a>;
+}
+
+pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, Keys>(linker, |state| {
+        let (call, table) = state.call_and_table();
+        View { store: &call.setup.store, table }
+    })
+}
+
+impl View<'_> {
+    fn shelf(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<Arc<Shelf>> {
+        Ok(Arc::clone(&self.table.get(bucket)?.0))
+    }
+}
+
+impl Host for View<'_> {
+    fn open(&mut self, identifier: String) -> wasmtime::Result<Result<Resource<Bucket>, Error>> {
+        let shelf = match identifier.as_str() {
+            "session" => &self.store.session,
+            "project" => &self.store.project,
+            _ => return Ok(Err(Error::NoSuchStore)),
+        };
+        Ok(Ok(self.table.push(Bucket(Arc::clone(shelf)))?))
+    }
+}
+
+impl HostBucket for View<'_> {
+    fn get(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+        Ok(self.shelf(&bucket)?.get(&key).map_err(Error::Other))
+    }
+
+    fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.shelf(&bucket)?.set(key, value).map_err(Error::Other))
+    }
+
+    fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.shelf(&bucket)?.delete(&key).map_err(Error::Other))
+    }
+
+    fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<bool, Error>> {
+        Ok(self.shelf(&bucket)?.get(&key).map(|value| value.is_some()).map_err(Error::Other))
+    }
+
+    fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> wasmtime::Result<Result<KeyResponse, Error>> {
+        let from = usize::try_from(cursor.unwrap_or(0)).unwrap_or(usize::MAX);
+        Ok(self.shelf(&bucket)?.keys(from, PAGE).map_err(Error::Other).map(|keys| {
+            let cursor = (keys.len() == PAGE).then(|| from.saturating_add(PAGE) as u64);
+            KeyResponse { keys, cursor }
+        }))
+    }
+
+    fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}

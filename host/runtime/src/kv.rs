@@ -1,0 +1,319 @@
+//! A bounded map, in memory or in a file of JSON lines: `{"set": [key, base64]}` or
+//! `{"delete": key}`, the last word counts. Lines are appended whole under a lock, so that neither
+//! a kill nor a second process loses more than a line that was never acknowledged; a torn last
+//! line is left out. The file is rewritten when most of it is history.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::meter::lock;
+
+const MAX_KEY: usize = 512;
+const MAX_VALUE: usize = 1 << 20;
+const MAX_KEYS: usize = 4096;
+const MAX_BYTES: usize = 8 << 20;
+/// A file smaller than this is not worth rewriting.
+const COMPACT_FROM: u64 = 1 << 20;
+/// The most that is read of a file: what the map may hold in base64, and as much history again.
+const MAX_FILE: u64 = 64 << 20;
+
+/// One bucket.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    path: Option<PathBuf>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    map: BTreeMap<String, Vec<u8>>,
+    bytes: usize,
+    /// The file's identity and how far it has been read.
+    seen: Option<(u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line<'a> {
+    Set(std::borrow::Cow<'a, str>, String),
+    Delete(std::borrow::Cow<'a, str>),
+}
+
+impl Shelf {
+    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+        Self { path, inner: Mutex::default() }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        let mut inner = lock(&self.inner);
+        self.catch_up(&mut inner)?;
+        Ok(inner.map.get(key).cloned())
+    }
+
+    /// Keys after the first `from`, in order.
+    pub(crate) fn keys(&self, from: usize, most: usize) -> Result<Vec<String>, String> {
+        let mut inner = lock(&self.inner);
+        self.catch_up(&mut inner)?;
+        Ok(inner.map.range::<str, _>((Bound::Unbounded, Bound::Unbounded)).skip(from).take(most).map(|(key, _)| key.clone()).collect())
+    }
+
+    pub(crate) fn set(&self, key: String, value: Vec<u8>) -> Result<(), String> {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(format!("a key has 1 to {MAX_KEY} bytes, not {}", key.len()));
+        }
+        if value.len() > MAX_VALUE {
+            return Err(format!("a value has at most {MAX_VALUE} bytes, not {}", value.len()));
+        }
+        let mut inner = lock(&self.inner);
+        let guard = self.lock_file()?;
+        self.catch_up(&mut inner)?;
+        let old = inner.map.get(&key).map(|old| key.len() + old.len());
+        if old.is_none() && inner.map.len() >= MAX_KEYS {
+            return Err(format!("the bucket is full: it holds at most {MAX_KEYS} keys"));
+        }
+        if inner.bytes - old.unwrap_or(0) + key.len() + value.len() > MAX_BYTES {
+            return Err(format!("the bucket is full: it holds at most {MAX_BYTES} bytes"));
+        }
+        self.append(&mut inner, guard, &Line::Set(key.as_str().into(), STANDARD.encode(&value)))?;
+        inner.insert(key, value);
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), String> {
+        let mut inner = lock(&self.inner);
+        let guard = self.lock_file()?;
+        self.catch_up(&mut inner)?;
+        if inner.map.contains_key(key) {
+            self.append(&mut inner, guard, &Line::Delete(key.into()))?;
+            inner.remove(key);
+        }
+        Ok(())
+    }
+
+    /// Holds off other processes until the file is closed.
+    fn lock_file(&self) -> Result<Option<File>, String> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let take = || {
+            if let Some(folder) = path.parent() {
+                DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            }
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(with_suffix(path, "lock"))?;
+            rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+            Ok(file)
+        };
+        take().map(Some).map_err(|error: io::Error| failed(path, &error))
+    }
+
+    /// Reads what was written since, by this process or another.
+    fn catch_up(&self, inner: &mut Inner) -> Result<(), String> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                *inner = Inner::default();
+                return Ok(());
+            }
+            Err(error) => return Err(failed(path, &error)),
+        };
+        let from = match inner.seen {
+            Some((id, read)) if id == metadata.ino() && read <= metadata.len() => read,
+            _ => {
+                *inner = Inner::default();
+                0
+            }
+        };
+        if from < metadata.len() || inner.seen.is_none() {
+            inner.read(path, metadata.ino(), from).map_err(|error| failed(path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn append(&self, inner: &mut Inner, guard: Option<File>, line: &Line<'_>) -> Result<(), String> {
+        let (Some(path), Some(_guard)) = (&self.path, guard) else { return Ok(()) };
+        let write = || -> io::Result<(u64, u64)> {
+            let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+            let length = file.metadata()?.len();
+            // What a kill left of a line is closed off, or the next one would be lost with it.
+            let torn = inner.seen.map_or(0, |(_, read)| read) < length;
+            let mut text = if torn { "\n".to_owned() } else { String::new() };
+            text.push_str(&serde_json::to_string(line)?);
+            text.push('\n');
+            file.write_all(text.as_bytes())?;
+            Ok((file.metadata()?.ino(), length + text.len() as u64))
+        };
+        let seen = write().map_err(|error| failed(path, &error))?;
+        inner.seen = Some(seen);
+        if seen.1 > COMPACT_FROM && seen.1 > 4 * (inner.bytes as u64 + MAX_VALUE as u64) {
+            compact(path).map_err(|error| failed(path, &error))?;
+            inner.seen = None;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, key: String, value: Vec<u8>) {
+        self.remove(&key);
+        self.bytes += key.len() + value.len();
+        self.map.insert(key, value);
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(old) = self.map.remove(key) {
+            self.bytes -= key.len() + old.len();
+        }
+    }
+
+    fn read(&mut self, path: &Path, id: u64, from: u64) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut text = Vec::new();
+        file.take(MAX_FILE).read_to_end(&mut text)?;
+        // A line without its end is torn, or still being written.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        for line in text[..whole].split(|byte| *byte == b'\n') {
+            match serde_json::from_slice(line) {
+                Ok(Line::Set(key, value)) => {
+                    if let Ok(value) = STANDARD.decode(value) {
+                        self.insert(key.into_owned(), value);
+                    }
+                }
+                Ok(Line::Delete(key)) => self.remove(&key),
+                // A torn line was never acknowledged.
+                Err(_) => {}
+            }
+        }
+        self.seen = Some((id, from + whole as u64));
+        Ok(())
+    }
+}
+
+/// Writes the file anew, with the last word on each key only. Called under the lock.
+fn compact(path: &Path) -> io::Result<()> {
+    let mut live = Inner::default();
+    live.read(path, 0, 0)?;
+    let temporary = with_suffix(path, "new");
+    let mut text = Vec::new();
+    for (key, value) in &live.map {
+        serde_json::to_writer(&mut text, &Line::Set(key.as_str().into(), STANDARD.encode(value)))?;
+        text.push(b'\n');
+    }
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(&text)?;
+    file.sync_data()?;
+    std::fs::rename(&temporary, path)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("the store `{name}` cannot be used: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_disk() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/kv.jsonl");
+        (folder, path)
+    }
+
+    #[test]
+    fn values_are_kept_across_processes() {
+        let (_folder, path) = on_disk();
+        let one = Shelf::new(Some(path.clone()));
+        assert_eq!(one.get("a").unwrap(), None);
+        one.set("a".to_owned(), vec![0, 255, 10]).unwrap();
+        one.set("b".to_owned(), b"x".to_vec()).unwrap();
+        one.delete("b").unwrap();
+        one.delete("never").unwrap();
+        let two = Shelf::new(Some(path));
+        assert_eq!(two.get("a").unwrap(), Some(vec![0, 255, 10]));
+        assert_eq!(two.keys(0, 10).unwrap(), ["a"]);
+        two.set("c".to_owned(), b"y".to_vec()).unwrap();
+        assert_eq!(one.get("c").unwrap(), Some(b"y".to_vec()));
+    }
+
+    #[test]
+    fn a_torn_line_is_left_out_and_does_not_swallow_the_next() {
+        let (_folder, path) = on_disk();
+        Shelf::new(Some(path.clone())).set("a".to_owned(), b"1".to_vec()).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"set\":[\"a\",\"Mg=").unwrap();
+        let shelf = Shelf::new(Some(path.clone()));
+        assert_eq!(shelf.get("a").unwrap(), Some(b"1".to_vec()));
+        shelf.set("b".to_owned(), b"2".to_vec()).unwrap();
+        let again = Shelf::new(Some(path));
+        assert_eq!(again.get("a").unwrap(), Some(b"1".to_vec()));
+        assert_eq!(again.get("b").unwrap(), Some(b"2".to_vec()));
+        assert_eq!(shelf.keys(0, 10).unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn sizes_are_bounded_and_deleting_makes_room() {
+        let shelf = Shelf::new(None);
+        assert!(shelf.set(String::new(), Vec::new()).is_err());
+        assert!(shelf.set("k".repeat(513), Vec::new()).is_err());
+        assert!(shelf.set("k".to_owned(), vec![0; MAX_VALUE + 1]).is_err());
+        for key in 0..7 {
+            shelf.set(key.to_string(), vec![0; MAX_VALUE]).unwrap();
+        }
+        assert!(shelf.set("last".to_owned(), vec![0; MAX_VALUE]).unwrap_err().contains("full"));
+        shelf.set("0".to_owned(), vec![0; MAX_VALUE]).unwrap();
+        shelf.delete("0").unwrap();
+        shelf.set("last".to_owned(), vec![0; MAX_VALUE]).unwrap();
+        let many = Shelf::new(None);
+        for key in 0..MAX_KEYS {
+            many.set(key.to_string(), Vec::new()).unwrap();
+        }
+        assert!(many.set("one more".to_owned(), Vec::new()).unwrap_err().contains("keys"));
+        assert_eq!(many.keys(MAX_KEYS - 1, 10).unwrap().len(), 1);
+        assert!(many.keys(usize::MAX, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn history_is_cut_off_and_other_processes_notice() {
+        let (_folder, path) = on_disk();
+        let (one, two) = (Shelf::new(Some(path.clone())), Shelf::new(Some(path.clone())));
+        for round in 0..12_u8 {
+            one.set("a".to_owned(), vec![round; 600_000]).unwrap();
+            assert_eq!(two.get("a").unwrap().map(|value| value[0]), Some(round));
+        }
+        assert!(std::fs::metadata(&path).unwrap().len() < 6 << 20);
+    }
+
+    #[test]
+    fn writers_at_once_lose_nothing() {
+        let (_folder, path) = on_disk();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let path = path.clone();
+                scope.spawn(move || {
+                    let shelf = Shelf::new(Some(path));
+                    for key in 0..50 {
+                        shelf.set(format!("{writer}-{key}"), vec![1]).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(Shelf::new(Some(path)).keys(0, 1000).unwrap().len(), 200);
+    }
+}

@@ -1,0 +1,172 @@
+//! From the bytes of a component to code that can be instantiated.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use ml_intern_manifest::Digest;
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::bindings::notifier::NotifierPluginPre;
+use crate::bindings::provider::ProviderPluginPre;
+use crate::bindings::tool::ToolPluginPre;
+use crate::engine::{Host, World};
+use crate::fault::FaultCause;
+use crate::runtime::Runtime;
+use crate::state::PluginState;
+
+/// The largest component that is compiled, in bytes.
+pub(crate) const MAX_COMPONENT: usize = 64 << 20;
+
+/// The bytes of a component, read only when nothing compiled is in the cache.
+#[derive(Clone)]
+pub struct ComponentSource {
+    /// Plugin id, for messages.
+    pub id: String,
+    /// Plugin version, for messages.
+    pub version: String,
+    /// Digest of the bytes; other bytes are refused.
+    pub digest: Digest,
+    /// Reads the bytes.
+    pub bytes: Arc<dyn Fn() -> io::Result<Cow<'static, [u8]>> + Send + Sync>,
+}
+
+impl ComponentSource {
+    /// A component that is in memory.
+    pub fn from_bytes(id: &str, version: &str, bytes: Vec<u8>) -> Self {
+        let digest = Digest::of(&bytes);
+        let bytes = Arc::new(move || Ok(Cow::Owned(bytes.clone())));
+        Self { id: id.to_owned(), version: version.to_owned(), digest, bytes }
+    }
+}
+
+impl fmt::Debug for ComponentSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ComponentSource({} {} {})", self.id, self.version, self.digest)
+    }
+}
+
+/// A component as code, and prepared for the worlds it has been used as.
+pub(crate) struct Loaded {
+    pub(crate) component: Component,
+    tool: OnceLock<ToolPluginPre<PluginState>>,
+    provider: OnceLock<ProviderPluginPre<PluginState>>,
+    notifier: OnceLock<NotifierPluginPre<PluginState>>,
+}
+
+/// What a world's component is prepared as.
+macro_rules! prepared {
+    ($name:ident, $pre:ident, $world:expr) => {
+        pub(crate) fn $name(&self, host: &Host) -> Result<&$pre<PluginState>, FaultCause> {
+            if let Some(pre) = self.$name.get() {
+                return Ok(pre);
+            }
+            let prepare = || $pre::new(host.linker($world)?.instantiate_pre(&self.component)?);
+            let pre = prepare().map_err(|error| not_loadable(&error))?;
+            Ok(self.$name.get_or_init(|| pre))
+        }
+    };
+}
+
+impl Loaded {
+    prepared!(tool, ToolPluginPre, World::Tool);
+    prepared!(provider, ProviderPluginPre, World::Provider);
+    prepared!(notifier, NotifierPluginPre, World::Notifier);
+}
+
+fn not_loadable(error: &wasmtime::Error) -> FaultCause {
+    FaultCause::NotLoadable(crate::outcome::shortened(&format!("{error:#}")))
+}
+
+/// Loads a component from the compile cache, or compiles it. Blocks for as long as that takes.
+pub(crate) fn load(runtime: &Runtime, source: &ComponentSource) -> Result<Loaded, FaultCause> {
+    let engine = &runtime.host()?.engine;
+    let folders = ["aot", &engine_hash(engine)];
+    let name = format!("{}.cwasm", source.digest.hex());
+    let component = match from_cache(runtime, engine, &folders, &name) {
+        Some(component) => component,
+        None => {
+            let component = compile(engine, source)?;
+            let stored = component.serialize().map_err(|error| not_loadable(&error));
+            if let Err(error) = runtime.cache.write(&folders, &name, &stored?) {
+                runtime.report(&format!("compiled plugin `{}` is not kept: {error}", source.id));
+            }
+            component
+        }
+    };
+    Ok(Loaded { component, tool: OnceLock::new(), provider: OnceLock::new(), notifier: OnceLock::new() })
+}
+
+fn from_cache(runtime: &Runtime, engine: &Engine, folders: &[&str], name: &str) -> Option<Component> {
+    let entry = match runtime.cache.read(folders, name) {
+        Ok(entry) => entry?,
+        Err(error) => {
+            runtime.report(&format!("the compile cache is not used: {error}"));
+            return None;
+        }
+    };
+    match deserialize(engine, entry.body()) {
+        Ok(component) => Some(component),
+        Err(error) => {
+            runtime.report(&format!("the compile cache is not used: {error:#}"));
+            None
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "loading machine code is unsafe; the caller has authenticated these very bytes as written by this installation")]
+fn deserialize(engine: &Engine, authenticated: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `Component::deserialize` needs bytes made by `Component::serialize`. They carry an
+    // HMAC under a key that only this user can read, which only `load` computes, over exactly what
+    // `serialize` returned for this digest and engine; and they lie in memory that nobody else maps.
+    unsafe { Component::deserialize(engine, authenticated) }
+}
+
+/// What code made by this engine can be loaded by: version, target and settings.
+fn engine_hash(engine: &Engine) -> String {
+    struct Sha(Sha256);
+    impl Hasher for Sha {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut sha = Sha(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut sha);
+    sha.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn compile(engine: &Engine, source: &ComponentSource) -> Result<Component, FaultCause> {
+    let refused = FaultCause::NotLoadable;
+    let bytes = (source.bytes)().map_err(|error| refused(format!("its bytes cannot be read: {error}")))?;
+    if bytes.len() > MAX_COMPONENT {
+        return Err(refused(format!("it has {} bytes where {MAX_COMPONENT} are allowed", bytes.len())));
+    }
+    let digest = Digest::of(&bytes);
+    if digest != source.digest {
+        return Err(refused(format!("its bytes changed: their digest is {digest} where {} is expected", source.digest)));
+    }
+    check_format(&bytes).map_err(|problem| refused(problem.to_owned()))?;
+    Component::from_binary(engine, &bytes).map_err(|error| not_loadable(&error))
+}
+
+/// The preamble of the component binary format: magic, version 13, layer 1
+/// (component-model `design/mvp/Binary.md`).
+fn check_format(bytes: &[u8]) -> Result<(), &'static str> {
+    const MAGIC: &[u8] = b"\0asm";
+    if Engine::detect_precompiled(bytes).is_some() {
+        return Err("it is machine code; a plugin is a WebAssembly component");
+    }
+    match bytes.strip_prefix(MAGIC) {
+        Some([0x0d, 0, 1, 0, ..]) => Ok(()),
+        Some([1, 0, 0, 0, ..]) => Err("it is a core module, not a component; build it for wasm32-wasip2"),
+        Some(_) => Err("it is a component of another format version"),
+        None => Err("it is not a WebAssembly binary"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Guests made of WebAssembly text: a core module is written for each test and wrapped into a
+//! component of the tool world.
+
+use std::path::Path;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// A core module of the tool world. `describe` returns no tools and `call` an empty output, by a
+/// pointer into memory that is zero, unless `call` says otherwise.
+pub struct Guest {
+    /// Imports, and whatever stands beside the functions.
+    pub module: String,
+    /// Body of `call`: parameters 0..9 are name, arguments, session and call (pointer and length
+    /// each) and the deadline; returns a pointer to `result<output, error>`.
+    pub call: String,
+    /// Pages of memory at start.
+    pub pages: u32,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self { module: String::new(), call: "(i32.const 64)".to_owned(), pages: 1 }
+    }
+}
+
+impl Guest {
+    /// A guest whose `call` has this body.
+    pub fn call(body: &str) -> Self {
+        Self { call: body.to_owned(), ..Self::default() }
+    }
+
+    fn text(&self, version: &str) -> String {
+        let Self { module, call, pages } = self;
+        format!(
+            r#"(module
+                {module}
+                (memory (export "memory") {pages})
+                (global $free (mut i32) (i32.const 8192))
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                    (local $at i32)
+                    (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+                    (global.set $free (i32.add (local.get $at) (local.get 3)))
+                    (block $fits
+                        (br_if $fits (i32.le_u (global.get $free) (i32.mul (memory.size) (i32.const 65536))))
+                        (drop (memory.grow (i32.add (i32.shr_u (local.get 3) (i32.const 16)) (i32.const 1)))))
+                    (local.get $at))
+                (func (export "ml-intern:plugin/tool@{version}#describe") (result i32) (i32.const 64))
+                (func $call (export "ml-intern:plugin/tool@{version}#call")
+                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                    {call})
+            )"#
+        )
+    }
+
+    /// The bytes of the component.
+    pub fn component(&self) -> Vec<u8> {
+        encode(&self.text("0.1.0"), "0.1.0")
+    }
+
+    /// The same for another version of the contract.
+    pub fn component_of(&self, version: &str) -> Vec<u8> {
+        encode(&self.text(version), version)
+    }
+
+    /// The core module alone.
+    pub fn core(&self) -> Vec<u8> {
+        wat::parse_str(self.text("0.1.0")).unwrap()
+    }
+}
+
+fn encode(text: &str, version: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let renamed = tempfile::tempdir().unwrap();
+    copy(&folder, renamed.path(), &|text| text.replace("ml-intern:plugin@0.1.0", &format!("ml-intern:plugin@{version}")));
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(renamed.path()).unwrap();
+    let world = resolve.select_world(&[package], Some("tool-plugin")).unwrap();
+    let mut module = wat::parse_str(text).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+fn copy(from: &Path, to: &Path, change: &dyn Fn(&str) -> String) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&path, &target, change);
+        } else if path.extension().is_some_and(|extension| extension == "wit") {
+            std::fs::write(&target, change(&std::fs::read_to_string(&path).unwrap())).unwrap();
+        }
+    }
+}
