@@ -33,16 +33,26 @@ const TABLES_EACH: u32 = 8;
 const CORE_INSTANCES_EACH: u32 = 64;
 const MAX_MEMORIES: u32 = 8;
 const MAX_TABLES: u32 = 16;
+/// A JavaScript interpreter has some twenty thousand functions in its table.
+const TABLE_ELEMENTS: usize = 100_000;
 
 /// Engine, ticker and linkers.
 pub(crate) struct Host {
     pub(crate) engine: Engine,
     ticker: Arc<Ticker>,
+    /// Calls that may still start.
+    instances: Arc<Semaphore>,
     /// Memories of the pool that are free; none without a pool.
     memories: Option<Arc<Semaphore>>,
     tool: OnceLock<Linker<PluginState>>,
     provider: OnceLock<Linker<PluginState>>,
     notifier: OnceLock<Linker<PluginState>>,
+}
+
+/// Room for one instance, given back when dropped.
+pub(crate) struct Room {
+    _instance: Option<OwnedSemaphorePermit>,
+    _memories: Option<OwnedSemaphorePermit>,
 }
 
 /// Which world a component is linked as.
@@ -68,6 +78,7 @@ impl Host {
         Ok(Self {
             engine,
             ticker,
+            instances: Arc::new(Semaphore::new(instances as usize)),
             memories,
             tool: OnceLock::new(),
             provider: OnceLock::new(),
@@ -81,12 +92,19 @@ impl Host {
         Ticking(Arc::clone(&self.ticker))
     }
 
-    /// Waits until the pool has the memories that `component` needs.
-    pub(crate) async fn reserve(&self, component: &Component) -> Option<OwnedSemaphorePermit> {
-        let memories = self.memories.as_ref()?;
-        let needed = component.resources_required().map_or(MAX_MEMORIES, |needed| needed.num_memories);
-        // The pool refuses a component that needs more than this by itself.
-        Arc::clone(memories).acquire_many_owned(needed.min(MAX_MEMORIES)).await.ok()
+    /// Waits until an instance of `component` finds room. Everybody waits for the two in the same
+    /// order, so nobody waits for ever.
+    pub(crate) async fn reserve(&self, component: &Component) -> Room {
+        let instance = Arc::clone(&self.instances).acquire_owned().await.ok();
+        let memories = match &self.memories {
+            Some(memories) => {
+                let needed = component.resources_required().map_or(MAX_MEMORIES, |needed| needed.num_memories);
+                // The pool refuses a component that needs more than this by itself.
+                Arc::clone(memories).acquire_many_owned(needed.min(MAX_MEMORIES)).await.ok()
+            }
+            None => None,
+        };
+        Room { _instance: instance, _memories: memories }
     }
 
     /// The linker of a world: what its plugins may import, and nothing else.
@@ -130,6 +148,7 @@ fn pooled(instances: u32) -> Config {
         .max_memories_per_component(MAX_MEMORIES)
         .total_tables((instances * TABLES_EACH).max(MAX_TABLES))
         .max_tables_per_component(MAX_TABLES)
+        .table_elements(TABLE_ELEMENTS)
         .max_unused_warm_slots(WARM_MEMORIES)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(16 << 10)

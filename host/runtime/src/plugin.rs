@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ml_intern_manifest::{Effective, Grant, Limits, Request};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::call::{Call, CallContext, CallParts, Observer, Sink, Unobserved};
 use crate::capability::keyvalue::KeyValue;
 use crate::egress::secret::{Credential, Secrets};
-use crate::engine::{Host, Ticking};
+use crate::engine::{Host, Room, Ticking};
 use crate::fault::{CallError, Fault, FaultCause, GuestError};
 use crate::load::{ComponentSource, Loaded, load};
 use crate::meter::{Metered, Refusal};
@@ -291,7 +291,7 @@ struct Running<'a> {
     host: &'a Host,
     call: Arc<Call>,
     /// Its turn, its room in the pool, the ticking epoch: given back at the end.
-    _held: (SemaphorePermit<'a>, Option<OwnedSemaphorePermit>, Ticking),
+    _held: (SemaphorePermit<'a>, Room, Ticking),
 }
 
 impl Running<'_> {

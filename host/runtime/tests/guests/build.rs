@@ -8,14 +8,14 @@ use wit_parser::Resolve;
 
 /// A core module of the tool world. `describe` returns no tools and `call` an empty output, by a
 /// pointer into memory that is zero, unless `call` says otherwise.
-pub struct Guest {
+pub(crate) struct Guest {
     /// Imports, and whatever stands beside the functions.
-    pub module: String,
+    pub(crate) module: String,
     /// Body of `call`: parameters 0..9 are name, arguments, session and call (pointer and length
     /// each) and the deadline; returns a pointer to `result<output, error>`.
-    pub call: String,
+    pub(crate) call: String,
     /// Pages of memory at start.
-    pub pages: u32,
+    pub(crate) pages: u32,
 }
 
 impl Default for Guest {
@@ -26,7 +26,7 @@ impl Default for Guest {
 
 impl Guest {
     /// A guest whose `call` has this body.
-    pub fn call(body: &str) -> Self {
+    pub(crate) fn call(body: &str) -> Self {
         Self { call: body.to_owned(), ..Self::default() }
     }
 
@@ -54,17 +54,17 @@ impl Guest {
     }
 
     /// The bytes of the component.
-    pub fn component(&self) -> Vec<u8> {
+    pub(crate) fn component(&self) -> Vec<u8> {
         encode(&self.text("0.1.0"), "0.1.0")
     }
 
     /// The same for another version of the contract.
-    pub fn component_of(&self, version: &str) -> Vec<u8> {
+    pub(crate) fn component_of(&self, version: &str) -> Vec<u8> {
         encode(&self.text(version), version)
     }
 
     /// The core module alone.
-    pub fn core(&self) -> Vec<u8> {
+    pub(crate) fn core(&self) -> Vec<u8> {
         wat::parse_str(self.text("0.1.0")).unwrap()
     }
 }

@@ -44,7 +44,7 @@ async fn another_version_of_the_contract_and_unknown_imports_do_not_load() {
     let place = Place::new();
     let text = refusal(&place, Guest::default().component_of("0.2.0")).await;
     assert!(text.contains("0.2.0") || text.contains("ml-intern:plugin/tool@0.1.0"), "{text}");
-    let import = wat::parse_str(r#"(component (import "evil:host/everything" (instance)))"#).unwrap();
+    let import = wat::parse_str(r#"(component (import "evil:host/everything" (instance (export "f" (func)))))"#).unwrap();
     assert!(refusal(&place, import).await.contains("evil:host/everything"));
     let empty = wat::parse_str("(component)").unwrap();
     assert!(refusal(&place, empty).await.contains("ml-intern:plugin/tool"));

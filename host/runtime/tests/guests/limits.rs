@@ -113,7 +113,7 @@ async fn memory_beyond_the_limit_is_named_and_a_guest_may_live_with_a_refusal() 
         ..Guest::call(
             "(loop $again (br_if $again (i32.and
                 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))
-                (i32.ne (table.grow $table (ref.null func) (i32.const 1000)) (i32.const -1))))) (unreachable)",
+                (i32.ne (table.grow $table (ref.null func) (i32.const 100)) (i32.const -1))))) (unreachable)",
         )
     };
     assert!(matches!(cause(call(&place.plugin(&steps, limits)).await), FaultCause::Memory { .. }));
@@ -124,7 +124,7 @@ async fn memory_beyond_the_limit_is_named_and_a_guest_may_live_with_a_refusal() 
 async fn results_and_arguments_of_the_host_are_bounded() {
     let place = Place::new();
     // Ok(Output { content: [Text(300 KiB)] })
-    let large = "(i32.store (i32.const 132) (i32.const 0)) (i32.store (i32.const 136) (i32.const 307200))
+    let large = "(i32.store (i32.const 132) (i32.const 65536)) (i32.store (i32.const 136) (i32.const 307200))
         (i32.store (i32.const 68) (i32.const 128)) (i32.store (i32.const 72) (i32.const 1)) (i32.const 64)";
     let large = Guest { pages: 8, ..Guest::call(large) };
     let limit = 256 << 10;
