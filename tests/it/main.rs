@@ -8,8 +8,28 @@
 
 /// The direction of dependencies between our crates, and what the agent may not depend on.
 mod architecture;
+/// Permissions: who is asked, how, and what the exit code says.
+mod approvals;
+/// Bad input and bad peers: a clear message, the right exit code, nothing lost.
+mod bad_input;
+/// The process dies at any moment; the session goes on.
+mod crash;
+/// Jobs outlive calls and hosts, and are found, followed and ended from the command line.
+mod jobs;
+/// The main path against servers that speak OpenAI's protocol.
+mod openai;
+/// The example of the README, as its reader runs it.
+mod penguins;
+/// Adding, listing, locking and removing plugins; plugins that misbehave.
+mod plugins;
+/// Sessions: listed, shown, resumed, continued.
+mod sessions;
 /// The support itself: a fake that takes anything, or a runner that hides an exit code, would
 /// make every other test worthless.
 mod self_test;
+/// What a person at a terminal sees and answers.
+mod terminal;
+/// Notices to a webhook, and what a dead one does to a run.
+mod webhook;
 /// Fakes, real servers and the runner of the binary, used by the modules above.
 mod support;

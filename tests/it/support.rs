@@ -5,3 +5,4 @@ pub(crate) mod http;
 pub(crate) mod ml_intern;
 pub(crate) mod tiny_llm;
 pub(crate) mod webhook_sink;
+pub(crate) mod world;

@@ -29,6 +29,11 @@ impl Paths {
         self.data.join("jobs")
     }
 
+    /// Compiled components. A folder of its own: the cache refuses one that others may open.
+    pub(crate) fn components(&self) -> PathBuf {
+        self.cache.join("components")
+    }
+
     /// Key of the compile cache; outside the cache, so that who can write the one need not have the other.
     pub(crate) fn cache_key(&self) -> PathBuf {
         self.data.join("cache.key")

@@ -4,6 +4,7 @@ mod clean;
 mod feed;
 mod format;
 mod json;
+mod question;
 mod style;
 mod table;
 mod text;
@@ -17,7 +18,7 @@ pub(crate) use table::Table;
 pub(crate) use text::{Loudness, Text};
 
 use crate::error::{Failure, Kind};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Prints a line to standard output. A reader that went away ends the output, not the work.
@@ -37,6 +38,18 @@ pub(crate) fn err(line: &str) {
     let _closed = stderr
         .write_all(line.as_bytes())
         .and_then(|()| stderr.write_all(b"\n"));
+}
+
+/// Tells a person at a terminal why nothing seems to happen.
+pub(crate) fn progress(line: &str) {
+    if std::io::stderr().is_terminal() {
+        err(&Style::stderr().dim(&format!("… {}", one_line(line, 200))));
+    }
+}
+
+/// Prints something that a person should know about.
+pub(crate) fn warn(line: &str) {
+    err(&Style::stderr().yellow(&format!("! {}", one_line(line, 600))));
 }
 
 /// Prints what went wrong and what to do about it.

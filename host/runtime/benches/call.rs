@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ml_intern_manifest::{Effective, Limits, PluginManifest, RunManifest};
-use ml_intern_runtime::{CallContext, CancellationToken, ComponentSource, Runtime, RuntimeConfig, Setup, Unobserved};
+use ml_intern_runtime::{
+    CallContext, CancellationToken, ComponentSource, Runtime, RuntimeConfig, Setup, Unobserved,
+};
 
 #[path = "../tests/guests/build.rs"]
 #[expect(dead_code, reason = "shared with the tests")]
@@ -43,8 +45,13 @@ fn setup(workspace: Option<&std::path::Path>) -> Setup {
     let plugin = PluginManifest::parse("plugin.toml", PLUGIN).unwrap();
     let run = RunManifest::parse("ml-intern.toml", RUN).unwrap();
     let grant = run.plugins[0].grant_for(&plugin.request);
-    let effective = Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap();
-    Setup { effective: Arc::new(effective), workspace: workspace.map(Into::into), ..Setup::bare(Limits::default()) }
+    let effective =
+        Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap();
+    Setup {
+        effective: Arc::new(effective),
+        workspace: workspace.map(Into::into),
+        ..Setup::bare(Limits::default())
+    }
 }
 
 fn source() -> ComponentSource {
@@ -56,20 +63,42 @@ fn source() -> ComponentSource {
 }
 
 fn calls(criterion: &mut Criterion) {
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = || RuntimeConfig::new(folder.path().join("cache"), folder.path().join("state/key"));
+    let config =
+        || RuntimeConfig::new(folder.path().join("cache"), folder.path().join("state/key"));
     let runtime = Runtime::new(config()).unwrap();
-    let tool = tokio.block_on(runtime.describe(&source())).unwrap().first().map_or("x".to_owned(), |tool| tool.name.clone());
-    let context = || CallContext { session: "s".to_owned(), call: "c".to_owned(), ..CallContext::default() };
-    for (name, workspace) in [("call, no folder", None), ("call, workspace open", Some(folder.path()))] {
+    let tool = tokio
+        .block_on(runtime.describe(&source()))
+        .unwrap()
+        .first()
+        .map_or("x".to_owned(), |tool| tool.name.clone());
+    let context = || CallContext {
+        session: "s".to_owned(),
+        call: "c".to_owned(),
+        ..CallContext::default()
+    };
+    for (name, workspace) in [
+        ("call, no folder", None),
+        ("call, workspace open", Some(folder.path())),
+    ] {
         let plugin = runtime.plugin(source(), setup(workspace));
         let cancel = CancellationToken::new();
         let observer = Arc::new(Unobserved);
-        let once = async || plugin.call_tool(&tool, "{}", context(), observer.clone(), &cancel).await;
+        let once = async || {
+            plugin
+                .call_tool(&tool, "{}", context(), observer.clone(), &cancel)
+                .await
+        };
         drop(tokio.block_on(once()));
         criterion.bench_function(name, |bencher| {
-            bencher.to_async(&tokio).iter(async || black_box(once().await.is_ok()));
+            bencher
+                .to_async(&tokio)
+                .iter(async || black_box(once().await.is_ok()));
         });
     }
     criterion.bench_function("engine, cached component, first call", |bencher| {
@@ -77,7 +106,18 @@ fn calls(criterion: &mut Criterion) {
             let runtime = Runtime::new(config()).unwrap();
             let plugin = runtime.plugin(source(), setup(None));
             plugin.prepare().await.unwrap();
-            black_box(plugin.call_tool(&tool, "{}", context(), Arc::new(Unobserved), &CancellationToken::new()).await.is_ok())
+            black_box(
+                plugin
+                    .call_tool(
+                        &tool,
+                        "{}",
+                        context(),
+                        Arc::new(Unobserved),
+                        &CancellationToken::new(),
+                    )
+                    .await
+                    .is_ok(),
+            )
         });
     });
 }

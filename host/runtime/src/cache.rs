@@ -36,7 +36,9 @@ pub(crate) enum CacheError {
     Io(#[from] io::Error),
     #[error("`{path}` {problem}")]
     Unsafe { path: String, problem: &'static str },
-    #[error("`{0}` does not carry this host's signature; it was changed or belongs to another installation")]
+    #[error(
+        "`{0}` does not carry this host's signature; it was changed or belongs to another installation"
+    )]
     Forged(String),
     #[error("the key file cannot be used")]
     NoKey,
@@ -50,14 +52,20 @@ impl From<rustix::io::Errno> for CacheError {
 
 impl Cache {
     pub(crate) fn new(folder: PathBuf, key_file: PathBuf) -> Self {
-        Self { folder, key_file, key: OnceLock::new() }
+        Self {
+            folder,
+            key_file,
+            key: OnceLock::new(),
+        }
     }
 
     /// The authenticated body of an entry; none when there is no entry.
     pub(crate) fn read(&self, folders: &[&str], name: &str) -> Result<Option<Entry>, CacheError> {
         let path = describe(folders, name);
         let folder = match self.open_folder(folders, false) {
-            Err(CacheError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(CacheError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
             other => other?,
         };
         // Not to block on a FIFO that somebody put there.
@@ -68,23 +76,42 @@ impl Cache {
         };
         let size = check_own(&file, FileType::RegularFile, &path)?;
         if size > MAX_ENTRY || size < TAG as u64 {
-            return Err(CacheError::Unsafe { path, problem: "has an impossible size" });
+            return Err(CacheError::Unsafe {
+                path,
+                problem: "has an impossible size",
+            });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         file.take(MAX_ENTRY).read_to_end(&mut bytes)?;
         let entry = Entry(bytes);
-        let (tag, body) = entry.0.split_at_checked(TAG).ok_or_else(|| CacheError::Forged(path.clone()))?;
-        self.mac(folders, name, body)?.verify_slice(tag).map_err(|_| CacheError::Forged(path))?;
+        let (tag, body) = entry
+            .0
+            .split_at_checked(TAG)
+            .ok_or_else(|| CacheError::Forged(path.clone()))?;
+        self.mac(folders, name, body)?
+            .verify_slice(tag)
+            .map_err(|_| CacheError::Forged(path))?;
         Ok(Some(entry))
     }
 
     /// Stores an entry, whole or not at all.
-    pub(crate) fn write(&self, folders: &[&str], name: &str, body: &[u8]) -> Result<(), CacheError> {
+    pub(crate) fn write(
+        &self,
+        folders: &[&str],
+        name: &str,
+        body: &[u8],
+    ) -> Result<(), CacheError> {
         let tag = self.mac(folders, name, body)?.finalize().into_bytes();
         let folder = self.open_folder(folders, true)?;
         let temporary = temporary_name(name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::openat(&folder, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(
+            &folder,
+            &temporary,
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )?);
         // Not synced: an entry torn by a crash fails its signature and is made anew.
         let written = file
             .write_all(&tag)
@@ -100,7 +127,10 @@ impl Cache {
 
     /// The signature covers the place as well, so that no entry stands in for another.
     fn mac(&self, folders: &[&str], name: &str, body: &[u8]) -> Result<Hmac, CacheError> {
-        let key = self.key.get_or_init(|| read_or_make_key(&self.key_file).ok()).ok_or(CacheError::NoKey)?;
+        let key = self
+            .key
+            .get_or_init(|| read_or_make_key(&self.key_file).ok())
+            .ok_or(CacheError::NoKey)?;
         let mut mac = Hmac::new_from_slice(&key).map_err(|_| CacheError::NoKey)?;
         for part in folders.iter().chain([&name]) {
             mac.update(&(part.len() as u64).to_le_bytes());
@@ -112,11 +142,18 @@ impl Cache {
 
     fn open_folder(&self, folders: &[&str], make: bool) -> Result<OwnedFd, CacheError> {
         if make {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.folder)?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut open = rustix::fs::openat(CWD, &self.folder, flags, Mode::empty())?;
-        check_own(&open, FileType::Directory, &self.folder.display().to_string())?;
+        check_own(
+            &open,
+            FileType::Directory,
+            &self.folder.display().to_string(),
+        )?;
         for folder in folders {
             if make {
                 match rustix::fs::mkdirat(&open, *folder, Mode::RWXU) {
@@ -141,18 +178,32 @@ impl Entry {
 }
 
 fn describe(folders: &[&str], name: &str) -> String {
-    folders.iter().chain([&name]).copied().collect::<Vec<_>>().join("/")
+    folders
+        .iter()
+        .chain([&name])
+        .copied()
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn temporary_name(name: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!(".{name}.{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        ".{name}.{}.{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Ours, of this type, and for nobody else. Returns the size in bytes.
 fn check_own(file: &impl std::os::fd::AsFd, kind: FileType, path: &str) -> Result<u64, CacheError> {
     let found = rustix::fs::fstat(file)?;
-    let wrong = |problem| Err(CacheError::Unsafe { path: path.to_owned(), problem });
+    let wrong = |problem| {
+        Err(CacheError::Unsafe {
+            path: path.to_owned(),
+            problem,
+        })
+    };
     if FileType::from_raw_mode(found.st_mode) != kind {
         return wrong("is not of the expected type");
     }
@@ -171,12 +222,23 @@ fn read_or_make_key(path: &Path) -> Result<[u8; 32], CacheError> {
         other => return other,
     }
     let folder = path.parent().ok_or(CacheError::NoKey)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let mut key = [0; 32];
-    rustls::crypto::ring::default_provider().secure_random.fill(&mut key).map_err(|_| CacheError::NoKey)?;
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut key)
+        .map_err(|_| CacheError::NoKey)?;
     let temporary = folder.join(temporary_name("key"));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(CWD, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
+    let mut file = File::from(rustix::fs::openat(
+        CWD,
+        &temporary,
+        flags,
+        Mode::RUSR | Mode::WUSR,
+    )?);
     // A link fails where a rename would replace: of two processes at once, both use the first key.
     let made = file
         .write_all(&key)
@@ -212,11 +274,16 @@ mod tests {
 
     impl Place {
         fn new() -> Self {
-            Self { root: tempfile::tempdir().unwrap() }
+            Self {
+                root: tempfile::tempdir().unwrap(),
+            }
         }
 
         fn cache(&self) -> Cache {
-            Cache::new(self.root.path().join("cache"), self.root.path().join("state/key"))
+            Cache::new(
+                self.root.path().join("cache"),
+                self.root.path().join("state/key"),
+            )
         }
 
         fn entry(&self) -> PathBuf {
@@ -229,12 +296,20 @@ mod tests {
         let place = Place::new();
         assert!(place.cache().read(&["aot"], "one").unwrap().is_none());
         place.cache().write(&["aot"], "one", b"code").unwrap();
-        assert_eq!(place.cache().read(&["aot"], "one").unwrap().unwrap().body(), b"code");
+        assert_eq!(
+            place.cache().read(&["aot"], "one").unwrap().unwrap().body(),
+            b"code"
+        );
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&place.entry()), 0o600);
         assert_eq!(mode(&place.root.path().join("cache/aot")), 0o700);
         assert_eq!(mode(&place.root.path().join("state/key")), 0o600);
-        assert_eq!(std::fs::read_dir(place.root.path().join("cache/aot")).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::read_dir(place.root.path().join("cache/aot"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 
     #[test]
@@ -246,16 +321,28 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             std::fs::write(place.entry(), bad).unwrap();
-            assert!(matches!(place.cache().read(&["aot"], "one"), Err(CacheError::Forged(_))), "byte {at}");
+            assert!(
+                matches!(
+                    place.cache().read(&["aot"], "one"),
+                    Err(CacheError::Forged(_))
+                ),
+                "byte {at}"
+            );
         }
         for length in [0, 31, 32, good.len() - 1] {
             std::fs::write(place.entry(), &good[..length]).unwrap();
-            assert!(place.cache().read(&["aot"], "one").is_err(), "length {length}");
+            assert!(
+                place.cache().read(&["aot"], "one").is_err(),
+                "length {length}"
+            );
         }
         std::fs::write(place.entry(), &good).unwrap();
         assert!(place.cache().read(&["aot"], "one").is_ok());
         std::fs::write(place.root.path().join("state/key"), [7; 32]).unwrap();
-        assert!(matches!(place.cache().read(&["aot"], "one"), Err(CacheError::Forged(_))));
+        assert!(matches!(
+            place.cache().read(&["aot"], "one"),
+            Err(CacheError::Forged(_))
+        ));
     }
 
     #[test]
@@ -265,9 +352,15 @@ mod tests {
         place.cache().write(&["aot"], "two", b"other").unwrap();
         place.cache().write(&["describe"], "one", b"text").unwrap();
         std::fs::copy(place.root.path().join("cache/aot/two"), place.entry()).unwrap();
-        assert!(matches!(place.cache().read(&["aot"], "one"), Err(CacheError::Forged(_))));
+        assert!(matches!(
+            place.cache().read(&["aot"], "one"),
+            Err(CacheError::Forged(_))
+        ));
         std::fs::copy(place.root.path().join("cache/describe/one"), place.entry()).unwrap();
-        assert!(matches!(place.cache().read(&["aot"], "one"), Err(CacheError::Forged(_))));
+        assert!(matches!(
+            place.cache().read(&["aot"], "one"),
+            Err(CacheError::Forged(_))
+        ));
     }
 
     #[test]
@@ -280,17 +373,30 @@ mod tests {
         assert!(place.cache().read(&["aot"], "one").is_err());
         std::fs::remove_file(place.entry()).unwrap();
         std::fs::rename(&moved, place.entry()).unwrap();
-        for (path, mode) in [("cache/aot/one", 0o644), ("cache/aot", 0o755), ("cache", 0o777)] {
+        for (path, mode) in [
+            ("cache/aot/one", 0o644),
+            ("cache/aot", 0o755),
+            ("cache", 0o777),
+        ] {
             let path = place.root.path().join(path);
             let before = std::fs::metadata(&path).unwrap().permissions();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            assert!(matches!(place.cache().read(&["aot"], "one"), Err(CacheError::Unsafe { .. })), "{path:?}");
+            assert!(
+                matches!(
+                    place.cache().read(&["aot"], "one"),
+                    Err(CacheError::Unsafe { .. })
+                ),
+                "{path:?}"
+            );
             std::fs::set_permissions(&path, before).unwrap();
         }
         std::fs::remove_file(place.entry()).unwrap();
         let fifo = Mode::RUSR | Mode::WUSR;
         rustix::fs::mknodat(CWD, place.entry(), FileType::Fifo, fifo, 0).unwrap();
-        assert!(matches!(place.cache().read(&["aot"], "one"), Err(CacheError::Unsafe { .. })));
+        assert!(matches!(
+            place.cache().read(&["aot"], "one"),
+            Err(CacheError::Unsafe { .. })
+        ));
         let aot = place.root.path().join("cache/aot");
         let away = place.root.path().join("away");
         std::fs::rename(&aot, &away).unwrap();
@@ -306,9 +412,22 @@ mod tests {
                 scope.spawn(|| place.cache().write(&["aot"], "one", &[7; 100_000]).unwrap());
             }
         });
-        assert_eq!(place.cache().read(&["aot"], "one").unwrap().unwrap().body(), [7; 100_000]);
-        assert_eq!(std::fs::read_dir(place.root.path().join("cache/aot")).unwrap().count(), 1);
-        assert_eq!(std::fs::read_dir(place.root.path().join("state")).unwrap().count(), 1);
+        assert_eq!(
+            place.cache().read(&["aot"], "one").unwrap().unwrap().body(),
+            [7; 100_000]
+        );
+        assert_eq!(
+            std::fs::read_dir(place.root.path().join("cache/aot"))
+                .unwrap()
+                .count(),
+            1
+        );
+        assert_eq!(
+            std::fs::read_dir(place.root.path().join("state"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 
     #[test]

@@ -183,10 +183,14 @@ impl Call {
     /// The limit that the running guest has used up, if any.
     pub(crate) fn over_budget(&self) -> Option<FaultCause> {
         if self.meter.used() > self.setup.limits.cpu {
-            return Some(FaultCause::CpuTime { limit: self.setup.limits.cpu });
+            return Some(FaultCause::CpuTime {
+                limit: self.setup.limits.cpu,
+            });
         }
         if self.host_calls.load(Ordering::Relaxed) > MAX_HOST_CALLS {
-            return Some(FaultCause::HostCalls { limit: MAX_HOST_CALLS });
+            return Some(FaultCause::HostCalls {
+                limit: MAX_HOST_CALLS,
+            });
         }
         None
     }
@@ -202,12 +206,17 @@ impl Call {
     /// Takes `bytes` of log text from what is left; false when it is used up.
     pub(crate) fn charge_log(&self, bytes: usize) -> bool {
         let take = |left: u64| left.checked_sub(bytes as u64);
-        self.log_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        self.log_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
     }
 
     /// Remembers what was refused, for the error that the guest makes of it.
     pub(crate) fn deny(&self, denial: Denial) -> types::Error {
-        let told = types::Denial { capability: denial.capability.to_owned(), detail: denial.detail.clone() };
+        let told = types::Denial {
+            capability: denial.capability.to_owned(),
+            detail: denial.detail.clone(),
+        };
         let mut denials = lock(&self.denials);
         if denials.len() < MAX_DENIALS && !denials.contains(&denial) {
             denials.push(denial);
@@ -228,7 +237,9 @@ impl Call {
 
     /// The last words of the guest, trimmed.
     pub(crate) fn stderr(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.stderr)).trim().to_owned()
+        String::from_utf8_lossy(&lock(&self.stderr))
+            .trim()
+            .to_owned()
     }
 
     pub(crate) fn caller(&self) -> Caller {

@@ -28,15 +28,24 @@ impl Runtime {
     ///
     /// # Errors
     /// [`FaultCause::Description`] when the answer breaks the contract; otherwise as any call.
-    pub async fn describe(self: &Arc<Self>, source: &ComponentSource) -> Result<Vec<Descriptor>, CallError> {
+    pub async fn describe(
+        self: &Arc<Self>,
+        source: &ComponentSource,
+    ) -> Result<Vec<Descriptor>, CallError> {
         let name = format!("{}.json", source.digest.hex());
         match self.cache.read(FOLDERS, &name) {
             Ok(Some(entry)) => match serde_json::from_slice(entry.body()) {
                 Ok(tools) => return Ok(tools),
-                Err(error) => self.report(&format!("the kept description of `{}` is not used: {error}", source.id)),
+                Err(error) => self.report(&format!(
+                    "the kept description of `{}` is not used: {error}",
+                    source.id
+                )),
             },
             Ok(None) => {}
-            Err(error) => self.report(&format!("the kept description of `{}` is not used: {error}", source.id)),
+            Err(error) => self.report(&format!(
+                "the kept description of `{}` is not used: {error}",
+                source.id
+            )),
         }
         let plugin = self.plugin(source.clone(), Setup::bare(limits()));
         let tools = plugin.tools().await?;
@@ -49,9 +58,16 @@ impl Runtime {
             })
         })?;
         let kept = serde_json::to_vec(&tools).map_err(|error| error.to_string());
-        let kept = kept.and_then(|text| self.cache.write(FOLDERS, &name, &text).map_err(|error| error.to_string()));
+        let kept = kept.and_then(|text| {
+            self.cache
+                .write(FOLDERS, &name, &text)
+                .map_err(|error| error.to_string())
+        });
         if let Err(error) = kept {
-            self.report(&format!("the description of `{}` is not kept: {error}", source.id));
+            self.report(&format!(
+                "the description of `{}` is not kept: {error}",
+                source.id
+            ));
         }
         Ok(tools)
     }
@@ -60,18 +76,28 @@ impl Runtime {
 /// An answer that is the same every time should not take long; a Python guest starts its
 /// interpreter first.
 fn limits() -> Limits {
-    Limits { cpu: Duration::from_secs(5), timeout: Duration::from_secs(10), memory_bytes: 256 << 20, ..Limits::default() }
+    Limits {
+        cpu: Duration::from_secs(5),
+        timeout: Duration::from_secs(10),
+        memory_bytes: 256 << 20,
+        ..Limits::default()
+    }
 }
 
 fn check(tools: &[Descriptor]) -> Result<(), String> {
     if tools.len() > MAX_TOOLS {
-        return Err(format!("it names {} tools; at most {MAX_TOOLS} are allowed", tools.len()));
+        return Err(format!(
+            "it names {} tools; at most {MAX_TOOLS} are allowed",
+            tools.len()
+        ));
     }
     let mut names = HashSet::new();
     for tool in tools {
         if !is_tool_name(&tool.name) {
             let shown: String = tool.name.chars().take(MAX_NAME).collect();
-            return Err(format!("not a tool name: {shown:?}; it must match ^[a-z][a-z0-9_]{{0,63}}$"));
+            return Err(format!(
+                "not a tool name: {shown:?}; it must match ^[a-z][a-z0-9_]{{0,63}}$"
+            ));
         }
         if !names.insert(tool.name.as_str()) {
             return Err(format!("it names the tool `{}` twice", tool.name));
@@ -82,26 +108,42 @@ fn check(tools: &[Descriptor]) -> Result<(), String> {
 }
 
 fn check_one(tool: &Descriptor) -> Result<(), String> {
-    if tool.title.as_ref().is_some_and(|title| title.len() > MAX_TITLE) {
+    if tool
+        .title
+        .as_ref()
+        .is_some_and(|title| title.len() > MAX_TITLE)
+    {
         return Err(format!("its title has more than {MAX_TITLE} bytes"));
     }
     if tool.description.len() > MAX_DESCRIPTION {
-        return Err(format!("its description has {} bytes; at most {MAX_DESCRIPTION} are allowed", tool.description.len()));
+        return Err(format!(
+            "its description has {} bytes; at most {MAX_DESCRIPTION} are allowed",
+            tool.description.len()
+        ));
     }
     check_schema("input schema", &tool.input_schema)?;
     if let Some(schema) = &tool.output_schema {
         check_schema("output schema", schema)?;
     }
-    let Some((argument, operations)) = &tool.operations else { return Ok(()) };
+    let Some((argument, operations)) = &tool.operations else {
+        return Ok(());
+    };
     let mut names = HashSet::new();
     let fits = |name: &str| (1..=MAX_NAME).contains(&name.len());
     if !fits(argument) || operations.len() > MAX_OPERATIONS {
-        return Err(format!("it has more than {MAX_OPERATIONS} operations, or their argument no name"));
+        return Err(format!(
+            "it has more than {MAX_OPERATIONS} operations, or their argument no name"
+        ));
     }
-    match operations.iter().find(|operation| !fits(&operation.name) || !names.insert(&operation.name)) {
+    match operations
+        .iter()
+        .find(|operation| !fits(&operation.name) || !names.insert(&operation.name))
+    {
         Some(operation) => {
             let shown: String = operation.name.chars().take(MAX_NAME).collect();
-            Err(format!("the operation {shown:?} is named twice, or has no name of 1 to {MAX_NAME} bytes"))
+            Err(format!(
+                "the operation {shown:?} is named twice, or has no name of 1 to {MAX_NAME} bytes"
+            ))
         }
         None => Ok(()),
     }
@@ -109,7 +151,10 @@ fn check_one(tool: &Descriptor) -> Result<(), String> {
 
 fn check_schema(what: &str, text: &str) -> Result<(), String> {
     if text.len() > MAX_SCHEMA {
-        return Err(format!("its {what} has {} bytes; at most {MAX_SCHEMA} are allowed", text.len()));
+        return Err(format!(
+            "its {what} has {} bytes; at most {MAX_SCHEMA} are allowed",
+            text.len()
+        ));
     }
     // serde_json refuses to nest deeper than 128.
     match serde_json::from_str::<serde_json::Value>(text) {
@@ -122,7 +167,9 @@ fn check_schema(what: &str, text: &str) -> Result<(), String> {
 fn is_tool_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -131,7 +178,12 @@ mod tests {
     use crate::tool::{Effects, Operation};
 
     fn tool(name: &str) -> Descriptor {
-        let effects = Effects { read_only: true, destructive: false, idempotent: true, open_world: false };
+        let effects = Effects {
+            read_only: true,
+            destructive: false,
+            idempotent: true,
+            open_world: false,
+        };
         Descriptor {
             name: name.to_owned(),
             title: None,
@@ -139,37 +191,112 @@ mod tests {
             input_schema: r#"{"type": "object"}"#.to_owned(),
             output_schema: None,
             effects,
-            operations: Some(("mode".to_owned(), vec![Operation { name: "read".to_owned(), effects }])),
+            operations: Some((
+                "mode".to_owned(),
+                vec![Operation {
+                    name: "read".to_owned(),
+                    effects,
+                }],
+            )),
         }
     }
 
     #[test]
     fn a_good_description_passes_and_survives_being_kept() {
-        let tools = vec![tool("read"), tool("a"), tool(&format!("x{}", "9".repeat(63)))];
+        let tools = vec![
+            tool("read"),
+            tool("a"),
+            tool(&format!("x{}", "9".repeat(63))),
+        ];
         check(&tools).unwrap();
         let kept = serde_json::to_vec(&tools).unwrap();
-        assert_eq!(serde_json::from_slice::<Vec<Descriptor>>(&kept).unwrap(), tools);
+        assert_eq!(
+            serde_json::from_slice::<Vec<Descriptor>>(&kept).unwrap(),
+            tools
+        );
     }
 
     #[test]
     fn names_that_could_mislead_are_refused() {
-        for name in ["", "Read", "1a", "_a", "a-b", "a b", "ré", "a\u{202e}b", &"a".repeat(65), "a\n"] {
-            assert!(check(&[tool(name)]).unwrap_err().contains("not a tool name"), "{name:?}");
+        for name in [
+            "",
+            "Read",
+            "1a",
+            "_a",
+            "a-b",
+            "a b",
+            "ré",
+            "a\u{202e}b",
+            &"a".repeat(65),
+            "a\n",
+        ] {
+            assert!(
+                check(&[tool(name)])
+                    .unwrap_err()
+                    .contains("not a tool name"),
+                "{name:?}"
+            );
         }
-        assert!(check(&[tool("a"), tool("a")]).unwrap_err().contains("twice"));
+        assert!(
+            check(&[tool("a"), tool("a")])
+                .unwrap_err()
+                .contains("twice")
+        );
         assert!(check(&(0..129).map(|n| tool(&format!("t{n}"))).collect::<Vec<_>>()).is_err());
     }
 
     #[test]
     fn oversize_and_malformed_parts_are_refused() {
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-        for schema in ["", "[]", "null", "{", &deep, &format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_SCHEMA))] {
-            assert!(check(&[Descriptor { input_schema: schema.to_owned(), ..tool("a") }]).is_err(), "{}", schema.len());
-            assert!(check(&[Descriptor { output_schema: Some(schema.to_owned()), ..tool("a") }]).is_err());
+        for schema in [
+            "",
+            "[]",
+            "null",
+            "{",
+            &deep,
+            &format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_SCHEMA)),
+        ] {
+            assert!(
+                check(&[Descriptor {
+                    input_schema: schema.to_owned(),
+                    ..tool("a")
+                }])
+                .is_err(),
+                "{}",
+                schema.len()
+            );
+            assert!(
+                check(&[Descriptor {
+                    output_schema: Some(schema.to_owned()),
+                    ..tool("a")
+                }])
+                .is_err()
+            );
         }
-        assert!(check(&[Descriptor { description: "x".repeat(8193), ..tool("a") }]).is_err());
-        let operation = || Operation { name: "read".to_owned(), effects: tool("a").effects };
-        assert!(check(&[Descriptor { operations: Some(("mode".to_owned(), vec![operation(), operation()])), ..tool("a") }]).is_err());
-        assert!(check(&[Descriptor { operations: Some((String::new(), vec![])), ..tool("a") }]).is_err());
+        assert!(
+            check(&[Descriptor {
+                description: "x".repeat(8193),
+                ..tool("a")
+            }])
+            .is_err()
+        );
+        let operation = || Operation {
+            name: "read".to_owned(),
+            effects: tool("a").effects,
+        };
+        assert!(
+            check(&[Descriptor {
+                operations: Some(("mode".to_owned(), vec![operation(), operation()])),
+                ..tool("a")
+            }])
+            .is_err()
+        );
+        assert!(
+            check(&[Descriptor {
+                operations: Some((String::new(), vec![])),
+                ..tool("a")
+            }])
+            .is_err()
+        );
     }
 }

@@ -30,7 +30,11 @@ const FIRST_BYTE: Duration = Duration::from_secs(600);
 const BETWEEN_BYTES: Duration = Duration::from_secs(120);
 
 /// Sends a request of a call, or refuses it.
-pub(crate) async fn send(call: Arc<Call>, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
+pub(crate) async fn send(
+    call: Arc<Call>,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+) -> Result<Response<WasiBody>, Error> {
     let (mut parts, body) = request.into_parts();
     let mut record = AuditRecord {
         method: parts.method.to_string(),
@@ -45,7 +49,10 @@ pub(crate) async fn send(call: Arc<Call>, request: Request<WasiBody>, options: R
         Err(Refusal { error, detail }) => {
             record.verdict = Verdict::Denied(detail.clone());
             call.observer.audit(&record);
-            call.deny(Denial { capability: "http", detail });
+            call.deny(Denial {
+                capability: "http",
+                detail,
+            });
             // A guest that is still writing would see a broken pipe instead of this answer.
             drain(body, call.clock.left()).await;
             return Err(error);
@@ -53,7 +60,11 @@ pub(crate) async fn send(call: Arc<Call>, request: Request<WasiBody>, options: R
     };
     record.rule = Some(allowed.rule);
     record.path = parts.uri.path().to_owned();
-    let body = if call.secrets.is_empty() { body } else { body::Outgoing::new(body, Arc::clone(&call)).boxed_unsync() };
+    let body = if call.secrets.is_empty() {
+        body
+    } else {
+        body::Outgoing::new(body, Arc::clone(&call)).boxed_unsync()
+    };
     match exchange(&call, Request::from_parts(parts, body), &options, &allowed).await {
         Ok(response) => {
             record.verdict = Verdict::Answered(response.status().as_u16());
@@ -62,7 +73,10 @@ pub(crate) async fn send(call: Arc<Call>, request: Request<WasiBody>, options: R
         Err(failure) => {
             if let Some(detail) = failure.denial {
                 record.verdict = Verdict::Denied(detail.clone());
-                call.deny(Denial { capability: "http", detail });
+                call.deny(Denial {
+                    capability: "http",
+                    detail,
+                });
             } else {
                 record.verdict = Verdict::Failed(failure.text);
             }
@@ -87,11 +101,17 @@ struct Refusal {
 
 impl Refusal {
     fn uri(detail: String) -> Self {
-        Self { error: Error::HttpRequestUriInvalid, detail }
+        Self {
+            error: Error::HttpRequestUriInvalid,
+            detail,
+        }
     }
 
     fn denied(detail: String) -> Self {
-        Self { error: Error::HttpRequestDenied, detail }
+        Self {
+            error: Error::HttpRequestDenied,
+            detail,
+        }
     }
 }
 
@@ -100,46 +120,79 @@ fn allow(call: &Call, parts: &mut request::Parts) -> Result<Allowed, Refusal> {
     let url = parse(&parts.uri).map_err(Refusal::uri)?;
     let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
     let port = url.port_or_known_default().unwrap_or_default();
-    let rule = call.effective.http.check(parts.method.as_str(), scheme, host, port, url.path());
+    let rule = call
+        .effective
+        .http
+        .check(parts.method.as_str(), scheme, host, port, url.path());
     let rule: &HttpRule = rule.map_err(|denial| Refusal::denied(denial.detail))?;
     let credential = call.effective.credential_for(scheme, host, port);
     if let Some(credential) = credential {
         refuse_keys(&parts.headers, credential)?;
     }
     if holds_secret(call, &url, &parts.headers) {
-        return Err(Refusal::denied(format!("a request to `{host}` holds a secret in its URL or headers; credentials are added by the host and never sent by plugins")));
+        return Err(Refusal::denied(format!(
+            "a request to `{host}` holds a secret in its URL or headers; credentials are added by the host and never sent by plugins"
+        )));
     }
     // The host header that wasmtime made is the guest's text; the client makes one from the URL.
     parts.headers.remove(HOST);
-    parts.uri = to_uri(&url).ok_or_else(|| Refusal::uri(format!("not a URL that can be sent: `{}`", origin_of(&parts.uri))))?;
+    parts.uri = to_uri(&url).ok_or_else(|| {
+        Refusal::uri(format!(
+            "not a URL that can be sent: `{}`",
+            origin_of(&parts.uri)
+        ))
+    })?;
     if let Some(credential) = credential {
         add_credential(call, credential, &mut parts.headers)?;
     }
-    Ok(Allowed { rule: rule.index, private_ok: rule.private_ok, max_response: rule.max_response, secure: scheme == "https" })
+    Ok(Allowed {
+        rule: rule.index,
+        private_ok: rule.private_ok,
+        max_response: rule.max_response,
+        secure: scheme == "https",
+    })
 }
 
 /// The URL that serves matching, the host header and the server's name, or what is wrong with it.
 fn parse(uri: &Uri) -> Result<Url, String> {
     let authority = uri.authority().ok_or("the URL names no host")?;
     if authority.as_str().contains('@') {
-        return Err(format!("a user name in a URL is not allowed: `…@{}`", authority.host()));
+        return Err(format!(
+            "a user name in a URL is not allowed: `…@{}`",
+            authority.host()
+        ));
     }
     let text = uri.to_string();
-    if let Some(found) = text.chars().find(|c| !('!'..='~').contains(c) || *c == '\\') {
-        return Err(format!("the URL holds the character {found:?}, which must be percent-encoded"));
+    if let Some(found) = text
+        .chars()
+        .find(|c| !('!'..='~').contains(c) || *c == '\\')
+    {
+        return Err(format!(
+            "the URL holds the character {found:?}, which must be percent-encoded"
+        ));
     }
     let mut url = Url::parse(&text).map_err(|error| format!("not a URL: {error}"))?;
     let plain = match url.host() {
         Some(Host::Domain(_)) => true,
         // Decimal, octal, hexadecimal and shortened spellings read differently elsewhere.
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => url.host_str() == Some(&authority.host().to_ascii_lowercase()),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => {
+            url.host_str() == Some(&authority.host().to_ascii_lowercase())
+        }
         None => return Err("the URL names no host".to_owned()),
     };
     if !plain {
-        return Err(format!("an address must be written in its plain form: `{}`", authority.host()));
+        return Err(format!(
+            "an address must be written in its plain form: `{}`",
+            authority.host()
+        ));
     }
-    if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
-        url.set_host(Some(&host)).map_err(|error| format!("not a host: {error}"))?;
+    if let Some(host) = url
+        .host_str()
+        .and_then(|host| host.strip_suffix('.'))
+        .map(str::to_owned)
+    {
+        url.set_host(Some(&host))
+            .map_err(|error| format!("not a host: {error}"))?;
     }
     url.set_fragment(None);
     Ok(url)
@@ -154,19 +207,30 @@ fn to_uri(url: &Url) -> Option<Uri> {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    Uri::builder().scheme(url.scheme()).authority(authority).path_and_query(path).build().ok()
+    Uri::builder()
+        .scheme(url.scheme())
+        .authority(authority)
+        .path_and_query(path)
+        .build()
+        .ok()
 }
 
 /// For messages and audit records: no user, path or query.
 fn origin_of(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("https");
-    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = uri
+        .port_u16()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     format!("{scheme}://{}{port}", uri.host().unwrap_or_default())
 }
 
 /// Where the host adds a credential, a plugin may not send one of its own.
 fn refuse_keys(headers: &HeaderMap, credential: &CredentialRule) -> Result<(), Refusal> {
-    match headers.keys().find(|name| is_key_like(name) || name.as_str() == credential.header) {
+    match headers
+        .keys()
+        .find(|name| is_key_like(name) || name.as_str() == credential.header)
+    {
         Some(name) => Err(Refusal::denied(format!(
             "the header `{name}` is not allowed where the host adds the credential `{}`; leave it out",
             credential.name
@@ -177,8 +241,16 @@ fn refuse_keys(headers: &HeaderMap, credential: &CredentialRule) -> Result<(), R
 
 fn is_key_like(name: &HeaderName) -> bool {
     let text = name.as_str();
-    let word = |part: &str| matches!(part, "key" | "apikey" | "token" | "secret" | "auth" | "password");
-    *name == AUTHORIZATION || *name == COOKIE || text.starts_with("proxy-") || text.split(['-', '_']).any(word)
+    let word = |part: &str| {
+        matches!(
+            part,
+            "key" | "apikey" | "token" | "secret" | "auth" | "password"
+        )
+    };
+    *name == AUTHORIZATION
+        || *name == COOKIE
+        || text.starts_with("proxy-")
+        || text.split(['-', '_']).any(word)
 }
 
 fn holds_secret(call: &Call, url: &Url, headers: &HeaderMap) -> bool {
@@ -187,16 +259,33 @@ fn holds_secret(call: &Call, url: &Url, headers: &HeaderMap) -> bool {
         return false;
     }
     secrets.found_in(url.as_str().as_bytes())
-        || headers.iter().any(|(name, value)| secrets.found_in(value.as_bytes()) || secrets.found_in(name.as_str().as_bytes()))
+        || headers.iter().any(|(name, value)| {
+            secrets.found_in(value.as_bytes()) || secrets.found_in(name.as_str().as_bytes())
+        })
 }
 
-fn add_credential(call: &Call, rule: &CredentialRule, headers: &mut HeaderMap) -> Result<(), Refusal> {
+fn add_credential(
+    call: &Call,
+    rule: &CredentialRule,
+    headers: &mut HeaderMap,
+) -> Result<(), Refusal> {
     // Without a value the request goes out as it is: the service's answer says what is missing.
-    let Some(credential) = call.setup.credentials.iter().find(|credential| credential.name == rule.name) else {
+    let Some(credential) = call
+        .setup
+        .credentials
+        .iter()
+        .find(|credential| credential.name == rule.name)
+    else {
         return Ok(());
     };
-    let wrong = || Refusal::denied(format!("the credential `{}` holds characters that a header cannot; set it anew", rule.name));
-    let mut value = HeaderValue::from_str(&rule.header_value(credential.value.expose())).map_err(|_| wrong())?;
+    let wrong = || {
+        Refusal::denied(format!(
+            "the credential `{}` holds characters that a header cannot; set it anew",
+            rule.name
+        ))
+    };
+    let mut value = HeaderValue::from_str(&rule.header_value(credential.value.expose()))
+        .map_err(|_| wrong())?;
     value.set_sensitive(true);
     let name = HeaderName::from_bytes(rule.header.as_bytes()).map_err(|_| wrong())?;
     headers.insert(name, value);
@@ -211,29 +300,51 @@ struct Failure {
     denial: Option<String>,
 }
 
-async fn exchange(call: &Call, request: Request<WasiBody>, options: &RequestOptions, allowed: &Allowed) -> Result<Response<hyper::body::Incoming>, Failure> {
-    let failed = |error, text| Failure { error, text, denial: None };
-    let port = request.uri().port_u16().unwrap_or(if allowed.secure { 443 } else { 80 });
+async fn exchange(
+    call: &Call,
+    request: Request<WasiBody>,
+    options: &RequestOptions,
+    allowed: &Allowed,
+) -> Result<Response<hyper::body::Incoming>, Failure> {
+    let failed = |error, text| Failure {
+        error,
+        text,
+        denial: None,
+    };
+    let port = request
+        .uri()
+        .port_u16()
+        .unwrap_or(if allowed.secure { 443 } else { 80 });
     let client = match call.network.get(allowed.secure, allowed.private_ok) {
         Ok(client) => client,
         Err(error) => return Err(failed(Error::ConfigurationError, error.to_string())),
     };
     let left = call.clock.left();
-    let connect = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT).min(CONNECT_TIMEOUT);
+    let connect = options
+        .connect_timeout
+        .unwrap_or(CONNECT_TIMEOUT)
+        .min(CONNECT_TIMEOUT);
     let first_byte = options.first_byte_timeout.unwrap_or(FIRST_BYTE);
     let limit = connect.saturating_add(first_byte).min(left);
     let sent = CONNECT_LIMIT.scope(connect.min(left), client.request(request));
     match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(explain(&error, port)),
-        Err(_) => Err(failed(Error::HttpResponseTimeout, format!("no answer within {limit:.1?}"))),
+        Err(_) => Err(failed(
+            Error::HttpResponseTimeout,
+            format!("no answer within {limit:.1?}"),
+        )),
     }
 }
 
 /// The typed error that a guest sees for a failed exchange, and words for the audit record.
 fn explain(error: &hyper_util::client::legacy::Error, port: u16) -> Failure {
     let mut denial = None;
-    let mut typed = if error.is_connect() { Error::ConnectionRefused } else { Error::ConnectionTerminated };
+    let mut typed = if error.is_connect() {
+        Error::ConnectionRefused
+    } else {
+        Error::ConnectionTerminated
+    };
     let mut text = error.to_string();
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(cause) = next {
@@ -243,7 +354,11 @@ fn explain(error: &hyper_util::client::legacy::Error, port: u16) -> Failure {
             break;
         } else if let Some(cause) = cause.downcast_ref::<rustls::Error>() {
             let certificate = matches!(cause, rustls::Error::InvalidCertificate(_));
-            typed = if certificate { Error::TlsCertificateError } else { Error::TlsProtocolError };
+            typed = if certificate {
+                Error::TlsCertificateError
+            } else {
+                Error::TlsProtocolError
+            };
         } else if let Some(Error::HttpRequestDenied) = cause.downcast_ref::<Error>() {
             typed = Error::HttpRequestDenied;
             denial = Some("a request body holds a secret; credentials are added by the host and never sent by plugins".to_owned());
@@ -257,19 +372,34 @@ fn explain(error: &hyper_util::client::legacy::Error, port: u16) -> Failure {
             }
         }
         // An I/O error hides what it wraps from `source`.
-        next = match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        next = match cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
             Some(inner) => Some(inner),
             None => cause.source(),
         };
     }
-    Failure { error: typed, text, denial }
+    Failure {
+        error: typed,
+        text,
+        denial,
+    }
 }
 
 fn explain_connect(cause: &ConnectError, port: u16) -> (Error, Option<String>) {
     match cause {
-        ConnectError::Lookup { source, .. } => (Error::DnsError { rcode: Some(source.to_string()), info_code: None }, None),
+        ConnectError::Lookup { source, .. } => (
+            Error::DnsError {
+                rcode: Some(source.to_string()),
+                info_code: None,
+            },
+            None,
+        ),
         ConnectError::Prohibited { host, .. } => {
-            let detail = format!("{cause}; where that is meant, name the host with its port in the plugin's grant: http = [{{ host = \"{host}\", port = {port} }}]; link-local addresses are never allowed");
+            let detail = format!(
+                "{cause}; where that is meant, name the host with its port in the plugin's grant: http = [{{ host = \"{host}\", port = {port} }}]; link-local addresses are never allowed"
+            );
             (Error::DestinationIpProhibited, Some(detail))
         }
         ConnectError::Refused { .. } => (Error::ConnectionRefused, None),
@@ -279,7 +409,13 @@ fn explain_connect(cause: &ConnectError, port: u16) -> (Error, Option<String>) {
 }
 
 /// Bounds and clears the response.
-fn answer(call: Arc<Call>, response: Response<hyper::body::Incoming>, options: &RequestOptions, limit: u64, record: AuditRecord) -> Result<Response<WasiBody>, Error> {
+fn answer(
+    call: Arc<Call>,
+    response: Response<hyper::body::Incoming>,
+    options: &RequestOptions,
+    limit: u64,
+    record: AuditRecord,
+) -> Result<Response<WasiBody>, Error> {
     let (mut parts, incoming) = response.into_parts();
     for name in ["set-cookie", "set-cookie2"] {
         parts.headers.remove(name);
@@ -289,7 +425,15 @@ fn answer(call: Arc<Call>, response: Response<hyper::body::Incoming>, options: &
     }
     let between_bytes = options.between_bytes_timeout.unwrap_or(BETWEEN_BYTES);
     let expected = hyper::body::Body::size_hint(&incoming).lower();
-    let mut body = Guarded::new(incoming, Answer { call, limit, between_bytes, record });
+    let mut body = Guarded::new(
+        incoming,
+        Answer {
+            call,
+            limit,
+            between_bytes,
+            record,
+        },
+    );
     if expected > limit {
         return Err(body.too_large());
     }
@@ -314,11 +458,23 @@ mod url_tests {
 
     #[test]
     fn one_reading_of_a_url_serves_everything() {
-        assert_eq!(parsed("https://Example.ORG./a?b=c").unwrap(), "https://example.org/a?b=c");
-        assert_eq!(parsed("https://example.org/a/../../b").unwrap(), "https://example.org/b");
-        assert_eq!(parsed("https://example.org/%2e%2e/b").unwrap(), "https://example.org/b");
+        assert_eq!(
+            parsed("https://Example.ORG./a?b=c").unwrap(),
+            "https://example.org/a?b=c"
+        );
+        assert_eq!(
+            parsed("https://example.org/a/../../b").unwrap(),
+            "https://example.org/b"
+        );
+        assert_eq!(
+            parsed("https://example.org/%2e%2e/b").unwrap(),
+            "https://example.org/b"
+        );
         assert_eq!(parsed("http://[::1]:8080/").unwrap(), "http://[::1]:8080/");
-        assert_eq!(to_uri(&Url::parse("https://h:444/p?q#f").unwrap()).unwrap(), "https://h:444/p?q");
+        assert_eq!(
+            to_uri(&Url::parse("https://h:444/p?q#f").unwrap()).unwrap(),
+            "https://h:444/p?q"
+        );
     }
 
     #[test]
@@ -340,10 +496,25 @@ mod url_tests {
 
     #[test]
     fn headers_that_carry_keys_are_known() {
-        for name in ["authorization", "cookie", "proxy-authorization", "x-api-key", "api_key", "x-auth-token", "private-token"] {
+        for name in [
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "x-api-key",
+            "api_key",
+            "x-auth-token",
+            "private-token",
+        ] {
             assert!(is_key_like(&HeaderName::from_static(name)), "{name}");
         }
-        for name in ["accept", "content-type", "user-agent", "x-author", "keyboard", "idempotency"] {
+        for name in [
+            "accept",
+            "content-type",
+            "user-agent",
+            "x-author",
+            "keyboard",
+            "idempotency",
+        ] {
             assert!(!is_key_like(&HeaderName::from_static(name)), "{name}");
         }
     }

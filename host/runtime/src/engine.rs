@@ -98,13 +98,21 @@ impl Host {
         let instance = Arc::clone(&self.instances).acquire_owned().await.ok();
         let memories = match &self.memories {
             Some(memories) => {
-                let needed = component.resources_required().map_or(MAX_MEMORIES, |needed| needed.num_memories);
+                let needed = component
+                    .resources_required()
+                    .map_or(MAX_MEMORIES, |needed| needed.num_memories);
                 // The pool refuses a component that needs more than this by itself.
-                Arc::clone(memories).acquire_many_owned(needed.min(MAX_MEMORIES)).await.ok()
+                Arc::clone(memories)
+                    .acquire_many_owned(needed.min(MAX_MEMORIES))
+                    .await
+                    .ok()
             }
             None => None,
         };
-        Room { _instance: instance, _memories: memories }
+        Room {
+            _instance: instance,
+            _memories: memories,
+        }
     }
 
     /// The linker of a world: what its plugins may import, and nothing else.
@@ -161,7 +169,10 @@ fn pooled(instances: u32) -> Config {
 fn on_demand() -> Config {
     let mut config = common();
     // No 4 GiB of address space for each memory: bounds are checked in code instead.
-    config.memory_reservation(0).memory_reservation_for_growth(1 << 20).memory_guard_size(64 << 10);
+    config
+        .memory_reservation(0)
+        .memory_reservation_for_growth(1 << 20)
+        .memory_guard_size(64 << 10);
     config
 }
 
@@ -198,14 +209,21 @@ impl Ticker {
         let mut idle = 0;
         while !self.stopped.load(Ordering::SeqCst) {
             std::thread::sleep(TICK);
-            let Some(engine) = engine.upgrade() else { return };
+            let Some(engine) = engine.upgrade() else {
+                return;
+            };
             engine.increment_epoch();
             drop(engine);
-            idle = if self.running.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
+            idle = if self.running.load(Ordering::SeqCst) == 0 {
+                idle + 1
+            } else {
+                0
+            };
             if idle >= IDLE_TICKS {
                 self.parked.store(true, Ordering::SeqCst);
                 // Looked at again after saying so: `enter` counts first and wakes second.
-                if self.running.load(Ordering::SeqCst) == 0 && !self.stopped.load(Ordering::SeqCst) {
+                if self.running.load(Ordering::SeqCst) == 0 && !self.stopped.load(Ordering::SeqCst)
+                {
                     std::thread::park();
                 }
                 self.parked.store(false, Ordering::SeqCst);

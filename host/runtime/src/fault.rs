@@ -50,9 +50,7 @@ impl std::error::Error for GuestError {}
 impl fmt::Display for GuestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         describe(&self.error, f)?;
-        let told = |denial: &Denial| {
-            matches!(&self.error, types::Error::Denied(told) if told.detail == denial.detail)
-        };
+        let told = |denial: &Denial| matches!(&self.error, types::Error::Denied(told) if told.detail == denial.detail);
         for denial in self.denials.iter().filter(|denial| !told(denial)) {
             write!(f, "; the host refused: {}", denial.detail)?;
         }
@@ -63,8 +61,12 @@ impl fmt::Display for GuestError {
 fn describe(error: &types::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match error {
         types::Error::InvalidInput(text) => write!(f, "invalid input: {text}"),
-        types::Error::Denied(denial) => write!(f, "denied ({}): {}", denial.capability, denial.detail),
-        types::Error::AuthRequired(name) => write!(f, "the credential `{name}` is missing or was refused"),
+        types::Error::Denied(denial) => {
+            write!(f, "denied ({}): {}", denial.capability, denial.detail)
+        }
+        types::Error::AuthRequired(name) => {
+            write!(f, "the credential `{name}` is missing or was refused")
+        }
         types::Error::NotFound(text) => write!(f, "not found: {text}"),
         types::Error::Conflict(text) => write!(f, "conflict: {text}"),
         types::Error::Limit(text) => write!(f, "limit reached: {text}"),
@@ -123,7 +125,9 @@ pub enum FaultCause {
         limit: Duration,
     },
     /// Memories and tables together outgrew the limit, and the guest gave up.
-    #[error("wanted {wanted} bytes of memory where {limit} are allowed; raise `limits.memory` in its plugin.toml")]
+    #[error(
+        "wanted {wanted} bytes of memory where {limit} are allowed; raise `limits.memory` in its plugin.toml"
+    )]
     Memory {
         /// The limit in force, in bytes.
         limit: u64,
@@ -131,7 +135,9 @@ pub enum FaultCause {
         wanted: u64,
     },
     /// The result is larger than allowed.
-    #[error("returned {size} bytes where {limit} are allowed; raise `limits.output` in its plugin.toml")]
+    #[error(
+        "returned {size} bytes where {limit} are allowed; raise `limits.output` in its plugin.toml"
+    )]
     Output {
         /// The limit in force, in bytes.
         limit: u64,

@@ -51,7 +51,10 @@ enum Line<'a> {
 
 impl Shelf {
     pub(crate) fn new(path: Option<PathBuf>) -> Self {
-        Self { path, inner: Mutex::default() }
+        Self {
+            path,
+            inner: Mutex::default(),
+        }
     }
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
@@ -64,7 +67,13 @@ impl Shelf {
     pub(crate) fn keys(&self, from: usize, most: usize) -> Result<Vec<String>, String> {
         let mut inner = lock(&self.inner);
         self.catch_up(&mut inner)?;
-        Ok(inner.map.range::<str, _>((Bound::Unbounded, Bound::Unbounded)).skip(from).take(most).map(|(key, _)| key.clone()).collect())
+        Ok(inner
+            .map
+            .range::<str, _>((Bound::Unbounded, Bound::Unbounded))
+            .skip(from)
+            .take(most)
+            .map(|(key, _)| key.clone())
+            .collect())
     }
 
     pub(crate) fn set(&self, key: String, value: Vec<u8>) -> Result<(), String> {
@@ -72,19 +81,30 @@ impl Shelf {
             return Err(format!("a key has 1 to {MAX_KEY} bytes, not {}", key.len()));
         }
         if value.len() > MAX_VALUE {
-            return Err(format!("a value has at most {MAX_VALUE} bytes, not {}", value.len()));
+            return Err(format!(
+                "a value has at most {MAX_VALUE} bytes, not {}",
+                value.len()
+            ));
         }
         let mut inner = lock(&self.inner);
         let guard = self.lock_file()?;
         self.catch_up(&mut inner)?;
         let old = inner.map.get(&key).map(|old| key.len() + old.len());
         if old.is_none() && inner.map.len() >= MAX_KEYS {
-            return Err(format!("the bucket is full: it holds at most {MAX_KEYS} keys"));
+            return Err(format!(
+                "the bucket is full: it holds at most {MAX_KEYS} keys"
+            ));
         }
         if inner.bytes - old.unwrap_or(0) + key.len() + value.len() > MAX_BYTES {
-            return Err(format!("the bucket is full: it holds at most {MAX_BYTES} bytes"));
+            return Err(format!(
+                "the bucket is full: it holds at most {MAX_BYTES} bytes"
+            ));
         }
-        self.append(&mut inner, guard, &Line::Set(key.as_str().into(), STANDARD.encode(&value)))?;
+        self.append(
+            &mut inner,
+            guard,
+            &Line::Set(key.as_str().into(), STANDARD.encode(&value)),
+        )?;
         inner.insert(key, value);
         Ok(())
     }
@@ -102,21 +122,34 @@ impl Shelf {
 
     /// Holds off other processes until the file is closed.
     fn lock_file(&self) -> Result<Option<File>, String> {
-        let Some(path) = &self.path else { return Ok(None) };
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
         let take = || {
             if let Some(folder) = path.parent() {
-                DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(folder)?;
             }
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(with_suffix(path, "lock"))?;
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(with_suffix(path, "lock"))?;
             rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
             Ok(file)
         };
-        take().map(Some).map_err(|error: io::Error| failed(path, &error))
+        take()
+            .map(Some)
+            .map_err(|error: io::Error| failed(path, &error))
     }
 
     /// Reads what was written since, by this process or another.
     fn catch_up(&self, inner: &mut Inner) -> Result<(), String> {
-        let Some(path) = &self.path else { return Ok(()) };
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -133,15 +166,29 @@ impl Shelf {
             }
         };
         if from < metadata.len() || inner.seen.is_none() {
-            inner.read(path, metadata.ino(), from).map_err(|error| failed(path, &error))?;
+            inner
+                .read(path, metadata.ino(), from)
+                .map_err(|error| failed(path, &error))?;
         }
         Ok(())
     }
 
-    fn append(&self, inner: &mut Inner, guard: Option<File>, line: &Line<'_>) -> Result<(), String> {
-        let (Some(path), Some(_guard)) = (&self.path, guard) else { return Ok(()) };
+    fn append(
+        &self,
+        inner: &mut Inner,
+        guard: Option<File>,
+        line: &Line<'_>,
+    ) -> Result<(), String> {
+        let (Some(path), Some(_guard)) = (&self.path, guard) else {
+            return Ok(());
+        };
         let write = || -> io::Result<(u64, u64)> {
-            let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .read(true)
+                .append(true)
+                .mode(0o600)
+                .open(path)?;
             let length = file.metadata()?.len();
             // What a kill left of a line is closed off, or the next one would be lost with it.
             let torn = inner.seen.map_or(0, |(_, read)| read) < length;
@@ -180,7 +227,10 @@ impl Inner {
         let mut text = Vec::new();
         file.take(MAX_FILE).read_to_end(&mut text)?;
         // A line without its end is torn, or still being written.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         for line in text[..whole].split(|byte| *byte == b'\n') {
             match serde_json::from_slice(line) {
                 Ok(Line::Set(key, value)) => {
@@ -205,10 +255,18 @@ fn compact(path: &Path) -> io::Result<()> {
     let temporary = with_suffix(path, "new");
     let mut text = Vec::new();
     for (key, value) in &live.map {
-        serde_json::to_writer(&mut text, &Line::Set(key.as_str().into(), STANDARD.encode(value)))?;
+        serde_json::to_writer(
+            &mut text,
+            &Line::Set(key.as_str().into(), STANDARD.encode(value)),
+        )?;
         text.push(b'\n');
     }
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(&text)?;
     file.sync_data()?;
     std::fs::rename(&temporary, path)
@@ -255,7 +313,9 @@ mod tests {
     #[test]
     fn a_torn_line_is_left_out_and_does_not_swallow_the_next() {
         let (_folder, path) = on_disk();
-        Shelf::new(Some(path.clone())).set("a".to_owned(), b"1".to_vec()).unwrap();
+        Shelf::new(Some(path.clone()))
+            .set("a".to_owned(), b"1".to_vec())
+            .unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"set\":[\"a\",\"Mg=").unwrap();
         let shelf = Shelf::new(Some(path.clone()));
@@ -276,7 +336,12 @@ mod tests {
         for key in 0..7 {
             shelf.set(key.to_string(), vec![0; MAX_VALUE]).unwrap();
         }
-        assert!(shelf.set("last".to_owned(), vec![0; MAX_VALUE]).unwrap_err().contains("full"));
+        assert!(
+            shelf
+                .set("last".to_owned(), vec![0; MAX_VALUE])
+                .unwrap_err()
+                .contains("full")
+        );
         shelf.set("0".to_owned(), vec![0; MAX_VALUE]).unwrap();
         shelf.delete("0").unwrap();
         shelf.set("last".to_owned(), vec![0; MAX_VALUE]).unwrap();
@@ -284,7 +349,11 @@ mod tests {
         for key in 0..MAX_KEYS {
             many.set(key.to_string(), Vec::new()).unwrap();
         }
-        assert!(many.set("one more".to_owned(), Vec::new()).unwrap_err().contains("keys"));
+        assert!(
+            many.set("one more".to_owned(), Vec::new())
+                .unwrap_err()
+                .contains("keys")
+        );
         assert_eq!(many.keys(MAX_KEYS - 1, 10).unwrap().len(), 1);
         assert!(many.keys(usize::MAX, 10).unwrap().is_empty());
     }
@@ -292,7 +361,10 @@ mod tests {
     #[test]
     fn history_is_cut_off_and_other_processes_notice() {
         let (_folder, path) = on_disk();
-        let (one, two) = (Shelf::new(Some(path.clone())), Shelf::new(Some(path.clone())));
+        let (one, two) = (
+            Shelf::new(Some(path.clone())),
+            Shelf::new(Some(path.clone())),
+        );
         for round in 0..12_u8 {
             one.set("a".to_owned(), vec![round; 600_000]).unwrap();
             assert_eq!(two.get("a").unwrap().map(|value| value[0]), Some(round));

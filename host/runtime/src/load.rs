@@ -40,13 +40,22 @@ impl ComponentSource {
     pub fn from_bytes(id: &str, version: &str, bytes: Vec<u8>) -> Self {
         let digest = Digest::of(&bytes);
         let bytes = Arc::new(move || Ok(Cow::Owned(bytes.clone())));
-        Self { id: id.to_owned(), version: version.to_owned(), digest, bytes }
+        Self {
+            id: id.to_owned(),
+            version: version.to_owned(),
+            digest,
+            bytes,
+        }
     }
 }
 
 impl fmt::Debug for ComponentSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ComponentSource({} {} {})", self.id, self.version, self.digest)
+        write!(
+            f,
+            "ComponentSource({} {} {})",
+            self.id, self.version, self.digest
+        )
     }
 }
 
@@ -90,18 +99,32 @@ pub(crate) fn load(runtime: &Runtime, source: &ComponentSource) -> Result<Loaded
     let component = match from_cache(runtime, engine, &folders, &name) {
         Some(component) => component,
         None => {
+            runtime.compiling(&source.id);
             let component = compile(engine, source)?;
             let stored = component.serialize().map_err(|error| not_loadable(&error));
             if let Err(error) = runtime.cache.write(&folders, &name, &stored?) {
-                runtime.report(&format!("compiled plugin `{}` is not kept: {error}", source.id));
+                runtime.report(&format!(
+                    "compiled plugin `{}` is not kept: {error}",
+                    source.id
+                ));
             }
             component
         }
     };
-    Ok(Loaded { component, tool: OnceLock::new(), provider: OnceLock::new(), notifier: OnceLock::new() })
+    Ok(Loaded {
+        component,
+        tool: OnceLock::new(),
+        provider: OnceLock::new(),
+        notifier: OnceLock::new(),
+    })
 }
 
-fn from_cache(runtime: &Runtime, engine: &Engine, folders: &[&str], name: &str) -> Option<Component> {
+fn from_cache(
+    runtime: &Runtime,
+    engine: &Engine,
+    folders: &[&str],
+    name: &str,
+) -> Option<Component> {
     let entry = match runtime.cache.read(folders, name) {
         Ok(entry) => entry?,
         Err(error) => {
@@ -118,7 +141,10 @@ fn from_cache(runtime: &Runtime, engine: &Engine, folders: &[&str], name: &str) 
     }
 }
 
-#[expect(unsafe_code, reason = "loading machine code is unsafe; the caller has authenticated these very bytes as written by this installation")]
+#[expect(
+    unsafe_code,
+    reason = "loading machine code is unsafe; the caller has authenticated these very bytes as written by this installation"
+)]
 fn deserialize(engine: &Engine, authenticated: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `Component::deserialize` needs bytes made by `Component::serialize`. They carry an
     // HMAC under a key that only this user can read, which only `load` computes, over exactly what
@@ -139,18 +165,30 @@ fn engine_hash(engine: &Engine) -> String {
     }
     let mut sha = Sha(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut sha);
-    sha.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    sha.0
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn compile(engine: &Engine, source: &ComponentSource) -> Result<Component, FaultCause> {
     let refused = FaultCause::NotLoadable;
-    let bytes = (source.bytes)().map_err(|error| refused(format!("its bytes cannot be read: {error}")))?;
+    let bytes =
+        (source.bytes)().map_err(|error| refused(format!("its bytes cannot be read: {error}")))?;
     if bytes.len() > MAX_COMPONENT {
-        return Err(refused(format!("it has {} bytes where {MAX_COMPONENT} are allowed", bytes.len())));
+        return Err(refused(format!(
+            "it has {} bytes where {MAX_COMPONENT} are allowed",
+            bytes.len()
+        )));
     }
     let digest = Digest::of(&bytes);
     if digest != source.digest {
-        return Err(refused(format!("its bytes changed: their digest is {digest} where {} is expected", source.digest)));
+        return Err(refused(format!(
+            "its bytes changed: their digest is {digest} where {} is expected",
+            source.digest
+        )));
     }
     check_format(&bytes).map_err(|problem| refused(problem.to_owned()))?;
     Component::from_binary(engine, &bytes).map_err(|error| not_loadable(&error))
@@ -165,7 +203,9 @@ fn check_format(bytes: &[u8]) -> Result<(), &'static str> {
     }
     match bytes.strip_prefix(MAGIC) {
         Some([0x0d, 0, 1, 0, ..]) => Ok(()),
-        Some([1, 0, 0, 0, ..]) => Err("it is a core module, not a component; build it for wasm32-wasip2"),
+        Some([1, 0, 0, 0, ..]) => {
+            Err("it is a core module, not a component; build it for wasm32-wasip2")
+        }
         Some(_) => Err("it is a component of another format version"),
         None => Err("it is not a WebAssembly binary"),
     }

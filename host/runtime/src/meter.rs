@@ -168,14 +168,22 @@ const MAX_INSTANCES: usize = 128;
 
 impl MemoryLimiter {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, used: 0, last: 0, refusal: None }
+        Self {
+            limit,
+            used: 0,
+            last: 0,
+            refusal: None,
+        }
     }
 
     fn grow(&mut self, current: usize, desired: usize, item: u64) -> bool {
         let added = (desired.saturating_sub(current) as u64).saturating_mul(item);
         let wanted = self.used.saturating_add(added);
         if wanted > self.limit {
-            self.refusal.get_or_insert(Refusal { limit: self.limit, wanted });
+            self.refusal.get_or_insert(Refusal {
+                limit: self.limit,
+                wanted,
+            });
             return false;
         }
         self.used = wanted;
@@ -190,7 +198,12 @@ impl MemoryLimiter {
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.grow(current, desired, 1))
     }
 
@@ -199,7 +212,12 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(())
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.grow(current, desired, size_of::<usize>() as u64))
     }
 
@@ -232,7 +250,13 @@ mod tests {
         assert!(limiter.table_growing(0, 10, None).unwrap());
         assert!(!limiter.memory_growing(0, 400, None).unwrap());
         assert!(!limiter.memory_growing(0, 4000, None).unwrap());
-        assert_eq!(limiter.refusal, Some(Refusal { limit: 1000, wanted: 1080 }));
+        assert_eq!(
+            limiter.refusal,
+            Some(Refusal {
+                limit: 1000,
+                wanted: 1080
+            })
+        );
         assert!(limiter.memory_growing(600, 900, None).unwrap());
     }
 
@@ -240,9 +264,13 @@ mod tests {
     fn a_growth_that_fails_elsewhere_is_given_back_once() {
         let mut limiter = MemoryLimiter::new(1000);
         assert!(limiter.memory_growing(0, 900, None).unwrap());
-        limiter.memory_grow_failed(wasmtime::Error::msg("full")).unwrap();
+        limiter
+            .memory_grow_failed(wasmtime::Error::msg("full"))
+            .unwrap();
         // Also reported after a refusal, which took nothing.
-        limiter.memory_grow_failed(wasmtime::Error::msg("full")).unwrap();
+        limiter
+            .memory_grow_failed(wasmtime::Error::msg("full"))
+            .unwrap();
         assert!(limiter.memory_growing(0, 1000, None).unwrap());
     }
 
@@ -258,19 +286,31 @@ mod tests {
         let outer = clock.pause();
         let inner = clock.pause();
         let left = clock.left();
-        tokio::time::timeout(Duration::from_millis(120), clock.expired()).await.unwrap_err();
+        tokio::time::timeout(Duration::from_millis(120), clock.expired())
+            .await
+            .unwrap_err();
         assert_eq!(clock.left(), left);
         drop(outer);
         assert_eq!(clock.left(), left);
         drop(inner);
-        tokio::time::timeout(Duration::from_secs(5), clock.expired()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), clock.expired())
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
     async fn only_polls_are_metered() {
         let meter = Arc::new(CpuMeter::default());
-        Metered::new(Box::pin(tokio::time::sleep(Duration::from_millis(50))), meter.clone()).await;
-        assert!(meter.total() < Duration::from_millis(20), "{:?}", meter.total());
+        Metered::new(
+            Box::pin(tokio::time::sleep(Duration::from_millis(50))),
+            meter.clone(),
+        )
+        .await;
+        assert!(
+            meter.total() < Duration::from_millis(20),
+            "{:?}",
+            meter.total()
+        );
         let spin = async {
             let mut sum = 0_u64;
             let began = Instant::now();
@@ -279,6 +319,10 @@ mod tests {
             }
         };
         Metered::new(Box::pin(spin), meter.clone()).await;
-        assert!(meter.total() > Duration::from_millis(5), "{:?}", meter.total());
+        assert!(
+            meter.total() > Duration::from_millis(5),
+            "{:?}",
+            meter.total()
+        );
     }
 }

@@ -19,23 +19,34 @@ const MAX_TEXT: usize = 2048;
 const MAX_FRAMES: usize = 4;
 
 /// Why a guest did not return. What the host noticed comes before what the guest made of it.
-pub(crate) fn classify(error: &wasmtime::Error, call: &Call, refusal: Option<Refusal>) -> FaultCause {
+pub(crate) fn classify(
+    error: &wasmtime::Error,
+    call: &Call,
+    refusal: Option<Refusal>,
+) -> FaultCause {
     if let Some(cause) = call.noticed() {
         return cause;
     }
     let limits = &call.setup.limits;
     if let Some(refusal) = refusal {
-        return FaultCause::Memory { limit: refusal.limit, wanted: refusal.wanted };
+        return FaultCause::Memory {
+            limit: refusal.limit,
+            wanted: refusal.wanted,
+        };
     }
     if error.downcast_ref::<I32Exit>().is_some() {
         return FaultCause::Exit;
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        return FaultCause::Handles { limit: limits.handles };
+        return FaultCause::Handles {
+            limit: limits.handles,
+        };
     }
     // wasmtime has no type for this one.
     if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
-        return FaultCause::Argument { limit: limits.argument_bytes };
+        return FaultCause::Argument {
+            limit: limits.argument_bytes,
+        };
     }
     FaultCause::Trap(describe(error, &call.stderr()))
 }
@@ -46,7 +57,12 @@ fn describe(error: &wasmtime::Error, stderr: &str) -> String {
         None => error.root_cause().to_string(),
     };
     if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
-        let names: Vec<&str> = trace.frames().iter().filter_map(|frame| frame.func_name()).take(MAX_FRAMES).collect();
+        let names: Vec<&str> = trace
+            .frames()
+            .iter()
+            .filter_map(|frame| frame.func_name())
+            .take(MAX_FRAMES)
+            .collect();
         if !names.is_empty() {
             text.push_str(&format!(" (in {})", names.join(", called by ")));
         }
@@ -59,7 +75,12 @@ fn describe(error: &wasmtime::Error, stderr: &str) -> String {
 
 /// At most [`MAX_TEXT`] bytes of `text`, from the start.
 pub(crate) fn shortened(text: &str) -> String {
-    match text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= MAX_TEXT).last() {
+    match text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|end| *end <= MAX_TEXT)
+        .last()
+    {
         Some(end) if end < text.len() => format!("{}…", &text[..end]),
         _ => text.to_owned(),
     }
@@ -91,10 +112,14 @@ impl Size for Response {
         let part = |part: &Part| match part {
             Part::Text(text) => text.len(),
             Part::Image(blob) => blob.size(),
-            Part::Reasoning(reasoning) => reasoning.text.len() + reasoning.opaque.as_ref().map_or(0, String::len),
+            Part::Reasoning(reasoning) => {
+                reasoning.text.len() + reasoning.opaque.as_ref().map_or(0, String::len)
+            }
             Part::Call(call) => call.id.len() + call.name.len() + call.arguments.len(),
             Part::Result(result) => {
-                result.call_id.len() + result.content.len() + result.images.iter().map(Size::size).sum::<usize>()
+                result.call_id.len()
+                    + result.content.len()
+                    + result.images.iter().map(Size::size).sum::<usize>()
             }
         };
         self.parts.iter().map(part).sum::<usize>()
@@ -106,7 +131,13 @@ impl Size for Response {
 impl Size for Vec<Model> {
     fn size(&self) -> usize {
         let model = |model: &Model| {
-            size_of::<Model>() + model.id.len() + model.efforts.iter().map(|effort| effort.len() + size_of::<String>()).sum::<usize>()
+            size_of::<Model>()
+                + model.id.len()
+                + model
+                    .efforts
+                    .iter()
+                    .map(|effort| effort.len() + size_of::<String>())
+                    .sum::<usize>()
         };
         self.iter().map(model).sum()
     }

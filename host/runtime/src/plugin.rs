@@ -45,7 +45,12 @@ pub struct Setup {
 impl Setup {
     /// Nothing but processor time: no folder, no network, no configuration.
     pub fn bare(limits: Limits) -> Self {
-        let nothing = Effective::compute("plugins", &Request::default(), &Grant::default(), &BTreeMap::new());
+        let nothing = Effective::compute(
+            "plugins",
+            &Request::default(),
+            &Grant::default(),
+            &BTreeMap::new(),
+        );
         Self {
             effective: Arc::new(nothing.expect("an empty request has nothing that could be wrong")),
             workspace: None,
@@ -59,7 +64,10 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("workspace", &self.workspace).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("workspace", &self.workspace)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,7 +142,11 @@ impl Plugin {
     /// # Errors
     /// [`FaultCause::NotLoadable`] when the bytes are no component that this host runs.
     pub async fn prepare(&self) -> Result<(), CallError> {
-        self.0.loaded().await.map(|_| ()).map_err(|cause| self.0.fault("prepare", cause))
+        self.0
+            .loaded()
+            .await
+            .map(|_| ())
+            .map_err(|cause| self.0.fault("prepare", cause))
     }
 
     /// Calls a tool. `arguments` is JSON text.
@@ -155,15 +167,33 @@ impl Plugin {
             call: context.call.clone(),
             deadline_ms: u32::try_from(self.0.timeout(&context).as_millis()).unwrap_or(u32::MAX),
         };
-        let asked = Asked { context, observer, sink: None, cancel };
-        guest!(self, asked, tool.ml_intern_plugin_tool.call_call(&name, &arguments, &told))
+        let asked = Asked {
+            context,
+            observer,
+            sink: None,
+            cancel,
+        };
+        guest!(
+            self,
+            asked,
+            tool.ml_intern_plugin_tool
+                .call_call(&name, &arguments, &told)
+        )
     }
 
     /// Asks a tool plugin what it offers; [`Runtime::describe`] checks and keeps the answer.
     pub(crate) async fn tools(&self) -> Result<Vec<tool::Descriptor>, CallError> {
-        let context = CallContext { call: "describe".to_owned(), ..CallContext::default() };
+        let context = CallContext {
+            call: "describe".to_owned(),
+            ..CallContext::default()
+        };
         let cancel = CancellationToken::new();
-        let asked = Asked { context, observer: Arc::new(Unobserved), sink: None, cancel: &cancel };
+        let asked = Asked {
+            context,
+            observer: Arc::new(Unobserved),
+            sink: None,
+            cancel: &cancel,
+        };
         guest!(self, asked, tool.ml_intern_plugin_tool.call_describe())
     }
 
@@ -176,14 +206,37 @@ impl Plugin {
         observer: Arc<dyn Observer>,
         cancel: &CancellationToken,
     ) -> Result<chat::Response, CallError> {
-        let asked = Asked { context, observer, sink: Some(sink), cancel };
-        guest!(self, asked, provider.ml_intern_plugin_provider.call_complete(request))
+        let asked = Asked {
+            context,
+            observer,
+            sink: Some(sink),
+            cancel,
+        };
+        guest!(
+            self,
+            asked,
+            provider.ml_intern_plugin_provider.call_complete(request)
+        )
     }
 
     /// The models of a provider.
-    pub async fn models(&self, context: CallContext, observer: Arc<dyn Observer>, cancel: &CancellationToken) -> Result<Vec<provider::Model>, CallError> {
-        let asked = Asked { context, observer, sink: None, cancel };
-        guest!(self, asked, provider.ml_intern_plugin_provider.call_models())
+    pub async fn models(
+        &self,
+        context: CallContext,
+        observer: Arc<dyn Observer>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<provider::Model>, CallError> {
+        let asked = Asked {
+            context,
+            observer,
+            sink: None,
+            cancel,
+        };
+        guest!(
+            self,
+            asked,
+            provider.ml_intern_plugin_provider.call_models()
+        )
     }
 
     /// The input tokens of a request by the service's own count, where it has one.
@@ -194,8 +247,19 @@ impl Plugin {
         observer: Arc<dyn Observer>,
         cancel: &CancellationToken,
     ) -> Result<Option<u32>, CallError> {
-        let asked = Asked { context, observer, sink: None, cancel };
-        guest!(self, asked, provider.ml_intern_plugin_provider.call_count_tokens(request))
+        let asked = Asked {
+            context,
+            observer,
+            sink: None,
+            cancel,
+        };
+        guest!(
+            self,
+            asked,
+            provider
+                .ml_intern_plugin_provider
+                .call_count_tokens(request)
+        )
     }
 
     /// Sends a notice.
@@ -206,8 +270,17 @@ impl Plugin {
         observer: Arc<dyn Observer>,
         cancel: &CancellationToken,
     ) -> Result<notifier::Receipt, CallError> {
-        let asked = Asked { context, observer, sink: None, cancel };
-        guest!(self, asked, notifier.ml_intern_plugin_notifier.call_notify(notice))
+        let asked = Asked {
+            context,
+            observer,
+            sink: None,
+            cancel,
+        };
+        guest!(
+            self,
+            asked,
+            notifier.ml_intern_plugin_notifier.call_notify(notice)
+        )
     }
 
     /// The answer to an earlier approval notice, if one has come.
@@ -219,8 +292,19 @@ impl Plugin {
         cancel: &CancellationToken,
     ) -> Result<Option<String>, CallError> {
         let external_id = external_id.to_owned();
-        let asked = Asked { context, observer, sink: None, cancel };
-        guest!(self, asked, notifier.ml_intern_plugin_notifier.call_poll_reply(&external_id))
+        let asked = Asked {
+            context,
+            observer,
+            sink: None,
+            cancel,
+        };
+        guest!(
+            self,
+            asked,
+            notifier
+                .ml_intern_plugin_notifier
+                .call_poll_reply(&external_id)
+        )
     }
 }
 
@@ -244,7 +328,9 @@ impl Inner {
             let (runtime, source) = (Arc::clone(&self.runtime), self.source.clone());
             match tokio::task::spawn_blocking(move || load(&runtime, &source)).await {
                 Ok(loaded) => loaded,
-                Err(error) => Err(FaultCause::NotLoadable(format!("the compiler failed: {error}"))),
+                Err(error) => Err(FaultCause::NotLoadable(format!(
+                    "the compiler failed: {error}"
+                ))),
             }
         };
         self.component.get_or_try_init(load_once).await
@@ -266,8 +352,13 @@ impl Inner {
             () = asked.cancel.cancelled() => return Err(CallError::Cancelled),
             ready = ready => ready,
         };
-        let (turn, loaded, host, room) = ready.map_err(|cause| self.fault(&asked.context.call, cause))?;
-        let effective = if asked.context.read_only { &self.reading } else { &self.setup.effective };
+        let (turn, loaded, host, room) =
+            ready.map_err(|cause| self.fault(&asked.context.call, cause))?;
+        let effective = if asked.context.read_only {
+            &self.reading
+        } else {
+            &self.setup.effective
+        };
         let call = Call::new(CallParts {
             plugin: self.source.id.clone(),
             setup: Arc::clone(&self.setup),
@@ -280,7 +371,13 @@ impl Inner {
             network: Arc::clone(&self.runtime.network),
             secrets: Arc::clone(&self.secrets),
         });
-        Ok(Running { plugin: self, loaded, host, call, _held: (turn, room, host.tick()) })
+        Ok(Running {
+            plugin: self,
+            loaded,
+            host,
+            call,
+            _held: (turn, room, host.tick()),
+        })
     }
 }
 
@@ -300,10 +397,13 @@ impl Running<'_> {
     }
 
     fn store(&self) -> Result<Store<PluginState>, CallError> {
-        let state = PluginState::new(Arc::clone(&self.call)).map_err(|text| self.fault(FaultCause::Host(text)))?;
+        let state = PluginState::new(Arc::clone(&self.call))
+            .map_err(|text| self.fault(FaultCause::Host(text)))?;
         let mut store = Store::new(&self.host.engine, state);
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(usize::try_from(self.call.setup.limits.argument_bytes).unwrap_or(usize::MAX));
+        store.set_hostcall_fuel(
+            usize::try_from(self.call.setup.limits.argument_bytes).unwrap_or(usize::MAX),
+        );
         store.set_epoch_deadline(1);
         let call = Arc::clone(&self.call);
         store.epoch_deadline_callback(move |_| match call.over_budget() {
@@ -318,7 +418,10 @@ impl Running<'_> {
     }
 
     /// Runs the guest until it returns, traps, is cancelled or runs out of a limit.
-    async fn finish<T: Size>(&self, work: impl Future<Output = (wasmtime::Result<Result<T, types::Error>>, Option<Refusal>)>) -> Result<T, CallError> {
+    async fn finish<T: Size>(
+        &self,
+        work: impl Future<Output = (wasmtime::Result<Result<T, types::Error>>, Option<Refusal>)>,
+    ) -> Result<T, CallError> {
         let call = &self.call;
         let work = pin!(work);
         let work = Metered::new(work, Arc::clone(&call.meter));
@@ -332,7 +435,10 @@ impl Running<'_> {
         };
         match returned {
             Ok(Ok(result)) => self.bounded(result),
-            Ok(Err(error)) => Err(CallError::Guest(GuestError { error, denials: call.take_denials() })),
+            Ok(Err(error)) => Err(CallError::Guest(GuestError {
+                error,
+                denials: call.take_denials(),
+            })),
             Err(error) => Err(self.fault(classify(&error, call, refusal))),
         }
     }

@@ -31,18 +31,34 @@ pub struct RuntimeConfig {
     pub roots: Option<PathBuf>,
     /// Told what was wrong with the cache; nothing of it fails a call.
     pub report: Option<Report>,
+    /// Told the id of a plugin whose compilation begins, which takes from 0.1 s to minutes.
+    pub compiling: Option<Report>,
 }
 
 impl RuntimeConfig {
     /// 64 calls side by side, Mozilla's certificates, no reports.
     pub fn new(cache_dir: PathBuf, key_file: PathBuf) -> Self {
-        Self { cache_dir, key_file, instances: 64, roots: None, report: None }
+        Self {
+            cache_dir,
+            key_file,
+            instances: 64,
+            roots: None,
+            report: None,
+            compiling: None,
+        }
     }
 }
 
 impl fmt::Debug for RuntimeConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cache_dir, key_file, instances, roots, report: _ } = self;
+        let Self {
+            cache_dir,
+            key_file,
+            instances,
+            roots,
+            report: _,
+            compiling: _,
+        } = self;
         f.debug_struct("RuntimeConfig")
             .field("cache_dir", cache_dir)
             .field("key_file", key_file)
@@ -64,7 +80,9 @@ pub struct Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +93,10 @@ impl Runtime {
     /// [`Error::Config`] for a value out of its bounds.
     pub fn new(config: RuntimeConfig) -> Result<Arc<Self>, Error> {
         if !(1..=1024).contains(&config.instances) {
-            return Err(Error::Config(format!("`instances` must be 1 to 1024, not {}", config.instances)));
+            return Err(Error::Config(format!(
+                "`instances` must be 1 to 1024, not {}",
+                config.instances
+            )));
         }
         if config.key_file.starts_with(&config.cache_dir) {
             return Err(Error::Config(format!(
@@ -95,8 +116,17 @@ impl Runtime {
 
     /// The engine, made at the first call.
     pub(crate) fn host(&self) -> Result<&Host, FaultCause> {
-        let made = self.host.get_or_init(|| Host::new(self.config.instances).map_err(|error| format!("{error:#}")));
-        made.as_ref().map_err(|error| FaultCause::Host(format!("the engine cannot be made: {error}")))
+        let made = self
+            .host
+            .get_or_init(|| Host::new(self.config.instances).map_err(|error| format!("{error:#}")));
+        made.as_ref()
+            .map_err(|error| FaultCause::Host(format!("the engine cannot be made: {error}")))
+    }
+
+    pub(crate) fn compiling(&self, plugin: &str) {
+        if let Some(told) = &self.config.compiling {
+            told(plugin);
+        }
     }
 
     pub(crate) fn report(&self, problem: &str) {
@@ -124,10 +154,16 @@ mod tests {
 
     #[test]
     fn configurations_that_cannot_work_are_refused() {
-        let config = |instances, key: &str| RuntimeConfig { instances, ..RuntimeConfig::new("cache".into(), key.into()) };
+        let config = |instances, key: &str| RuntimeConfig {
+            instances,
+            ..RuntimeConfig::new("cache".into(), key.into())
+        };
         assert!(Runtime::new(config(1, "key")).is_ok());
         for (instances, key) in [(0, "key"), (1025, "key"), (1, "cache/key")] {
-            assert!(matches!(Runtime::new(config(instances, key)), Err(Error::Config(_))), "{instances} {key}");
+            assert!(
+                matches!(Runtime::new(config(instances, key)), Err(Error::Config(_))),
+                "{instances} {key}"
+            );
         }
     }
 }

@@ -34,7 +34,11 @@ pub struct Caller {
 pub trait Processes: Send + Sync {
     /// Runs a granted program. `cwd` is relative, without `..`; `timeout_ms` is not longer than
     /// what is left of the call.
-    async fn run(&self, command: process::Command, caller: Caller) -> Result<process::Outcome, types::Error>;
+    async fn run(
+        &self,
+        command: process::Command,
+        caller: Caller,
+    ) -> Result<process::Outcome, types::Error>;
 }
 
 /// Long-running compute. Ids belong to the plugin and session that submitted them; another's are
@@ -47,15 +51,32 @@ pub trait Jobs: Send + Sync {
     async fn flavors(&self, caller: Caller) -> Result<Vec<jobs::Flavor>, types::Error>;
     /// Submits a job whose flavor and credentials are granted. `rules` says what the jobs of a
     /// session may cost together ([`JobsRules::check_cost`]).
-    async fn submit(&self, spec: jobs::Spec, rules: &JobsRules, caller: Caller) -> Result<jobs::Job, types::Error>;
+    async fn submit(
+        &self,
+        spec: jobs::Spec,
+        rules: &JobsRules,
+        caller: Caller,
+    ) -> Result<jobs::Job, types::Error>;
     /// The job of this id.
     async fn get(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error>;
     /// Newest first.
     async fn list(&self, limit: u32, caller: Caller) -> Result<Vec<jobs::Job>, types::Error>;
     /// Lines after `after`, waiting up to `wait_ms` for a first one.
-    async fn logs(&self, id: String, after: u32, limit: u32, wait_ms: u32, caller: Caller) -> Result<Vec<jobs::LogLine>, types::Error>;
+    async fn logs(
+        &self,
+        id: String,
+        after: u32,
+        limit: u32,
+        wait_ms: u32,
+        caller: Caller,
+    ) -> Result<Vec<jobs::LogLine>, types::Error>;
     /// The job once it ended, or as it is after `timeout_ms`.
-    async fn wait(&self, id: String, timeout_ms: u32, caller: Caller) -> Result<jobs::Job, types::Error>;
+    async fn wait(
+        &self,
+        id: String,
+        timeout_ms: u32,
+        caller: Caller,
+    ) -> Result<jobs::Job, types::Error>;
     /// Ends a job.
     async fn cancel(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error>;
     /// Suspends a scheduled job.
@@ -68,7 +89,11 @@ pub trait Jobs: Send + Sync {
 #[async_trait]
 pub trait SessionHost: Send + Sync {
     /// Replaces the session's plan; the items have been checked.
-    async fn set_plan(&self, items: Vec<agent::PlanItem>, caller: Caller) -> Result<(), types::Error>;
+    async fn set_plan(
+        &self,
+        items: Vec<agent::PlanItem>,
+        caller: Caller,
+    ) -> Result<(), types::Error>;
 }
 
 /// What is there to ask. An absent service answers `unsupported`.

@@ -33,7 +33,11 @@ impl PluginState {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(limits.random_bytes);
-        fs::open(&mut wasi, &call.effective.fs, call.setup.workspace.as_deref())?;
+        fs::open(
+            &mut wasi,
+            &call.effective.fs,
+            call.setup.workspace.as_deref(),
+        )?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let mut http = WasiHttpCtx::new();
@@ -66,13 +70,20 @@ impl PluginState {
 impl WasiView for PluginState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.call.count();
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 impl WasiHttpView for PluginState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.call.count();
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
     }
 }

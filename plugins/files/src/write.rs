@@ -38,6 +38,10 @@ pub(crate) fn run(
             )
             .into());
         }
+        // Nothing to lose, whoever wrote it: an earlier try of this call, perhaps, that was cut short.
+        Found::Content(old) if old == bytes => {
+            format!("`{name}` has this content already ({size} bytes)")
+        }
         Found::Content(old) => {
             seen::check(memory, &place, &old)?;
             store::replace(&place, bytes)?;
@@ -107,6 +111,16 @@ mod tests {
         let error = write(folder.path(), &memory, "a", "new").unwrap_err();
         assert!(error.contains("changed since"), "{error}");
         assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"changed");
+    }
+
+    #[test]
+    fn the_same_content_again_is_fine_and_then_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Map::default();
+        fs::write(folder.path().join("a"), "same").unwrap();
+        let answer = write(folder.path(), &memory, "a", "same").unwrap();
+        assert_eq!(answer, "`a` has this content already (4 bytes)");
+        assert!(write(folder.path(), &memory, "a", "other").is_ok());
     }
 
     #[test]

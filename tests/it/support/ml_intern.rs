@@ -12,7 +12,8 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    os::unix::process::ExitStatusExt,
+    fs::Permissions,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -30,8 +31,10 @@ use tokio::{
 mod binary;
 mod capture;
 mod events;
+mod terminal;
 
 use self::capture::Capture;
+pub(crate) use self::terminal::AtTerminal;
 
 /// How long a program may live unless the test says otherwise; the slowest that a test has a
 /// reason to wait for compiles a few plugins first.
@@ -46,7 +49,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// An empty home; programs started from it see only the variables set here and by
+    /// An empty home, but for what the plugins were compiled to; programs started from it see only the variables set here and by
     /// [`Self::set`].
     pub(crate) fn new() -> Self {
         let root = TempDir::with_prefix("ml-intern-test-").unwrap();
@@ -59,7 +62,6 @@ impl Home {
             ("XDG_CONFIG_HOME", "home/.config"),
             ("XDG_DATA_HOME", "home/.local/share"),
             ("XDG_STATE_HOME", "home/.local/state"),
-            ("XDG_CACHE_HOME", "home/.cache"),
             ("XDG_RUNTIME_DIR", "run"),
             ("TMPDIR", "tmp"),
         ];
@@ -69,9 +71,25 @@ impl Home {
             home.set(variable, folder);
         }
         std::fs::create_dir(home.workspace()).unwrap();
+        home.share_compiled();
         home.set("PATH", "/usr/local/bin:/usr/bin:/bin");
         home.set("LANG", "C.UTF-8");
         home
+    }
+
+    /// Compiling the built-in plugins takes seconds, and gives the same for every test. The cache
+    /// takes nothing that the key of a home did not sign, so all homes have the same key.
+    fn share_compiled(&self) {
+        let folder = self.path().join(".local/share/ml-intern");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+        let key = folder.join("cache.key");
+        std::fs::write(&key, [7; 32]).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        self.set(
+            "XDG_CACHE_HOME",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled"),
+        );
     }
 
     /// Sets an environment variable for programs that are started from now on.

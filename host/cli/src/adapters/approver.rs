@@ -59,6 +59,8 @@ impl Terminal {
 impl Approver for Terminal {
     async fn ask(&self, _request: &PermissionRequest) -> Option<Answer> {
         let mut lines = self.lines.lock().await;
+        // What was typed before the question was there cannot be its answer.
+        while lines.try_recv().is_ok() {}
         let line = lines.recv().await?;
         Some(typed(line.trim()))
     }

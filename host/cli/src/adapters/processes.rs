@@ -3,7 +3,8 @@
 use super::permission::{Deed, Permissions};
 use async_trait::async_trait;
 use ml_intern_agent::approval::Effect;
-use ml_intern_exec::{Command, ExecError, StreamKind};
+use ml_intern_agent::state::OpenCall;
+use ml_intern_exec::{Command, ExecError, GRACE, StreamKind, Tree};
 use ml_intern_runtime::{Caller, Processes, Stream, process, types};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ impl NativePrograms {
         Ok(())
     }
 
-    fn command(&self, command: process::Command) -> Command {
+    fn command(&self, command: process::Command, caller: &Caller) -> Command {
         let cwd = command.cwd.as_deref().map_or_else(
             || self.workspace.clone(),
             |below| self.workspace.join(below),
@@ -63,6 +64,7 @@ impl NativePrograms {
         let mut native = Command::new(command.program, cwd);
         native.arguments = command.arguments;
         native.env = command.env;
+        native.mark = Some(mark(&caller.session, &caller.call));
         native.stdin = command.stdin;
         native.path.clone_from(&self.path);
         native.limits.wall = Duration::from_millis(command.timeout_ms.into());
@@ -70,6 +72,25 @@ impl NativePrograms {
         native.spill_dir = Some(self.workspace.join(SPILL));
         native
     }
+}
+
+/// Ends the programs that these calls left running when an earlier host died, and says how many it could not end.
+/// Who looks at what an interrupted call did must not race with it.
+pub(crate) async fn end_left_over(session: &str, calls: &[OpenCall]) -> usize {
+    let mut left = 0;
+    for call in calls
+        .iter()
+        .filter(|call| call.started.is_some() && call.result.is_none())
+    {
+        left += Tree::marked(mark(session, &call.id)).end(GRACE).await;
+    }
+    left
+}
+
+/// The same in every process of the session, so that a later one finds what an earlier one started.
+fn mark(session: &str, call: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    format!("{session}-{call}").chars().map(plain).collect()
 }
 
 fn strings(value: &Value) -> Option<Vec<String>> {
@@ -100,7 +121,7 @@ impl Processes for NativePrograms {
             };
             observer.output(stream, line);
         };
-        let outcome = ml_intern_exec::run(self.command(command), &caller.cancel, show)
+        let outcome = ml_intern_exec::run(self.command(command, &caller), &caller.cancel, show)
             .await
             .map_err(typed)?;
         let timed_out = outcome.timed_out();

@@ -1,13 +1,12 @@
 //! The model: a provider plugin behind the agent's port.
 
+use super::audit::CallObserver;
 use async_trait::async_trait;
 use ml_intern_agent::event::Usage;
 use ml_intern_agent::message::{Call, CallResult, Image, Message, Part};
 use ml_intern_agent::ports::{Deltas, Provider, Reply, Request, Stop, Tool};
-use ml_intern_agent::{ProviderError, Role};
-use ml_intern_runtime::{
-    CallContext, CallError, GuestError, Plugin, Sink, Unobserved, chat, sink, types,
-};
+use ml_intern_agent::{ProviderError, Role, Session};
+use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, Sink, chat, sink, types};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
@@ -18,6 +17,8 @@ pub(crate) struct PluginProvider {
     /// The request of the call before. The conversation only grows, so only what is new is converted.
     last: Mutex<Option<Kept>>,
     calls: AtomicU64,
+    session: Arc<Session>,
+    verbose: bool,
 }
 
 struct Kept {
@@ -26,11 +27,13 @@ struct Kept {
 }
 
 impl PluginProvider {
-    pub(crate) fn new(plugin: Plugin) -> Self {
+    pub(crate) fn new(plugin: Plugin, session: Arc<Session>, verbose: bool) -> Self {
         Self {
             plugin,
             last: Mutex::new(None),
             calls: AtomicU64::new(1),
+            session,
+            verbose,
         }
     }
 }
@@ -67,6 +70,12 @@ impl Provider for PluginProvider {
         let cancel = CancellationToken::new();
         let _end_with_the_call = cancel.clone().drop_guard();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let observer = CallObserver {
+            session: self.session.clone(),
+            call: format!("model-{number}"),
+            cancel: cancel.clone(),
+            verbose: self.verbose,
+        };
         let context = CallContext {
             session: request.session.to_owned(),
             call: format!("model-{number}"),
@@ -79,7 +88,7 @@ impl Provider for PluginProvider {
         });
         let response = self
             .plugin
-            .complete(&kept.request, sink, context, Arc::new(Unobserved), &cancel)
+            .complete(&kept.request, sink, context, Arc::new(observer), &cancel)
             .await
             .map_err(failed)?;
         Ok(received(response))
@@ -240,10 +249,12 @@ fn reported(error: GuestError) -> ProviderError {
         types::Error::Timeout => ProviderError::Timeout,
         types::Error::Cancelled => ProviderError::Cancelled,
         types::Error::Denied(denial) => ProviderError::Denied(denial.detail),
-        types::Error::InvalidInput(_)
-        | types::Error::Conflict(_)
-        | types::Error::Unsupported(_) => ProviderError::Invalid(text),
-        types::Error::Limit(_) | types::Error::Internal(_) => ProviderError::Other(text),
+        types::Error::InvalidInput(_) | types::Error::Unsupported(_) => {
+            ProviderError::Invalid(text)
+        }
+        types::Error::Limit(_) | types::Error::Conflict(_) | types::Error::Internal(_) => {
+            ProviderError::Other(text)
+        }
     }
 }
 

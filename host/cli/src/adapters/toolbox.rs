@@ -2,7 +2,6 @@
 
 use super::audit::CallObserver;
 use super::permission::{Asker, Calls};
-use crate::error::{Failure, Kind, Result};
 use async_trait::async_trait;
 use ml_intern_agent::Session;
 use ml_intern_agent::message::Image;
@@ -25,8 +24,6 @@ pub(crate) struct PluginTools {
 
 /// A tool plugin, loaded as far as a session's start needs.
 pub(crate) struct ToolPlugin {
-    /// `plugins.NAME`.
-    pub(crate) section: String,
     /// `id@version`.
     pub(crate) title: String,
     pub(crate) plugin: Plugin,
@@ -36,22 +33,13 @@ pub(crate) struct ToolPlugin {
 }
 
 impl PluginTools {
-    pub(crate) fn new(plugins: Vec<ToolPlugin>, calls: Arc<Calls>, verbose: bool) -> Result<Self> {
-        let mut tools: Vec<Tool> = Vec::new();
-        let mut owners: BTreeMap<String, Plugin> = BTreeMap::new();
-        let mut sections: BTreeMap<String, String> = BTreeMap::new();
+    /// The tools of these plugins; no two of them have the same name.
+    pub(crate) fn new(plugins: Vec<ToolPlugin>, calls: Arc<Calls>, verbose: bool) -> Self {
+        let mut tools = Vec::new();
+        let mut owners = BTreeMap::new();
         for loaded in plugins {
             for descriptor in loaded.descriptors {
-                let name = descriptor.name.clone();
-                if let Some(other) = sections.insert(name.clone(), loaded.section.clone()) {
-                    let text = format!(
-                        "the tool `{name}` is offered by both [{other}] and [{}]",
-                        loaded.section
-                    );
-                    return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text))
-                        .hint("remove one of the two with `ml-intern plugin remove NAME`"));
-                }
-                owners.insert(name, loaded.plugin.clone());
+                owners.insert(descriptor.name.clone(), loaded.plugin.clone());
                 tools.push(offered(
                     descriptor,
                     &loaded.title,
@@ -60,13 +48,13 @@ impl PluginTools {
                 ));
             }
         }
-        Ok(Self {
+        Self {
             tools,
             plugins: owners,
             session: OnceLock::new(),
             calls,
             verbose,
-        })
+        }
     }
 
     /// Called once, when the session exists.

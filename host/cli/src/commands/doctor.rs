@@ -8,6 +8,7 @@ use crate::error::{Kind, Result};
 use crate::ui::{self, Style};
 use ml_intern_manifest::Section;
 use serde_json::json;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// How a check came out.
@@ -34,7 +35,7 @@ pub(crate) async fn doctor(
     let mut checks = vec![
         manifest_check(&config),
         writable("session log", &config.paths.sessions()),
-        writable("compile cache", &config.paths.cache),
+        writable("compile cache", &config.paths.components()),
         writable("workspace", &config.workspace),
         programs(),
         python(&config),
@@ -107,7 +108,9 @@ fn manifest_check(config: &Config) -> Check {
 fn writable(name: &str, folder: &Path) -> Check {
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     let write = || {
-        std::fs::create_dir_all(folder)?;
+        // As the host itself makes them: a cache that others can open is not used.
+        let mut made = std::fs::DirBuilder::new();
+        made.recursive(true).mode(0o700).create(folder)?;
         std::fs::write(&probe, b"")?;
         std::fs::remove_file(&probe)
     };

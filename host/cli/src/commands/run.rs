@@ -4,6 +4,7 @@ mod artifacts;
 mod session;
 mod signals;
 
+use crate::adapters::processes;
 use crate::args::{InputFormat, OutputFormat, PermissionMode, RunArgs};
 use crate::compose::Workbench;
 use crate::compose::workbench::{Asking, Choices, Prepared};
@@ -13,12 +14,13 @@ use crate::ui::{self, Feed, Loudness, Renderer, RunResult, Silent, StreamJson, T
 use ml_intern_agent::approval::Mode;
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::TurnEnd;
-use ml_intern_agent::{Event, Message, Role, prompt, turn};
+use ml_intern_agent::{Event, Message, Role, Session, prompt, turn};
 use ml_intern_manifest as manifest;
 use session::Start;
 use signals::Signals;
-use std::io::{IsTerminal, Read};
-use std::path::Path;
+use std::fs::File;
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Bytes of a prompt; a model's context holds less.
@@ -27,18 +29,19 @@ const PROMPT_BYTES: u64 = 4 << 20;
 const INSTRUCTIONS_BYTES: usize = 64 * 1024;
 /// File with a project's instructions to agents.
 const AGENTS: &str = "AGENTS.md";
-/// Threads: the loop and one more, so that a busy plugin does not hold up a stream.
-const THREADS: usize = 2;
 /// Time for what still runs when the program ends.
 const SHUTDOWN: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(directory: Option<&Path>, arguments: RunArgs) -> Result<u8> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
+    // One thread: plugins yield every 10 ms, and each hop to another costs more than most calls.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .or_fail(Kind::Failed)?;
     let result = runtime.block_on(task(directory, &arguments));
+    if let Err(failure) = &result {
+        report_failure(&arguments, failure);
+    }
     // A thread may still wait for standard input, and must not hold the program up.
     runtime.shutdown_timeout(SHUTDOWN);
     result
@@ -49,33 +52,51 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let start = session::find(&config, arguments)?;
     let input = prompt_text(arguments, &start)?;
     let choices = choices(&config, arguments, &start)?;
+    let output = output_file(arguments)?;
     let signals = Signals::listen().or_fail(Kind::Failed)?;
     let prepared = Prepared::new(&config, &choices.model).await?;
     let opened = session::open(&config, start)?;
     let began = SystemTime::now();
-    let feed = Feed::start(renderer(arguments, &opened.id)).or_fail(Kind::Failed)?;
+    let feed = Feed::start(renderer(arguments, &choices, &opened.id)).or_fail(Kind::Failed)?;
     let (new, cut) = (opened.new, opened.cut);
     let bench = prepared.build(&choices, opened.session, feed.observer())?;
     let outcome = work(&config, &choices, &bench, new, cut, input, &signals).await;
-    let end = match outcome {
-        Ok(end) => end,
-        Err(error) => {
-            let hint = "free space on that disk, then go on with `ml-intern run --continue`";
-            return Err(Failure::new(Kind::Failed, error).hint(hint));
-        }
-    };
     for problem in bench.notifiers.finish().await {
-        ui::err(&ui::clean(&problem));
+        ui::warn(&problem);
     }
     feed.finish();
-    let result = result(
-        &bench,
-        end,
-        &signals,
-        &artifacts::since(&config.workspace, began),
-    );
-    report(arguments, &result)?;
+    let artifacts = artifacts::since(&config.workspace, began);
+    let result = match outcome {
+        Ok(end) => result(&bench, end, exit_code(&bench, end, &signals), artifacts),
+        Err(error) => {
+            ui::warn(&format!(
+                "{error}; free space there, then go on with --continue"
+            ));
+            let failed = result(&bench, TurnEnd::Error, Kind::Failed as u8, artifacts);
+            RunResult {
+                error: Some(error.to_string()),
+                ..failed
+            }
+        }
+    };
+    if let Some(mut file) = output {
+        let answer = result.message.as_deref().unwrap_or_default();
+        if let Err(error) = file.write_all(answer.as_bytes()) {
+            ui::warn(&format!("the answer was not written to its file: {error}"));
+        }
+    }
+    report(arguments, &result);
     Ok(result.exit_code)
+}
+
+/// A program that reads the output gets its last line, whatever happens.
+fn report_failure(arguments: &RunArgs, failure: &Failure) {
+    if format(arguments) != OutputFormat::Text {
+        ui::out(&ui::result_line(&RunResult::failed(
+            failure.kind as u8,
+            format!("{:#}", failure.error),
+        )));
+    }
 }
 
 async fn work(
@@ -105,11 +126,15 @@ async fn work(
             host,
             tools,
         })?;
-        let message = Message::text(Role::System, system_prompt(config, bench));
-        session.record(Event::Message { message })?;
     } else {
         session.record(Event::SessionResumed { model, host })?;
         bench.jobs.rewatch();
+        end_left_over(session).await?;
+    }
+    // A new session has none, and neither has one that was killed in its first moments.
+    if session.read(|state| state.messages.is_empty()) {
+        let message = Message::text(Role::System, system_prompt(config, bench));
+        session.record(Event::Message { message })?;
     }
     if cut > 0 {
         let text = format!("the last {cut} bytes of the log were half an entry and were cut off");
@@ -124,6 +149,23 @@ async fn work(
         _ => bench.jobs.tell_running(),
     }
     Ok(end)
+}
+
+async fn end_left_over(
+    session: &Session,
+) -> std::result::Result<(), ml_intern_agent::ports::JournalError> {
+    let open = session.read(|state| state.open.clone());
+    let left = processes::end_left_over(session.id(), &open).await;
+    if left > 0 {
+        let text = format!(
+            "{left} processes of a call that was interrupted go on, because they could not be ended"
+        );
+        session.record(Event::Notice {
+            code: "left_over".into(),
+            text,
+        })?;
+    }
+    Ok(())
 }
 
 fn system_prompt(config: &Config, bench: &Workbench) -> String {
@@ -245,44 +287,47 @@ fn format(arguments: &RunArgs) -> OutputFormat {
     }
 }
 
-fn renderer(arguments: &RunArgs, session: &str) -> Box<dyn Renderer> {
+fn renderer(arguments: &RunArgs, choices: &Choices, session: &str) -> Box<dyn Renderer> {
     let loudness = match (arguments.quiet, arguments.verbose) {
         (true, _) => Loudness::Quiet,
         (_, true) => Loudness::Verbose,
         _ => Loudness::Normal,
     };
     match format(arguments) {
-        OutputFormat::Text => Box::new(Text::new(loudness)),
+        OutputFormat::Text => Box::new(Text::new(loudness, choices.asking == Asking::Terminal)),
         OutputFormat::Json => Box::new(Silent),
         OutputFormat::StreamJson => Box::new(StreamJson::new(session.to_owned())),
     }
 }
 
-fn result(bench: &Workbench, end: TurnEnd, signals: &Signals, artifacts: &[String]) -> RunResult {
+fn result(bench: &Workbench, end: TurnEnd, exit_code: u8, artifacts: Vec<String>) -> RunResult {
     let session = &bench.agent.session;
     let last = session.last();
     session.read(|state| RunResult {
-        session: session.id().to_owned(),
+        session: Some(session.id().to_owned()),
         seq: last.seq,
         reason: end,
-        exit_code: exit_code(end, state, signals),
+        exit_code,
         message: state.answer.clone(),
         error: state.error.as_ref().map(|(_, message)| message.clone()),
         usage: state.usage,
         iterations: state.iterations,
-        artifacts: artifacts.to_vec(),
+        artifacts,
     })
 }
 
-fn exit_code(end: TurnEnd, state: &ml_intern_agent::State, signals: &Signals) -> u8 {
-    let error = state.error.as_ref().map(|(kind, _)| kind.as_str());
+fn exit_code(bench: &Workbench, end: TurnEnd, signals: &Signals) -> u8 {
+    let (blocked, error) = bench.agent.session.read(|state| {
+        let error = state.error.as_ref().map(|(kind, _)| kind.clone());
+        (state.blocked, error)
+    });
     match end {
-        TurnEnd::Done if state.blocked => Kind::Blocked as u8,
+        TurnEnd::Done if blocked => Kind::Blocked as u8,
         TurnEnd::Done => 0,
         TurnEnd::Iterations | TurnEnd::Time => Kind::Limit as u8,
         TurnEnd::Budget => Kind::Budget as u8,
         TurnEnd::Interrupted => signals.exit_code(),
-        TurnEnd::Error => match error {
+        TurnEnd::Error => match error.as_deref() {
             Some("auth") => Kind::Credentials as u8,
             Some("plugin_fault") => Kind::Plugin as u8,
             Some("denied" | "not_found" | "invalid") => Kind::Usage as u8,
@@ -291,7 +336,7 @@ fn exit_code(end: TurnEnd, state: &ml_intern_agent::State, signals: &Signals) ->
     }
 }
 
-fn report(arguments: &RunArgs, result: &RunResult) -> Result<()> {
+fn report(arguments: &RunArgs, result: &RunResult) {
     let answer = result.message.as_deref().unwrap_or_default();
     match format(arguments) {
         // At a terminal the answer stands there already, as it came.
@@ -307,19 +352,25 @@ fn report(arguments: &RunArgs, result: &RunResult) -> Result<()> {
         OutputFormat::Text => {}
         OutputFormat::Json | OutputFormat::StreamJson => ui::out(&ui::result_line(result)),
     }
-    if let Some(path) = &arguments.output {
-        let written = std::fs::write(path, answer);
-        written
-            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?;
-    }
     if format(arguments) == OutputFormat::Text {
         hints(result);
     }
-    Ok(())
+}
+
+/// Opened before the work begins: after hours of it is no time to find that the answer has no place.
+fn output_file(arguments: &RunArgs) -> Result<Option<File>> {
+    let open = |path: &PathBuf| {
+        File::create(path)
+            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+    };
+    arguments.output.as_ref().map(open).transpose()
 }
 
 fn hints(result: &RunResult) {
-    let go_on = format!("`ml-intern run --resume {}` goes on", result.session);
+    let Some(session) = &result.session else {
+        return;
+    };
+    let go_on = format!("`ml-intern run --resume {session}` goes on");
     let hint = match result.reason {
         TurnEnd::Done if result.exit_code == Kind::Blocked as u8 => {
             "something was denied because nobody was there to ask; --permission-mode says what happens without asking".into()

@@ -4,6 +4,7 @@ use crate::builtin::BUILTINS;
 use crate::compose::lock;
 use crate::config::{Config, variable};
 use crate::error::{Failure, Kind, OrFail, Result};
+use crate::ui;
 use ml_intern_manifest::{self as manifest, Access, Effective, Entry, Section, WORKSPACE_MOUNT};
 use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::{
@@ -66,7 +67,12 @@ pub(crate) struct Plugins<'a> {
 
 impl<'a> Plugins<'a> {
     pub(crate) fn new(config: &'a Config) -> Result<Self> {
-        let mut settings = RuntimeConfig::new(config.paths.cache.clone(), config.paths.cache_key());
+        let mut settings = RuntimeConfig::new(config.paths.components(), config.paths.cache_key());
+        // Without the cache every start compiles, which a user would only see as slowness.
+        settings.report = Some(Arc::new(|problem| ui::warn(problem)));
+        settings.compiling = Some(Arc::new(|plugin| {
+            ui::progress(&format!("compiling {plugin}, once"))
+        }));
         settings.roots = variable("SSL_CERT_FILE").map(PathBuf::from);
         let runtime = Runtime::new(settings);
         Ok(Self {

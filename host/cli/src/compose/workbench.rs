@@ -21,6 +21,7 @@ use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
 use ml_intern_runtime::{Services, tool};
 use ml_intern_trace::SessionLog;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -82,6 +83,7 @@ impl<'a> Prepared<'a> {
             let described = plugins.runtime.describe(&one.source()).await;
             descriptors.push(described.or_fail(Kind::Plugin)?);
         }
+        check_names(&loaded, &descriptors)?;
         Ok(Self {
             plugins,
             loaded,
@@ -135,7 +137,7 @@ impl<'a> Prepared<'a> {
             })),
         };
         let tools = self.tools(&folder, &services);
-        let toolbox = PluginTools::new(tools, calls, choices.verbose)?;
+        let toolbox = PluginTools::new(tools, calls, choices.verbose);
         toolbox.attach(session.clone());
         let provider = self
             .loaded
@@ -143,9 +145,10 @@ impl<'a> Prepared<'a> {
             .find(|one| one.section == Section::Providers);
         let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
         let provider = self.plugins.plugin(provider, None, Services::default());
+        let provider = PluginProvider::new(provider, session.clone(), choices.verbose);
         let agent = Agent {
             session,
-            provider: Arc::new(PluginProvider::new(provider)),
+            provider: Arc::new(provider),
             model: self.model,
             toolbox: Arc::new(toolbox) as Arc<dyn Toolbox>,
             gate,
@@ -168,7 +171,6 @@ impl<'a> Prepared<'a> {
         let tools = loaded
             .zip(&self.descriptors)
             .map(|(one, descriptors)| ToolPlugin {
-                section: one.path(),
                 title: one.title(),
                 plugin: self
                     .plugins
@@ -221,6 +223,27 @@ pub(crate) fn backend(config: &Config) -> Result<LocalBackend> {
     let mut options = LocalOptions::new(config.paths.jobs(), supervisor, config.workspace.clone());
     options.path = program_folders();
     LocalBackend::new(options).or_fail(Kind::Failed)
+}
+
+/// Two owners of one name would make a call go to whoever comes first.
+fn check_names(loaded: &[Loaded], descriptors: &[Vec<tool::Descriptor>]) -> Result<()> {
+    let mut owners = BTreeMap::new();
+    let plugins = loaded.iter().filter(|one| one.section == Section::Plugins);
+    for (plugin, tools) in plugins.zip(descriptors) {
+        for tool in tools {
+            let Some(other) = owners.insert(tool.name.clone(), plugin.path()) else {
+                continue;
+            };
+            let text = format!(
+                "the tool `{}` is offered by both [{other}] and [{}]",
+                tool.name,
+                plugin.path()
+            );
+            return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text))
+                .hint("remove one of the two with `ml-intern plugin remove NAME`"));
+        }
+    }
+    Ok(())
 }
 
 /// A project that names its job back end must have it before anything starts, not after an hour

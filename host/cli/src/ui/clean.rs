@@ -20,14 +20,38 @@ pub(crate) fn clean(text: &str) -> String {
 /// [`clean`], as one line of at most `width` characters.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let words = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.chars().count() <= width {
-        return words;
+    cut(&words, width)
+}
+
+/// Makes every character seen that [`clean`] would take away, as `\u{1b}`. For what a person is asked about: nothing of a
+/// command may hide behind what a terminal does with it.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            _ if character.is_control() || is_invisible(character) => {
+                shown.extend(character.escape_unicode());
+            }
+            _ => shown.push(character),
+        }
     }
-    words
-        .chars()
-        .take(width.saturating_sub(1))
-        .chain(['…'])
-        .collect()
+    shown
+}
+
+/// [`clean`], as one line of at most `width` characters that keeps its indentation.
+pub(crate) fn log_line(text: &str, width: usize) -> String {
+    let text = clean(text).replace('\t', "    ").replace('\n', " ");
+    cut(text.trim_end(), width)
+}
+
+/// At most `width` characters, the last one saying that something is missing.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(width.saturating_sub(1));
+    kept.chain(['…']).collect()
 }
 
 fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
@@ -82,6 +106,21 @@ mod tests {
         assert_eq!(clean("a\u{1b}]0;never ends"), "a");
         assert_eq!(clean("a\u{1b}[12"), "a");
         assert_eq!(clean("a\u{1b}[1\nb"), "a\nb");
+    }
+
+    #[test]
+    fn nothing_that_is_asked_about_can_hide() {
+        let hidden = "true\u{1b}]0;rm -rf ~\u{7}\u{202e}\r\n\techo \u{9b}é";
+        assert_eq!(
+            visible(hidden),
+            "true\\u{1b}]0;rm -rf ~\\u{7}\\u{202e}\\u{d}\n\techo \\u{9b}é"
+        );
+    }
+
+    #[test]
+    fn a_line_of_a_log_keeps_its_indentation() {
+        assert_eq!(log_line("  \"a\": 1,\u{1b}[0m \r\n", 20), "  \"a\": 1,");
+        assert_eq!(log_line("\tabc", 6), "    a…");
     }
 
     #[test]

@@ -7,13 +7,18 @@ use serde_json::Value;
 /// Lines of a diff that are shown.
 const DIFF_LINES: usize = 40;
 
-/// Arguments as a few words: the plain values, the longest texts cut.
+/// Characters of an argument that is shown as it is.
+const PLAIN: usize = 200;
+
+/// Arguments as a few words: plain values as they are, of texts in several lines and of long ones the length.
 pub(crate) fn summary(arguments: &Value, width: usize) -> String {
     let Value::Object(fields) = arguments else {
         return String::new();
     };
     let words = fields.iter().filter_map(|(name, value)| match value {
-        Value::String(text) if text.len() <= 200 => Some(text.clone()),
+        Value::String(text) if text.chars().count() <= PLAIN && !text.contains('\n') => {
+            Some(text.clone())
+        }
         Value::String(text) => Some(format!("{name}: {} characters", text.chars().count())),
         Value::Number(number) => Some(format!("{name}={number}")),
         Value::Bool(flag) => Some(format!("{name}={flag}")),
@@ -65,4 +70,19 @@ pub(crate) fn edited_diff(content: &str, style: Style) -> Vec<String> {
         shown.push(style.dim(&format!("… {} more lines", total - DIFF_LINES)));
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn long_texts_and_those_in_lines_are_told_by_their_length() {
+        let arguments = json!({"path": "a.py", "old": "x\ny", "new": "é".repeat(201), "n": 2, "items": [1, 2], "no": null});
+        assert_eq!(
+            summary(&arguments, 200),
+            "a.py · old: 3 characters · new: 201 characters · n=2 · 2 items"
+        );
+    }
 }

@@ -49,7 +49,7 @@ impl Renderer for Silent {
 struct ResultLine<'a> {
     v: u32,
     r#type: &'static str,
-    session: &'a str,
+    session: Option<&'a str>,
     seq: u64,
     ts: String,
     reason: TurnEnd,
@@ -65,7 +65,8 @@ struct ResultLine<'a> {
 
 /// What a run came to.
 pub(crate) struct RunResult {
-    pub(crate) session: String,
+    /// `None` when it failed before there was one.
+    pub(crate) session: Option<String>,
     pub(crate) seq: u64,
     pub(crate) reason: TurnEnd,
     pub(crate) exit_code: u8,
@@ -76,12 +77,29 @@ pub(crate) struct RunResult {
     pub(crate) artifacts: Vec<String>,
 }
 
+impl RunResult {
+    /// Nothing was begun.
+    pub(crate) fn failed(exit_code: u8, error: String) -> Self {
+        Self {
+            session: None,
+            seq: 0,
+            reason: TurnEnd::Error,
+            exit_code,
+            message: None,
+            error: Some(error),
+            usage: Usage::default(),
+            iterations: 0,
+            artifacts: Vec::new(),
+        }
+    }
+}
+
 /// The line for a result.
 pub(crate) fn result_line(result: &RunResult) -> String {
     let line = ResultLine {
         v: ml_intern_trace::VERSION,
         r#type: "result",
-        session: &result.session,
+        session: result.session.as_deref(),
         seq: result.seq,
         ts: humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
         reason: result.reason,

@@ -27,6 +27,12 @@ impl Style {
         Self::new(std::io::stdout().is_terminal())
     }
 
+    /// No marks at all.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { on: false }
+    }
+
     fn new(terminal: bool) -> Self {
         // https://no-color.org: any non-empty value means no colour.
         let unwanted = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -1,9 +1,11 @@
 //! Events for a person at a terminal, or reading a log file later.
 
-use super::clean::{clean, one_line};
+use super::clean::{clean, cut, log_line, one_line};
 use super::feed::Renderer;
 use super::format::{cost, duration, edited_diff, summary};
+use super::question::{CHOICES, question, resolution};
 use super::style::Style;
+use ml_intern_agent::approval::Decision;
 use ml_intern_agent::event::{CallStatus, JobNote, PermissionRequest, TurnEnd, Usage};
 use ml_intern_agent::message::{Message, Role};
 use ml_intern_agent::plan::{PlanItem, PlanStatus};
@@ -18,6 +20,12 @@ const SUMMARY: usize = 88;
 const ERROR_LINES: usize = 6;
 /// Lines of any result that are shown with `--verbose`.
 const VERBOSE_LINES: usize = 30;
+/// Lines of a running call's output that are shown without `--verbose`.
+const LOG_LINES: usize = 20;
+/// Characters of a line of output.
+const LOG_WIDTH: usize = 160;
+/// Width of a terminal that does not tell.
+const COLUMNS: usize = 80;
 /// Silence after which a waiting line is shown, in seconds.
 const SILENCE: u64 = 1;
 
@@ -33,26 +41,48 @@ pub(crate) enum Loudness {
 pub(crate) struct Text {
     style: Style,
     loudness: Loudness,
-    /// Standard error is a terminal: text is shown as it comes, and waiting is shown.
+    /// Standard error is a terminal: text is shown as it comes.
     live: bool,
+    /// The terminal can take a line back, so waiting is shown.
+    waits: bool,
+    /// Nobody prints the answer elsewhere.
+    answers: bool,
+    /// The person at this terminal answers questions.
+    asks: bool,
+    /// What is asked now.
+    open: Option<String>,
     /// The cursor stands behind streamed text.
     midline: bool,
     streamed: bool,
     waiting_shown: bool,
     quiet_since: Instant,
-    running: BTreeMap<String, (String, Instant)>,
+    running: BTreeMap<String, Running>,
     usage: Usage,
     unpriced: bool,
-    began: Instant,
+    began_ms: u64,
     calls: u32,
 }
 
+/// A call under way.
+struct Running {
+    tool: String,
+    summary: String,
+    since: Instant,
+    log_lines: usize,
+}
+
 impl Text {
-    pub(crate) fn new(loudness: Loudness) -> Self {
+    /// `asks`: the person at this terminal is asked for permissions.
+    pub(crate) fn new(loudness: Loudness, asks: bool) -> Self {
+        let live = std::io::stderr().is_terminal();
         Self {
             style: Style::stderr(),
             loudness,
-            live: std::io::stderr().is_terminal(),
+            live,
+            waits: live && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            answers: live && std::io::stdout().is_terminal(),
+            asks,
+            open: None,
             midline: false,
             streamed: false,
             waiting_shown: false,
@@ -60,7 +90,7 @@ impl Text {
             running: BTreeMap::new(),
             usage: Usage::default(),
             unpriced: false,
-            began: Instant::now(),
+            began_ms: 0,
             calls: 0,
         }
     }
@@ -69,14 +99,20 @@ impl Text {
     pub(crate) fn page(loudness: Loudness) -> Self {
         Self {
             live: false,
-            ..Self::new(loudness)
+            waits: false,
+            answers: true,
+            ..Self::new(loudness, false)
         }
     }
 
     fn line(&mut self, text: &str) {
-        if self.loudness == Loudness::Quiet {
-            return;
+        if self.loudness != Loudness::Quiet {
+            self.put(text);
         }
+    }
+
+    /// A line that is shown however quiet we are to be.
+    fn put(&mut self, text: &str) {
         self.clear_waiting();
         if std::mem::take(&mut self.midline) {
             write_err("\n");
@@ -104,7 +140,8 @@ impl Text {
 
     fn message(&mut self, message: &Message) {
         let streamed = std::mem::take(&mut self.streamed);
-        if message.role != Role::Assistant || message.calls().next().is_none() {
+        let answer = message.calls().next().is_none();
+        if message.role != Role::Assistant || (answer && !self.answers) {
             return;
         }
         let text = message.plain_text();
@@ -114,20 +151,36 @@ impl Text {
     }
 
     fn started(&mut self, call: &str, tool: &str, arguments: &serde_json::Value) {
-        let what = format!(
-            "{} {}",
-            self.style.bold(&one_line(tool, 64)),
-            summary(arguments, SUMMARY)
-        );
-        self.running.insert(call.to_owned(), (what, Instant::now()));
+        let running = Running {
+            tool: one_line(tool, 64),
+            summary: summary(arguments, SUMMARY),
+            since: Instant::now(),
+            log_lines: 0,
+        };
+        self.running.insert(call.to_owned(), running);
+    }
+
+    fn log(&mut self, call: &str, text: &str) {
+        let shown = self.running.get_mut(call).map_or(0, |running| {
+            running.log_lines += 1;
+            running.log_lines
+        });
+        let text = match shown {
+            _ if self.loudness == Loudness::Verbose => log_line(text, LOG_WIDTH),
+            ..=LOG_LINES => log_line(text, LOG_WIDTH),
+            _ if shown == LOG_LINES + 1 => "… more; -v shows all".to_owned(),
+            _ => return,
+        };
+        let text = self.style.dim(&text);
+        self.line(&format!("  │ {text}"));
     }
 
     fn finished(&mut self, call: &str, status: CallStatus, content: &str, ms: u64) {
         self.calls += 1;
-        let (what, _) = self
-            .running
-            .remove(call)
-            .unwrap_or_else(|| (one_line(call, 64), Instant::now()));
+        let what = match self.running.remove(call) {
+            Some(running) => format!("{} {}", self.style.bold(&running.tool), running.summary),
+            None => one_line(call, 64),
+        };
         let mark = match status {
             CallStatus::Ok => self.style.green("✓"),
             CallStatus::Cancelled | CallStatus::Interrupted => self.style.yellow("■"),
@@ -152,7 +205,7 @@ impl Text {
     fn excerpt(&mut self, content: &str, lines: usize) {
         let content = clean(content);
         for line in content.lines().take(lines) {
-            let line = self.style.dim(&one_line(line, 160));
+            let line = self.style.dim(&log_line(line, LOG_WIDTH));
             self.line(&format!("    {line}"));
         }
     }
@@ -179,13 +232,46 @@ impl Text {
         self.line(&self.style.cyan(&one_line(&text, 160)));
     }
 
-    fn permission(&mut self, request: &PermissionRequest) {
-        let detail = summary(&request.detail, 400);
-        let line = format!("? {} wants {}: {detail}", request.plugin, request.summary);
-        self.line(&self.style.yellow(&one_line(&line, 600)));
+    /// Draws the question, however quiet we are to be where the answer comes from here.
+    fn question(&mut self, request: &PermissionRequest) {
+        for line in question(request, self.style) {
+            if self.asks {
+                self.put(&line);
+            } else {
+                self.line(&line);
+            }
+        }
+        self.open = self.asks.then(|| request.id.clone());
     }
 
-    fn end(&mut self, reason: TurnEnd, iterations: u32) {
+    /// The cursor waits behind the choices, also after something else was drawn meanwhile.
+    fn prompt(&mut self) {
+        if self.open.is_some() && !self.midline {
+            write_err(&self.style.bold(CHOICES));
+            self.midline = true;
+        }
+    }
+
+    fn resolved(&mut self, decision: Decision, by: &str, feedback: Option<&str>) {
+        self.quiet_since = Instant::now();
+        if self.open.take().is_some() && by == "user" {
+            // The answer stands behind the choices, and Enter has ended the line.
+            self.midline = false;
+        } else {
+            let line = resolution(decision, by, feedback);
+            self.line(&self.style.yellow(&line));
+        }
+    }
+
+    fn begin(&mut self, stamp: Stamp) {
+        self.began_ms = stamp.ms;
+        self.usage = Usage::default();
+        self.unpriced = false;
+        self.calls = 0;
+    }
+
+    fn end(&mut self, stamp: Stamp, reason: TurnEnd, iterations: u32) {
+        self.open = None;
         let word = match reason {
             TurnEnd::Done => self.style.green("done"),
             TurnEnd::Iterations => self.style.yellow("stopped at the iteration cap"),
@@ -201,7 +287,7 @@ impl Text {
         };
         let line = format!(
             "{word} in {} · {iterations} model calls, {} tool calls · {} tokens in, {} out · {price}",
-            duration(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            duration(stamp.ms.saturating_sub(self.began_ms)),
             self.calls,
             usage.input,
             usage.output,
@@ -220,8 +306,16 @@ impl Text {
 }
 
 impl Renderer for Text {
-    fn event(&mut self, _stamp: Stamp, event: &Event) {
+    fn event(&mut self, stamp: Stamp, event: &Event) {
         match event {
+            Event::SessionResumed { .. } => self.begin(stamp),
+            Event::TurnStarted { input, .. } => {
+                self.begin(stamp);
+                if !self.live && self.answers {
+                    let input = clean(input);
+                    self.line(&self.style.bold(&format!("> {}", input.trim_end())));
+                }
+            }
             Event::TextDelta { text } => self.delta(text),
             Event::ReasoningDelta { text } if self.loudness == Loudness::Verbose => {
                 self.delta(text)
@@ -233,10 +327,7 @@ impl Renderer for Text {
                 arguments,
                 ..
             } => self.started(call, tool, arguments),
-            Event::ToolLog { text, .. } => {
-                let text = self.style.dim(&one_line(text, 160));
-                self.line(&format!("  │ {text}"));
-            }
+            Event::ToolLog { call, text, .. } => self.log(call, text),
             Event::ToolFinished {
                 call,
                 status,
@@ -247,7 +338,13 @@ impl Renderer for Text {
             Event::Plan { items } => self.plan(items),
             Event::JobStarted { job } => self.job("submitted", job),
             Event::JobUpdated { job } | Event::JobFinished { job } => self.job(&job.state, job),
-            Event::PermissionRequested { request } => self.permission(request),
+            Event::PermissionRequested { request } => self.question(request),
+            Event::PermissionResolved {
+                decision,
+                by,
+                feedback,
+                ..
+            } => self.resolved(*decision, by, feedback.as_deref()),
             Event::Usage { usage } => self.count(usage),
             Event::Notice { text, .. } => {
                 self.line(&self.style.yellow(&format!("! {}", one_line(text, 600))))
@@ -257,26 +354,29 @@ impl Renderer for Text {
             }
             Event::TurnFinished {
                 reason, iterations, ..
-            } => self.end(*reason, *iterations),
+            } => self.end(stamp, *reason, *iterations),
             _ => {}
         }
+        self.prompt();
     }
 
     fn tick(&mut self) {
         let silent = self.quiet_since.elapsed().as_secs();
-        if !self.live || self.midline || silent < SILENCE || self.loudness == Loudness::Quiet {
+        if !self.waits || self.midline || silent < SILENCE || self.loudness == Loudness::Quiet {
             return;
         }
-        let longest = self.running.values().min_by_key(|(_, since)| *since);
+        let longest = self.running.values().min_by_key(|running| running.since);
         let what = match longest {
-            Some((what, since)) => format!("{what}  {} s", since.elapsed().as_secs()),
-            None => format!("waiting for the model  {silent} s"),
+            Some(running) => {
+                let seconds = running.since.elapsed().as_secs();
+                format!("… {} {}  {seconds} s", running.tool, running.summary)
+            }
+            None => format!("… waiting for the model  {silent} s"),
         };
         self.waiting_shown = true;
-        write_err(&format!(
-            "\r\u{1b}[2K{}",
-            self.style.dim(&format!("… {what}"))
-        ));
+        // A line that wraps could not be taken back.
+        let what = cut(&what, columns().saturating_sub(1));
+        write_err(&format!("\r\u{1b}[2K{}", self.style.dim(&what)));
     }
 
     fn finish(&mut self) {
@@ -284,6 +384,13 @@ impl Renderer for Text {
         if std::mem::take(&mut self.midline) {
             write_err("\n");
         }
+    }
+}
+
+fn columns() -> usize {
+    match rustix::termios::tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => COLUMNS,
     }
 }
 

@@ -28,7 +28,9 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
 impl Host for View<'_> {
     async fn set_plan(&mut self, items: Vec<PlanItem>) -> wasmtime::Result<Result<(), Error>> {
         let Some(session) = &self.0.setup.services.session else {
-            return Ok(Err(Error::Unsupported("this host keeps no plan".to_owned())));
+            return Ok(Err(Error::Unsupported(
+                "this host keeps no plan".to_owned(),
+            )));
         };
         if let Err(problem) = check(&items) {
             return Ok(Err(Error::InvalidInput(problem)));
@@ -39,19 +41,29 @@ impl Host for View<'_> {
 
 fn check(items: &[PlanItem]) -> Result<(), String> {
     if items.len() > MAX_ITEMS {
-        return Err(format!("a plan has at most {MAX_ITEMS} items, not {}", items.len()));
+        return Err(format!(
+            "a plan has at most {MAX_ITEMS} items, not {}",
+            items.len()
+        ));
     }
     let mut ids = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let number = index + 1;
         if item.id.is_empty() || item.id.len() > MAX_ID {
-            return Err(format!("the id of item {number} must have 1 to {MAX_ID} bytes"));
+            return Err(format!(
+                "the id of item {number} must have 1 to {MAX_ID} bytes"
+            ));
         }
         if !ids.insert(item.id.as_str()) {
-            return Err(format!("the id of item {number} is used twice: `{}`", item.id));
+            return Err(format!(
+                "the id of item {number} is used twice: `{}`",
+                item.id
+            ));
         }
         if item.content.trim().is_empty() || item.content.len() > MAX_CONTENT {
-            return Err(format!("the content of item {number} must have 1 to {MAX_CONTENT} bytes"));
+            return Err(format!(
+                "the content of item {number} must have 1 to {MAX_CONTENT} bytes"
+            ));
         }
     }
     Ok(())
@@ -63,7 +75,11 @@ mod tests {
     use crate::agent::PlanStatus;
 
     fn item(id: &str, content: &str) -> PlanItem {
-        PlanItem { id: id.to_owned(), content: content.to_owned(), status: PlanStatus::Pending }
+        PlanItem {
+            id: id.to_owned(),
+            content: content.to_owned(),
+            status: PlanStatus::Pending,
+        }
     }
 
     #[test]
@@ -73,10 +89,16 @@ mod tests {
         let broken = [
             (vec![item("1", "a"), item("1", "b")], "used twice"),
             (vec![item("", "a")], "id of item 1"),
-            (vec![item("1", "a"), item(&"x".repeat(65), "a")], "id of item 2"),
+            (
+                vec![item("1", "a"), item(&"x".repeat(65), "a")],
+                "id of item 2",
+            ),
             (vec![item("1", " ")], "content of item 1"),
             (vec![item("1", &"x".repeat(1025))], "content of item 1"),
-            ((0..101).map(|id| item(&id.to_string(), "a")).collect(), "at most 100"),
+            (
+                (0..101).map(|id| item(&id.to_string(), "a")).collect(),
+                "at most 100",
+            ),
         ];
         for (items, problem) in broken {
             assert!(check(&items).unwrap_err().contains(problem));

@@ -25,6 +25,10 @@ impl Host for View<'_> {
     }
 
     fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, Error>> {
-        Ok(Ok(self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect()))
+        Ok(Ok(self
+            .0
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()))
     }
 }

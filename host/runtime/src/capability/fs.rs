@@ -7,7 +7,11 @@ use ml_intern_manifest::{Access, FsRules, WORKSPACE_MOUNT};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 /// Opens what `rules` grant. A call that is held to reading has rules without writing.
-pub(crate) fn open(wasi: &mut WasiCtxBuilder, rules: &FsRules, workspace: Option<&Path>) -> Result<(), String> {
+pub(crate) fn open(
+    wasi: &mut WasiCtxBuilder,
+    rules: &FsRules,
+    workspace: Option<&Path>,
+) -> Result<(), String> {
     let (Some(access), Some(workspace)) = (rules.access(WORKSPACE_MOUNT), workspace) else {
         return Ok(());
     };
@@ -17,6 +21,9 @@ pub(crate) fn open(wasi: &mut WasiCtxBuilder, rules: &FsRules, workspace: Option
     };
     match wasi.preopened_dir(workspace, WORKSPACE_MOUNT, permissions) {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("cannot open the workspace `{}`: {error}", workspace.display())),
+        Err(error) => Err(format!(
+            "cannot open the workspace `{}`: {error}",
+            workspace.display()
+        )),
     }
 }

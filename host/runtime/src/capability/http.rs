@@ -21,7 +21,10 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
 /// Sends the requests of one call.
 pub(crate) struct Hooks(pub(crate) Arc<Call>);
 
-type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+type Sent = (
+    Response<WasiBody>,
+    Box<dyn Future<Output = Result<(), Error>> + Send>,
+);
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
@@ -33,7 +36,8 @@ impl WasiHttpHooks for Hooks {
         let call = Arc::clone(&self.0);
         Box::new(async move {
             let response = egress::send(call, request, options.unwrap_or_default()).await?;
-            let done: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
+            let done: Box<dyn Future<Output = Result<(), Error>> + Send> =
+                Box::new(async { Ok(()) });
             Ok((response, done))
         })
     }

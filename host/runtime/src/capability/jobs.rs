@@ -28,7 +28,10 @@ impl HasData for JobsData {
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     crate::jobs::add_to_linker::<_, JobsData>(linker, |state| {
         let call = state.call();
-        View { rules: &call.effective.jobs, call }
+        View {
+            rules: &call.effective.jobs,
+            call,
+        }
     })
 }
 
@@ -37,18 +40,27 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 impl View<'_> {
     /// The service, if the plugin may look at jobs at all.
     fn reader(&self) -> Result<&dyn Jobs, Error> {
-        self.rules.check_use().map_err(|denial| self.call.deny(denial))?;
+        self.rules
+            .check_use()
+            .map_err(|denial| self.call.deny(denial))?;
         self.service()
     }
 
     /// The service, if the plugin may change a job that exists.
     fn writer(&self) -> Result<&dyn Jobs, Error> {
-        self.rules.check_change().map_err(|denial| self.call.deny(denial))?;
+        self.rules
+            .check_change()
+            .map_err(|denial| self.call.deny(denial))?;
         self.service()
     }
 
     fn service(&self) -> Result<&dyn Jobs, Error> {
-        self.call.setup.services.jobs.as_deref().ok_or_else(|| Error::Unsupported("this host runs no jobs".to_owned()))
+        self.call
+            .setup
+            .services
+            .jobs
+            .as_deref()
+            .ok_or_else(|| Error::Unsupported("this host runs no jobs".to_owned()))
     }
 
     fn left_ms(&self, asked: u32) -> u32 {
@@ -61,10 +73,15 @@ impl View<'_> {
             spec.flavor = jobs.default_flavor();
         }
         let flavor = spec.flavor.as_deref().unwrap_or_default();
-        self.rules.check_flavor(flavor).map_err(|denial| self.call.deny(denial))?;
+        self.rules
+            .check_flavor(flavor)
+            .map_err(|denial| self.call.deny(denial))?;
         let granted = |name: &&String| self.call.effective.credentials.allows(name);
         if let Some(name) = spec.credentials.iter().find(|name| !granted(name)) {
-            return Err(self.call.deny(Denial { capability: "jobs", detail: ungranted(name) }));
+            return Err(self.call.deny(Denial {
+                capability: "jobs",
+                detail: ungranted(name),
+            }));
         }
         jobs.submit(spec, self.rules, self.call.caller()).await
     }
@@ -102,10 +119,25 @@ impl Host for View<'_> {
         })
     }
 
-    async fn logs(&mut self, id: String, after: u32, limit: u32, wait_ms: u32) -> Answer<Vec<LogLine>> {
+    async fn logs(
+        &mut self,
+        id: String,
+        after: u32,
+        limit: u32,
+        wait_ms: u32,
+    ) -> Answer<Vec<LogLine>> {
         let wait_ms = self.left_ms(wait_ms);
         Ok(match self.reader() {
-            Ok(jobs) => jobs.logs(id, after, limit.min(MAX_LOG_LINES), wait_ms, self.call.caller()).await,
+            Ok(jobs) => {
+                jobs.logs(
+                    id,
+                    after,
+                    limit.min(MAX_LOG_LINES),
+                    wait_ms,
+                    self.call.caller(),
+                )
+                .await
+            }
             Err(error) => Err(error),
         })
     }

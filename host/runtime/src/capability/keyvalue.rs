@@ -29,7 +29,10 @@ impl KeyValue {
     /// Kept in these files (JSON lines), or in memory where there is none. The files and their
     /// folders are made when something is written, and belong to one plugin each.
     pub fn new(session: Option<PathBuf>, project: Option<PathBuf>) -> Self {
-        Self { session: Arc::new(Shelf::new(session)), project: Arc::new(Shelf::new(project)) }
+        Self {
+            session: Arc::new(Shelf::new(session)),
+            project: Arc::new(Shelf::new(project)),
+        }
     }
 }
 
@@ -51,7 +54,10 @@ impl HasData for Keys {
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     store::add_to_linker::<_, Keys>(linker, |state| {
         let (call, table) = state.call_and_table();
-        View { store: &call.setup.store, table }
+        View {
+            store: &call.setup.store,
+            table,
+        }
     })
 }
 
@@ -73,28 +79,57 @@ impl Host for View<'_> {
 }
 
 impl HostBucket for View<'_> {
-    fn get(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+    fn get(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         Ok(self.shelf(&bucket)?.get(&key).map_err(Error::Other))
     }
 
-    fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
+    fn set(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.shelf(&bucket)?.set(key, value).map_err(Error::Other))
     }
 
-    fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<(), Error>> {
+    fn delete(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.shelf(&bucket)?.delete(&key).map_err(Error::Other))
     }
 
-    fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<bool, Error>> {
-        Ok(self.shelf(&bucket)?.get(&key).map(|value| value.is_some()).map_err(Error::Other))
+    fn exists(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<bool, Error>> {
+        Ok(self
+            .shelf(&bucket)?
+            .get(&key)
+            .map(|value| value.is_some())
+            .map_err(Error::Other))
     }
 
-    fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> wasmtime::Result<Result<KeyResponse, Error>> {
+    fn list_keys(
+        &mut self,
+        bucket: Resource<Bucket>,
+        cursor: Option<u64>,
+    ) -> wasmtime::Result<Result<KeyResponse, Error>> {
         let from = usize::try_from(cursor.unwrap_or(0)).unwrap_or(usize::MAX);
-        Ok(self.shelf(&bucket)?.keys(from, PAGE).map_err(Error::Other).map(|keys| {
-            let cursor = (keys.len() == PAGE).then(|| from.saturating_add(PAGE) as u64);
-            KeyResponse { keys, cursor }
-        }))
+        Ok(self
+            .shelf(&bucket)?
+            .keys(from, PAGE)
+            .map_err(Error::Other)
+            .map(|keys| {
+                let cursor = (keys.len() == PAGE).then(|| from.saturating_add(PAGE) as u64);
+                KeyResponse { keys, cursor }
+            }))
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {

@@ -20,11 +20,21 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
 }
 
 impl Host for View<'_> {
-    fn write(&mut self, level: Level, message: String, fields: Option<String>) -> wasmtime::Result<()> {
+    fn write(
+        &mut self,
+        level: Level,
+        message: String,
+        fields: Option<String>,
+    ) -> wasmtime::Result<()> {
         let bytes = message.len() + fields.as_ref().map_or(0, String::len);
         // Text beyond the limit is dropped: a plugin that talks too much has done no harm yet.
         if self.0.charge_log(bytes) {
-            self.0.observer.log(LogLine { level, message: &message, fields: fields.as_deref(), stream: None });
+            self.0.observer.log(LogLine {
+                level,
+                message: &message,
+                fields: fields.as_deref(),
+                stream: None,
+            });
         }
         Ok(())
     }
@@ -36,7 +46,9 @@ impl Host for View<'_> {
         if !self.0.charge_log(message.len()) {
             return Ok(Control::Proceed);
         }
-        let fraction = fraction.filter(|fraction| fraction.is_finite()).map(|fraction| fraction.clamp(0.0, 1.0));
+        let fraction = fraction
+            .filter(|fraction| fraction.is_finite())
+            .map(|fraction| fraction.clamp(0.0, 1.0));
         Ok(self.0.observer.progress(&message, fraction))
     }
 }

@@ -27,7 +27,10 @@ impl HasData for Process {
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     crate::process::add_to_linker::<_, Process>(linker, |state| {
         let call = state.call();
-        View { rules: &call.effective.process, call }
+        View {
+            rules: &call.effective.process,
+            call,
+        }
     })
 }
 
@@ -40,7 +43,9 @@ impl Host for View<'_> {
             return Ok(Err(Error::InvalidInput(problem)));
         }
         let Some(processes) = &self.call.setup.services.processes else {
-            return Ok(Err(Error::Unsupported("this host runs no programs".to_owned())));
+            return Ok(Err(Error::Unsupported(
+                "this host runs no programs".to_owned(),
+            )));
         };
         let left = u32::try_from(self.call.clock.left().as_millis()).unwrap_or(u32::MAX);
         command.timeout_ms = command.timeout_ms.min(left);
@@ -52,16 +57,27 @@ impl Host for View<'_> {
 fn check(command: &Command) -> Result<(), String> {
     let mut texts = vec![("program", &command.program)];
     texts.extend(command.arguments.iter().map(|text| ("argument", text)));
-    texts.extend(command.env.iter().flat_map(|(key, value)| [("environment variable", key), ("environment variable", value)]));
+    texts.extend(command.env.iter().flat_map(|(key, value)| {
+        [
+            ("environment variable", key),
+            ("environment variable", value),
+        ]
+    }));
     texts.extend(command.cwd.iter().map(|text| ("cwd", text)));
     if let Some((what, _)) = texts.iter().find(|(_, text)| text.contains('\0')) {
         return Err(format!("the {what} holds a NUL byte"));
     }
-    if let Some((key, _)) = command.env.iter().find(|(key, _)| key.is_empty() || key.contains('=')) {
+    if let Some((key, _)) = command
+        .env
+        .iter()
+        .find(|(key, _)| key.is_empty() || key.contains('='))
+    {
         return Err(format!("not the name of an environment variable: `{key}`"));
     }
     match &command.cwd {
-        Some(cwd) if !stays_inside(cwd) => Err(format!("cwd must be relative to the workspace, without `..`: `{cwd}`")),
+        Some(cwd) if !stays_inside(cwd) => Err(format!(
+            "cwd must be relative to the workspace, without `..`: `{cwd}`"
+        )),
         _ => Ok(()),
     }
 }
@@ -79,7 +95,10 @@ mod tests {
         Command {
             program: "git".to_owned(),
             arguments: vec![argument.to_owned()],
-            env: env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            env: env
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
             cwd: cwd.map(str::to_owned),
             stdin: None,
             timeout_ms: 1,

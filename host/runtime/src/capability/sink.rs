@@ -24,6 +24,10 @@ impl Host for View<'_> {
         if self.0.cancel.is_cancelled() {
             return Ok(Control::Stop);
         }
-        Ok(self.0.sink.as_ref().map_or(Control::Proceed, |sink| sink.emit(delta)))
+        Ok(self
+            .0
+            .sink
+            .as_ref()
+            .map_or(Control::Proceed, |sink| sink.emit(delta)))
     }
 }

@@ -25,7 +25,11 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(call: Arc<Call>, stream: Stream) -> Self {
-        Self { call, stream, line: Vec::new() }
+        Self {
+            call,
+            stream,
+            line: Vec::new(),
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -48,7 +52,12 @@ impl Output {
         let message = text.trim_end_matches(['\n', '\r']);
         if !message.is_empty() && self.call.charge_log(line.len()) {
             let stream = Some(self.stream);
-            self.call.observer.log(LogLine { level: Level::Debug, message, fields: None, stream });
+            self.call.observer.log(LogLine {
+                level: Level::Debug,
+                message,
+                fields: None,
+                stream,
+            });
         }
     }
 }
@@ -96,7 +105,11 @@ impl OutputStream for Output {
 }
 
 impl AsyncWrite for Output {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -18,7 +18,10 @@ pub(crate) enum Reach {
 /// private range.
 const EC2_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 /// The same of Alibaba Cloud and Oracle; they lie in shared and special ranges.
-const OTHER_METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+const OTHER_METADATA: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
 
 /// Sorts an address, after taking IPv4 out of every form of IPv6 that carries it. The ranges are
 /// those of the IANA special-purpose address registries (RFC 6890), as of 2026.
@@ -42,7 +45,9 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
         (127 | 10, _, _) | (172, 16..=31, _) | (192, 168, _) => Reach::Private,
         (100, 64..=127, _) => Reach::Private,
         // Protocol assignments, documentation, former 6to4 relays, AS112, benchmarks.
-        (192, 0, 0 | 2) | (192, 88, 99) | (192, 31, 196) | (192, 52, 193) | (192, 175, 48) => Reach::Never,
+        (192, 0, 0 | 2) | (192, 88, 99) | (192, 31, 196) | (192, 52, 193) | (192, 175, 48) => {
+            Reach::Never
+        }
         (198, 51, 100) | (203, 0, 113) => Reach::Never,
         (198, 18..=19, _) => Reach::Private,
         _ => Reach::Global,
@@ -100,20 +105,100 @@ mod tests {
 
     #[test]
     fn public_addresses_are_global_in_every_form() {
-        check(Reach::Global, &["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "198.20.0.1", "223.255.255.255"]);
-        check(Reach::Global, &["2606:4700::1", "2a00:1450::1", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::1"]);
+        check(
+            Reach::Global,
+            &[
+                "1.1.1.1",
+                "172.32.0.1",
+                "100.128.0.1",
+                "192.0.1.1",
+                "198.20.0.1",
+                "223.255.255.255",
+            ],
+        );
+        check(
+            Reach::Global,
+            &[
+                "2606:4700::1",
+                "2a00:1450::1",
+                "::ffff:1.1.1.1",
+                "64:ff9b::101:101",
+                "2002:101:101::1",
+            ],
+        );
     }
 
     #[test]
     fn private_addresses_are_private_in_every_form() {
-        check(Reach::Private, &["127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "198.18.0.1"]);
-        check(Reach::Private, &["::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:a00:1::1", "::ffff:0:10.0.0.1"]);
+        check(
+            Reach::Private,
+            &[
+                "127.0.0.1",
+                "127.9.9.9",
+                "10.0.0.1",
+                "172.16.0.1",
+                "172.31.255.255",
+                "192.168.1.1",
+                "100.64.0.1",
+                "198.18.0.1",
+            ],
+        );
+        check(
+            Reach::Private,
+            &[
+                "::1",
+                "fd12::1",
+                "::ffff:127.0.0.1",
+                "::ffff:10.0.0.1",
+                "::127.0.0.1",
+                "64:ff9b::7f00:1",
+                "2002:a00:1::1",
+                "::ffff:0:10.0.0.1",
+            ],
+        );
     }
 
     #[test]
     fn metadata_and_special_addresses_are_never_reached() {
-        check(Reach::Never, &["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "fd00:ec2::254", "100.100.100.200", "::ffff:100.100.100.200"]);
-        check(Reach::Never, &["0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.0.1", "192.0.0.192", "192.0.2.1", "203.0.113.1"]);
-        check(Reach::Never, &["::", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1", "2001::1", "64:ff9b:1::1", "100::1", "5f00::1"]);
+        check(
+            Reach::Never,
+            &[
+                "169.254.169.254",
+                "::ffff:169.254.169.254",
+                "64:ff9b::a9fe:a9fe",
+                "2002:a9fe:a9fe::",
+                "fd00:ec2::254",
+                "100.100.100.200",
+                "::ffff:100.100.100.200",
+            ],
+        );
+        check(
+            Reach::Never,
+            &[
+                "0.0.0.0",
+                "0.1.2.3",
+                "224.0.0.1",
+                "240.0.0.1",
+                "255.255.255.255",
+                "192.0.0.1",
+                "192.0.0.192",
+                "192.0.2.1",
+                "203.0.113.1",
+            ],
+        );
+        check(
+            Reach::Never,
+            &[
+                "::",
+                "fe80::1",
+                "fec0::1",
+                "ff02::1",
+                "2001:db8::1",
+                "2001::1",
+                "64:ff9b:1::1",
+                "100::1",
+                "5f00::1",
+            ],
+        );
     }
 }

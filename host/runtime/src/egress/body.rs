@@ -50,13 +50,18 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(inner: WasiBody, call: Arc<Call>) -> Self {
-        Self { inner, call, tail: Vec::new() }
+        Self {
+            inner,
+            call,
+            tail: Vec::new(),
+        }
     }
 
     fn holds_secret(&mut self, chunk: &[u8]) -> bool {
         let secrets = &self.call.secrets;
         let overlap = secrets.overlap();
-        self.tail.extend_from_slice(chunk.get(..overlap).unwrap_or(chunk));
+        self.tail
+            .extend_from_slice(chunk.get(..overlap).unwrap_or(chunk));
         if secrets.found_in(&self.tail) || secrets.found_in(chunk) {
             return true;
         }
@@ -75,7 +80,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(chunk) = frame.data_ref()
@@ -117,13 +125,22 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn new(inner: Incoming, answer: Answer) -> Self {
-        Self { inner: Some(inner), answer, scrubber: Scrubber::default(), silence: None, reported: false }
+        Self {
+            inner: Some(inner),
+            answer,
+            scrubber: Scrubber::default(),
+            silence: None,
+            reported: false,
+        }
     }
 
     /// Ends the body because it holds more than allowed.
     pub(crate) fn too_large(&mut self) -> Error {
         let limit = self.answer.limit;
-        self.fail(Error::HttpResponseBodySize(Some(limit)), format!("the response is larger than {limit} bytes"))
+        self.fail(
+            Error::HttpResponseBodySize(Some(limit)),
+            format!("the response is larger than {limit} bytes"),
+        )
     }
 
     fn fail(&mut self, error: Error, text: String) -> Error {
@@ -140,9 +157,14 @@ impl Guarded {
     }
 
     /// Starts or continues to wait for a silent service.
-    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_silence(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let limit = self.answer.between_bytes.min(self.answer.call.clock.left());
-        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(silence.as_mut().poll(context));
         let text = format!("the service was silent for {limit:.1?}");
         Poll::Ready(Some(Err(self.fail(Error::ConnectionReadTimeout, text))))
@@ -150,7 +172,11 @@ impl Guarded {
 
     /// What of a chunk may pass now; none when all of it is held back.
     fn pass(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Error> {
-        let passed = self.answer.record.response_bytes.saturating_add(chunk.len() as u64);
+        let passed = self
+            .answer
+            .record
+            .response_bytes
+            .saturating_add(chunk.len() as u64);
         if passed > self.answer.limit {
             return Err(self.too_large());
         }
@@ -170,10 +196,15 @@ impl Body for Guarded {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         loop {
-            let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+            let Some(inner) = &mut this.inner else {
+                return Poll::Ready(None);
+            };
             let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) else {
                 return this.poll_silence(context);
             };
@@ -201,7 +232,9 @@ impl Body for Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         self.report();
-        let Some(inner) = self.inner.take() else { return };
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
         let (limit, known) = match inner.size_hint().exact() {
             Some(rest) if rest > DRAIN_RESPONSE_BYTES => return,
             Some(_) => (DRAIN_RESPONSE_TIME, true),

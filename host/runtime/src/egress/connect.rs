@@ -51,7 +51,10 @@ pub(crate) enum ConnectError {
     #[error("connecting to `{host}` took too long")]
     Timeout { host: String },
     #[error("the certificates in `{path}` cannot be read: {source}")]
-    Roots { path: String, source: rustls::pki_types::pem::Error },
+    Roots {
+        path: String,
+        source: rustls::pki_types::pem::Error,
+    },
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -70,7 +73,11 @@ pub(crate) struct Clients {
 
 impl Clients {
     pub(crate) fn new(roots: Option<PathBuf>) -> Self {
-        Self { roots, plain: Default::default(), secure: Default::default() }
+        Self {
+            roots,
+            plain: Default::default(),
+            secure: Default::default(),
+        }
     }
 
     pub(crate) fn get(&self, secure: bool, private_ok: bool) -> Result<&HttpClient, ConnectError> {
@@ -78,7 +85,11 @@ impl Clients {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let tls = if secure { tls(self.roots.as_deref())? } else { no_tls()? };
+        let tls = if secure {
+            tls(self.roots.as_deref())?
+        } else {
+            no_tls()?
+        };
         Ok(cell.get_or_init(|| client(tls, private_ok)))
     }
 }
@@ -99,25 +110,36 @@ fn client(tls: rustls::ClientConfig, private_ok: bool) -> HttpClient {
         .build(Timed(connector))
 }
 
-fn builder() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, ConnectError> {
+fn builder()
+-> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, ConnectError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?)
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?)
 }
 
 fn no_tls() -> Result<rustls::ClientConfig, ConnectError> {
-    Ok(builder()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+    Ok(builder()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth())
 }
 
 /// Mozilla's roots, and those that the user added.
 fn tls(roots: Option<&Path>) -> Result<rustls::ClientConfig, ConnectError> {
-    let mut store = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut store = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     if let Some(path) = roots {
-        let wrong = |source| ConnectError::Roots { path: path.display().to_string(), source };
+        let wrong = |source| ConnectError::Roots {
+            path: path.display().to_string(),
+            source,
+        };
         for certificate in CertificateDer::pem_file_iter(path).map_err(wrong)? {
             store.add(certificate.map_err(wrong)?)?;
         }
     }
-    Ok(builder()?.with_root_certificates(store).with_no_client_auth())
+    Ok(builder()?
+        .with_root_certificates(store)
+        .with_no_client_auth())
 }
 
 /// Connects within the time allowed, from looking the name up to the end of the TLS handshake.
@@ -134,7 +156,10 @@ impl Service<Uri> for Timed {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let limit = CONNECT_LIMIT.try_with(|limit| *limit).unwrap_or(CONNECT_TIMEOUT).min(CONNECT_TIMEOUT);
+        let limit = CONNECT_LIMIT
+            .try_with(|limit| *limit)
+            .unwrap_or(CONNECT_TIMEOUT)
+            .min(CONNECT_TIMEOUT);
         let host = uri.host().unwrap_or_default().to_owned();
         let connecting = self.0.call(uri);
         Box::pin(async move {
@@ -165,7 +190,13 @@ impl Service<Uri> for Connector {
         let private_ok = self.private_ok;
         Box::pin(async move {
             let host = uri.host().unwrap_or_default().to_owned();
-            let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+            let port = uri
+                .port_u16()
+                .unwrap_or(if uri.scheme_str() == Some("https") {
+                    443
+                } else {
+                    80
+                });
             connect(&host, port, private_ok).await.map(TokioIo::new)
         })
     }
@@ -173,16 +204,29 @@ impl Service<Uri> for Connector {
 
 async fn connect(host: &str, port: u16, private_ok: bool) -> Result<TcpStream, ConnectError> {
     // A URL writes IPv6 addresses in brackets, a resolver does not.
-    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let name = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
     let lookup = tokio::net::lookup_host((name, port)).await;
-    let found: Vec<SocketAddr> =
-        lookup.map_err(|source| ConnectError::Lookup { host: host.to_owned(), source })?.take(64).collect();
+    let found: Vec<SocketAddr> = lookup
+        .map_err(|source| ConnectError::Lookup {
+            host: host.to_owned(),
+            source,
+        })?
+        .take(64)
+        .collect();
     let mut last = None;
     for address in vet(&found, private_ok).take(MAX_ADDRESSES) {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // Small writes of a streaming exchange must not wait for one another.
-                stream.set_nodelay(true).map_err(|source| ConnectError::Refused { host: host.to_owned(), source })?;
+                stream
+                    .set_nodelay(true)
+                    .map_err(|source| ConnectError::Refused {
+                        host: host.to_owned(),
+                        source,
+                    })?;
                 return Ok(stream);
             }
             Err(error) => last = Some(error),
@@ -192,19 +236,29 @@ async fn connect(host: &str, port: u16, private_ok: bool) -> Result<TcpStream, C
     Err(match last {
         Some(source) => ConnectError::Refused { host, source },
         None => {
-            let found: Vec<String> = found.iter().take(3).map(|address| address.ip().to_string()).collect();
-            ConnectError::Prohibited { host, found: found.join(", ") }
+            let found: Vec<String> = found
+                .iter()
+                .take(3)
+                .map(|address| address.ip().to_string())
+                .collect();
+            ConnectError::Prohibited {
+                host,
+                found: found.join(", "),
+            }
         }
     })
 }
 
 /// The addresses that may be connected to.
 fn vet(found: &[SocketAddr], private_ok: bool) -> impl Iterator<Item = SocketAddr> + '_ {
-    found.iter().copied().filter(move |address| match reach(address.ip()) {
-        Reach::Global => true,
-        Reach::Private => private_ok,
-        Reach::Never => false,
-    })
+    found
+        .iter()
+        .copied()
+        .filter(move |address| match reach(address.ip()) {
+            Reach::Global => true,
+            Reach::Private => private_ok,
+            Reach::Never => false,
+        })
 }
 
 #[cfg(test)]
@@ -213,13 +267,23 @@ mod tests {
 
     #[test]
     fn of_mixed_answers_only_the_allowed_addresses_are_used() {
-        let found: Vec<SocketAddr> = ["10.0.0.1:80", "1.1.1.1:80", "169.254.169.254:80", "[::1]:80", "[fe80::1]:80"]
-            .iter()
-            .map(|text| text.parse().unwrap())
+        let found: Vec<SocketAddr> = [
+            "10.0.0.1:80",
+            "1.1.1.1:80",
+            "169.254.169.254:80",
+            "[::1]:80",
+            "[fe80::1]:80",
+        ]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
+        let public: Vec<String> = vet(&found, false)
+            .map(|address| address.to_string())
             .collect();
-        let public: Vec<String> = vet(&found, false).map(|address| address.to_string()).collect();
         assert_eq!(public, ["1.1.1.1:80"]);
-        let private: Vec<String> = vet(&found, true).map(|address| address.to_string()).collect();
+        let private: Vec<String> = vet(&found, true)
+            .map(|address| address.to_string())
+            .collect();
         assert_eq!(private, ["10.0.0.1:80", "1.1.1.1:80", "[::1]:80"]);
     }
 
@@ -229,7 +293,10 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"] {
             let refused = connect(host, port, false).await;
-            assert!(matches!(refused, Err(ConnectError::Prohibited { .. })), "{host}");
+            assert!(
+                matches!(refused, Err(ConnectError::Prohibited { .. })),
+                "{host}"
+            );
             connect(host, port, true).await.unwrap();
         }
         let metadata = connect("169.254.169.254", 80, true).await;

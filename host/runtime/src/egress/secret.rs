@@ -68,11 +68,22 @@ pub(crate) struct Secrets {
 impl Secrets {
     pub(crate) fn new(credentials: &[Credential]) -> Self {
         let mut secrets = Self::default();
-        for value in credentials.iter().map(|credential| &credential.value).filter(|value| value.0.len() >= SHORTEST) {
-            secrets.encoded.extend(spellings(&value.0).into_iter().map(Secret));
+        for value in credentials
+            .iter()
+            .map(|credential| &credential.value)
+            .filter(|value| value.0.len() >= SHORTEST)
+        {
+            secrets
+                .encoded
+                .extend(spellings(&value.0).into_iter().map(Secret));
             secrets.raw.push(value.clone());
         }
-        secrets.longest_encoded = secrets.encoded.iter().map(|value| value.0.len()).max().unwrap_or(0);
+        secrets.longest_encoded = secrets
+            .encoded
+            .iter()
+            .map(|value| value.0.len())
+            .max()
+            .unwrap_or(0);
         secrets
     }
 
@@ -82,7 +93,9 @@ impl Secrets {
 
     /// Whether `bytes` hold a secret in any known spelling.
     pub(crate) fn found_in(&self, bytes: &[u8]) -> bool {
-        self.encoded.iter().any(|value| memmem::find(bytes, &value.0).is_some())
+        self.encoded
+            .iter()
+            .any(|value| memmem::find(bytes, &value.0).is_some())
     }
 
     /// How much of the end of a chunk must be looked at again together with the next one.
@@ -106,7 +119,10 @@ impl Secrets {
     fn held_back(&self, bytes: &[u8]) -> usize {
         let begins = |value: &Secret| {
             let most = bytes.len().min(value.0.len() - 1);
-            (1..=most).rev().find(|length| value.0.starts_with(&bytes[bytes.len() - length..])).unwrap_or(0)
+            (1..=most)
+                .rev()
+                .find(|length| value.0.starts_with(&bytes[bytes.len() - length..]))
+                .unwrap_or(0)
         };
         self.raw.iter().map(begins).max().unwrap_or(0)
     }
@@ -124,7 +140,17 @@ fn replace_one(bytes: &[u8], value: &[u8]) -> Vec<u8> {
 /// where it starts: the digits that its neighbours do not change are looked for, at each offset.
 fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
     let hex = |upper: bool| -> Vec<u8> {
-        value.iter().flat_map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }.into_bytes()).collect()
+        value
+            .iter()
+            .flat_map(|byte| {
+                if upper {
+                    format!("{byte:02X}")
+                } else {
+                    format!("{byte:02x}")
+                }
+                .into_bytes()
+            })
+            .collect()
     };
     let percent = |upper: bool| -> Vec<u8> {
         let escape = |byte: &u8| match byte {
@@ -134,12 +160,23 @@ fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
         };
         value.iter().flat_map(escape).collect()
     };
-    let mut all = vec![value.to_vec(), hex(false), hex(true), percent(false), percent(true)];
+    let mut all = vec![
+        value.to_vec(),
+        hex(false),
+        hex(true),
+        percent(false),
+        percent(true),
+    ];
     for offset in 0..3 {
-        let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(value.iter().copied()).collect();
+        let padded: Vec<u8> = std::iter::repeat_n(0, offset)
+            .chain(value.iter().copied())
+            .collect();
         // Digits wholly made of the value's own bits: from the first after the offset to the last full one.
         let (first, last) = ((offset * 8).div_ceil(6), padded.len() * 8 / 6);
-        for text in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
+        for text in [
+            STANDARD_NO_PAD.encode(&padded),
+            URL_SAFE_NO_PAD.encode(&padded),
+        ] {
             all.extend(text.as_bytes().get(first..last).map(<[u8]>::to_vec));
         }
     }
@@ -186,7 +223,10 @@ mod tests {
     use super::*;
 
     fn secrets(values: &[&str]) -> Secrets {
-        let credential = |value: &&str| Credential { name: "x".to_owned(), value: Secret::new(value) };
+        let credential = |value: &&str| Credential {
+            name: "x".to_owned(),
+            value: Secret::new(value),
+        };
         Secrets::new(&values.iter().map(credential).collect::<Vec<_>>())
     }
 
@@ -208,7 +248,10 @@ mod tests {
         assert_eq!(scrub(&secrets, &[text]), clean);
         for at in 0..=text.len() {
             for to in at..=text.len() {
-                assert_eq!(scrub(&secrets, &[&text[..at], &text[at..to], &text[to..]]), clean);
+                assert_eq!(
+                    scrub(&secrets, &[&text[..at], &text[at..to], &text[to..]]),
+                    clean
+                );
             }
         }
         let bytes: Vec<&str> = text.split_inclusive(|_| true).collect();
@@ -219,7 +262,10 @@ mod tests {
     fn ordinary_text_is_not_held_back() {
         let secrets = secrets(&["hf_abcabcabd"]);
         let mut scrubber = Scrubber::default();
-        assert_eq!(scrubber.push(&secrets, "data: token\n\n".into()), "data: token\n\n");
+        assert_eq!(
+            scrubber.push(&secrets, "data: token\n\n".into()),
+            "data: token\n\n"
+        );
         assert_eq!(scrubber.push(&secrets, "the h".into()), "the ");
         assert_eq!(scrubber.push(&secrets, "at".into()), "hat");
     }
@@ -235,7 +281,13 @@ mod tests {
         let value = "sk-Te/st+0123";
         let secrets = secrets(&[value]);
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let mut texts = vec![value.to_owned(), hex.clone(), hex.to_uppercase(), "sk-Te%2Fst%2B0123".to_owned(), "sk-Te%2fst%2b0123".to_owned()];
+        let mut texts = vec![
+            value.to_owned(),
+            hex.clone(),
+            hex.to_uppercase(),
+            "sk-Te%2Fst%2B0123".to_owned(),
+            "sk-Te%2fst%2b0123".to_owned(),
+        ];
         for before in ["", "a", "ab", "user:"] {
             for after in ["", "z", "zz"] {
                 texts.push(STANDARD_NO_PAD.encode(format!("{before}{value}{after}")));
@@ -251,7 +303,10 @@ mod tests {
     #[test]
     fn short_values_and_debug_output_reveal_nothing() {
         assert!(secrets(&["", "short"]).is_empty());
-        let credential = Credential { name: "hf".to_owned(), value: Secret::new(" token-value\n") };
+        let credential = Credential {
+            name: "hf".to_owned(),
+            value: Secret::new(" token-value\n"),
+        };
         assert!(!format!("{credential:?}").contains("token-value"));
         assert_eq!(credential.value.expose(), "token-value");
     }

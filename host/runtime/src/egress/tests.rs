@@ -59,7 +59,10 @@ impl Server {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (connections, requests) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
         let (count, seen) = (connections.clone(), requests.clone());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -76,7 +79,11 @@ impl Server {
                 });
             }
         });
-        Self { address, connections, requests }
+        Self {
+            address,
+            connections,
+            requests,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -98,7 +105,10 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
         text.push(stream.read_u8().await.ok()?);
     }
     let header = String::from_utf8(text).unwrap();
-    let length = header.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap());
+    let length = header
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(header + &String::from_utf8(body).unwrap())
@@ -121,9 +131,15 @@ struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// Everything at this server, granted as a private address.
     fn granting(server: &Server) -> Self {
-        let place = format!("host = \"127.0.0.1\", port = {}, scheme = \"http\"", server.address.port());
+        let place = format!(
+            "host = \"127.0.0.1\", port = {}, scheme = \"http\"",
+            server.address.port()
+        );
         Self {
-            request: format!("[[request.http]]\n{}\nmethods = [\"GET\", \"POST\"]\n", place.replace(", ", "\n")),
+            request: format!(
+                "[[request.http]]\n{}\nmethods = [\"GET\", \"POST\"]\n",
+                place.replace(", ", "\n")
+            ),
             grant: format!("http = [{{ {place} }}]"),
             token: None,
             read_only: false,
@@ -147,18 +163,35 @@ impl<'a> Rules<'a> {
             self.request
         );
         let plugin = PluginManifest::parse("plugin.toml", &plugin).unwrap();
-        let run = format!("[plugins.t]\nsource = \"./t.wasm\"\ngrant = {{ {} }}", self.grant);
+        let run = format!(
+            "[plugins.t]\nsource = \"./t.wasm\"\ngrant = {{ {} }}",
+            self.grant
+        );
         let run = RunManifest::parse("ml-intern.toml", &run).unwrap();
         let grant = run.plugins[0].grant_for(&plugin.request);
-        let effective = Effective::compute("plugins.t", &plugin.request, &grant, &BTreeMap::new()).unwrap();
-        let effective = Arc::new(if self.read_only { effective.held_read_only() } else { effective });
-        let credentials: Vec<Credential> =
-            self.token.iter().map(|token| Credential { name: "hf".to_owned(), value: Secret::new(token) }).collect();
+        let effective =
+            Effective::compute("plugins.t", &plugin.request, &grant, &BTreeMap::new()).unwrap();
+        let effective = Arc::new(if self.read_only {
+            effective.held_read_only()
+        } else {
+            effective
+        });
+        let credentials: Vec<Credential> = self
+            .token
+            .iter()
+            .map(|token| Credential {
+                name: "hf".to_owned(),
+                value: Secret::new(token),
+            })
+            .collect();
         let audits = Arc::new(Audits::default());
         let call = Call::new(CallParts {
             plugin: "t/t".to_owned(),
             secrets: Arc::new(Secrets::new(&credentials)),
-            setup: Arc::new(Setup { credentials, ..Setup::bare(Limits::default()) }),
+            setup: Arc::new(Setup {
+                credentials,
+                ..Setup::bare(Limits::default())
+            }),
             effective,
             context: CallContext::default(),
             observer: audits.clone(),
@@ -176,7 +209,9 @@ fn network() -> Arc<Clients> {
 }
 
 fn body_of(text: &str) -> WasiBody {
-    Full::new(Bytes::copy_from_slice(text.as_bytes())).map_err(|never| match never {}).boxed_unsync()
+    Full::new(Bytes::copy_from_slice(text.as_bytes()))
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 fn get(url: &str) -> http::request::Builder {
@@ -184,8 +219,17 @@ fn get(url: &str) -> http::request::Builder {
 }
 
 impl Caller {
-    async fn send(&self, request: http::request::Builder, body: &str) -> Result<Response<WasiBody>, Error> {
-        send(self.call.clone(), request.body(body_of(body)).unwrap(), RequestOptions::default()).await
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        body: &str,
+    ) -> Result<Response<WasiBody>, Error> {
+        send(
+            self.call.clone(),
+            request.body(body_of(body)).unwrap(),
+            RequestOptions::default(),
+        )
+        .await
     }
 
     async fn text(&self, request: http::request::Builder, body: &str) -> Result<String, Error> {
@@ -208,7 +252,10 @@ async fn connections_are_kept_across_calls_even_when_a_guest_leaves_early() {
     for round in 0..6 {
         let caller = Rules::granting(&server).caller(&network);
         if round % 2 == 0 {
-            assert_eq!(caller.text(get(&server.url("/a?b=c")), "").await.unwrap(), "ok");
+            assert_eq!(
+                caller.text(get(&server.url("/a?b=c")), "").await.unwrap(),
+                "ok"
+            );
         } else {
             drop(caller.send(get(&server.url("/a?b=c")), "").await.unwrap());
         }
@@ -216,12 +263,24 @@ async fn connections_are_kept_across_calls_even_when_a_guest_leaves_early() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let audit = lock(&caller.audits.0).clone();
         assert_eq!(audit.len(), 1);
-        assert_eq!((audit[0].verdict.clone(), audit[0].rule, audit[0].path.as_str()), (Verdict::Answered(200), Some(0), "/a"));
+        assert_eq!(
+            (
+                audit[0].verdict.clone(),
+                audit[0].rule,
+                audit[0].path.as_str()
+            ),
+            (Verdict::Answered(200), Some(0), "/a")
+        );
     }
     assert_eq!(server.connections(), 1);
     assert!(server.requests()[0].starts_with("GET /a?b=c HTTP/1.1\r\n"));
     let host = format!("host: {}\r\n", server.address);
-    assert!(server.requests().iter().all(|request| request.matches("host:").count() == 1 && request.contains(&host)));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.matches("host:").count() == 1 && request.contains(&host))
+    );
 }
 
 #[tokio::test]
@@ -245,11 +304,25 @@ async fn what_is_not_granted_does_not_leave_and_the_reason_is_kept() {
     for request in refused {
         let asked = format!("{request:?}");
         let error = caller.text(request, "body").await.unwrap_err();
-        assert!(matches!(error, Error::HttpRequestDenied | Error::HttpRequestUriInvalid), "{asked}: {error}");
+        assert!(
+            matches!(
+                error,
+                Error::HttpRequestDenied | Error::HttpRequestUriInvalid
+            ),
+            "{asked}: {error}"
+        );
         assert!(!caller.denial().is_empty());
     }
-    assert!(lock(&caller.audits.0).iter().all(|audit| matches!(&audit.verdict, Verdict::Denied(reason) if !reason.is_empty())));
-    let held = Rules { read_only: true, ..Rules::granting(&server) }.caller(&network);
+    assert!(
+        lock(&caller.audits.0)
+            .iter()
+            .all(|audit| matches!(&audit.verdict, Verdict::Denied(reason) if !reason.is_empty()))
+    );
+    let held = Rules {
+        read_only: true,
+        ..Rules::granting(&server)
+    }
+    .caller(&network);
     assert!(held.text(Request::post(&url), "x").await.is_err());
     assert!(held.denial().contains("read-only"));
     held.text(get(&url), "").await.unwrap();
@@ -265,16 +338,31 @@ async fn a_private_address_needs_its_port_named_and_pools_are_apart() {
     // The same place as a public grant, while a connection to it lies in the private pool.
     let public = network.get(false, false).unwrap();
     let request = get(&server.url("/")).body(body_of("")).unwrap();
-    let failure = explain(&public.request(request).await.unwrap_err(), server.address.port());
-    assert!(matches!(failure.error, Error::DestinationIpProhibited), "{}", failure.error);
-    assert!(failure.denial.unwrap().contains(&format!("port = {}", server.address.port())));
+    let failure = explain(
+        &public.request(request).await.unwrap_err(),
+        server.address.port(),
+    );
+    assert!(
+        matches!(failure.error, Error::DestinationIpProhibited),
+        "{}",
+        failure.error
+    );
+    assert!(
+        failure
+            .denial
+            .unwrap()
+            .contains(&format!("port = {}", server.address.port()))
+    );
     assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
 async fn a_redirect_is_the_guests_to_follow() {
     let target = Server::answering(OK).await;
-    let redirect = format!("HTTP/1.1 302 Found\r\nlocation: {}\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n", target.url("/"));
+    let redirect = format!(
+        "HTTP/1.1 302 Found\r\nlocation: {}\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n",
+        target.url("/")
+    );
     let server = Server::answering(&redirect).await;
     let caller = Rules::granting(&server).caller(&network());
     let response = caller.send(get(&server.url("/")), "").await.unwrap();
@@ -294,13 +382,20 @@ async fn a_credential_goes_to_its_place_only_and_never_comes_back() {
     .await;
     let other = Server::answering(OK).await;
     let network = network();
-    let caller = Rules::granting(&echo).with_token(&echo, TOKEN).caller(&network);
+    let caller = Rules::granting(&echo)
+        .with_token(&echo, TOKEN)
+        .caller(&network);
     let response = caller.send(get(&echo.url("/")), "").await.unwrap();
     assert_eq!(response.headers()["x-echo"], "a ************* b");
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "your ************* ok");
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        "your ************* ok"
+    );
     assert!(echo.requests()[0].contains(&format!("authorization: Bearer {TOKEN}\r\n")));
     // Another place that the plugin may reach.
-    let elsewhere = Rules::granting(&other).with_token(&echo, TOKEN).caller(&network);
+    let elsewhere = Rules::granting(&other)
+        .with_token(&echo, TOKEN)
+        .caller(&network);
     elsewhere.text(get(&other.url("/")), "").await.unwrap();
     assert!(!other.requests()[0].contains("authorization"));
 }
@@ -309,9 +404,14 @@ async fn a_credential_goes_to_its_place_only_and_never_comes_back() {
 async fn a_plugin_sends_no_keys_and_no_secrets() {
     const TOKEN: &str = "hf_0123456789";
     let server = Server::answering(OK).await;
-    let caller = Rules::granting(&server).with_token(&server, TOKEN).caller(&network());
+    let caller = Rules::granting(&server)
+        .with_token(&server, TOKEN)
+        .caller(&network());
     for header in ["authorization", "cookie", "x-api-key"] {
-        let error = caller.text(get(&server.url("/")).header(header, "mine"), "").await.unwrap_err();
+        let error = caller
+            .text(get(&server.url("/")).header(header, "mine"), "")
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::HttpRequestDenied), "{error}");
         assert!(caller.denial().contains(header));
     }
@@ -320,21 +420,37 @@ async fn a_plugin_sends_no_keys_and_no_secrets() {
         caller.text(get(&server.url(&url)), "").await.unwrap_err();
         assert!(caller.denial().contains("secret"));
     }
-    caller.text(get(&server.url("/")).header("x-note", TOKEN), "").await.unwrap_err();
+    caller
+        .text(get(&server.url("/")).header("x-note", TOKEN), "")
+        .await
+        .unwrap_err();
     assert_eq!(server.requests().len(), 0);
-    let parts = [&TOKEN[..5], &TOKEN[5..]].map(|part| Ok(http_body::Frame::data(Bytes::from_static(part.as_bytes()))));
+    let parts = [&TOKEN[..5], &TOKEN[5..]]
+        .map(|part| Ok(http_body::Frame::data(Bytes::from_static(part.as_bytes()))));
     let body = StreamBody::new(futures_util::stream::iter(parts)).boxed_unsync();
-    let request = Request::post(server.url("/")).header("content-length", "13").body(body).unwrap();
-    let error = send(caller.call.clone(), request, RequestOptions::default()).await.unwrap_err();
+    let request = Request::post(server.url("/"))
+        .header("content-length", "13")
+        .body(body)
+        .unwrap();
+    let error = send(caller.call.clone(), request, RequestOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HttpRequestDenied), "{error}");
-    assert!(server.requests().iter().all(|request| !request.contains(TOKEN)));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| !request.contains(TOKEN))
+    );
 }
 
 #[tokio::test]
 async fn a_response_beyond_the_cap_ends_with_an_error() {
     let announced = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n").await;
     let endless = Server::start(|mut stream| async move {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            .await?;
         loop {
             stream.write_all(b"80\r\n").await?;
             stream.write_all(&[b'x'; 0x80]).await?;
@@ -347,19 +463,34 @@ async fn a_response_beyond_the_cap_ends_with_an_error() {
         rules.request.push_str("max-response = \"1KiB\"\n");
         let caller = rules.caller(&network());
         let error = caller.text(get(&server.url("/")), "").await.unwrap_err();
-        assert!(matches!(error, Error::HttpResponseBodySize(Some(1024))), "{error}");
+        assert!(
+            matches!(error, Error::HttpResponseBodySize(Some(1024))),
+            "{error}"
+        );
         let audit = lock(&caller.audits.0).clone();
-        assert!(audit.len() == 1 && matches!(audit[0].verdict, Verdict::Failed(_)), "{audit:?}");
+        assert!(
+            audit.len() == 1 && matches!(audit[0].verdict, Verdict::Failed(_)),
+            "{audit:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_header_flood_is_refused() {
     let flood: String = (0..1000).map(|n| format!("x-{n}: y\r\n")).collect();
-    let server = Server::answering(&format!("HTTP/1.1 200 OK\r\n{flood}content-length: 0\r\n\r\n")).await;
+    let server = Server::answering(&format!(
+        "HTTP/1.1 200 OK\r\n{flood}content-length: 0\r\n\r\n"
+    ))
+    .await;
     let caller = Rules::granting(&server).caller(&network());
     let error = caller.text(get(&server.url("/")), "").await.unwrap_err();
-    assert!(matches!(error, Error::HttpResponseHeaderSectionSize(_) | Error::HttpProtocolError), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::HttpResponseHeaderSectionSize(_) | Error::HttpProtocolError
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -370,7 +501,9 @@ async fn silence_ends_before_the_first_byte_between_bytes_and_with_the_call() {
     })
     .await;
     let half = Server::start(|mut stream| async move {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+            .await?;
         tokio::time::sleep(Duration::from_secs(60)).await;
         Ok(stream)
     })
@@ -378,17 +511,35 @@ async fn silence_ends_before_the_first_byte_between_bytes_and_with_the_call() {
     let network = network();
     let began = Instant::now();
     let soon = Some(Duration::from_millis(100));
-    let options = RequestOptions { connect_timeout: soon, first_byte_timeout: soon, between_bytes_timeout: soon };
+    let options = RequestOptions {
+        connect_timeout: soon,
+        first_byte_timeout: soon,
+        between_bytes_timeout: soon,
+    };
     let caller = Rules::granting(&mute).caller(&network);
     let request = || get(&mute.url("/")).body(body_of("")).unwrap();
-    let error = send(caller.call.clone(), request(), options).await.unwrap_err();
+    let error = send(caller.call.clone(), request(), options)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HttpResponseTimeout), "{error}");
-    let brief = Rules { timeout: Duration::from_millis(100), ..Rules::granting(&mute) }.caller(&network);
-    let error = send(brief.call.clone(), request(), RequestOptions::default()).await.unwrap_err();
+    let brief = Rules {
+        timeout: Duration::from_millis(100),
+        ..Rules::granting(&mute)
+    }
+    .caller(&network);
+    let error = send(brief.call.clone(), request(), RequestOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HttpResponseTimeout), "{error}");
     for (rules, options) in [
         (Rules::granting(&half), options),
-        (Rules { timeout: Duration::from_millis(200), ..Rules::granting(&half) }, RequestOptions::default()),
+        (
+            Rules {
+                timeout: Duration::from_millis(200),
+                ..Rules::granting(&half)
+            },
+            RequestOptions::default(),
+        ),
     ] {
         let caller = rules.caller(&network);
         let request = get(&half.url("/")).body(body_of("")).unwrap();
@@ -402,14 +553,26 @@ async fn silence_ends_before_the_first_byte_between_bytes_and_with_the_call() {
 #[tokio::test]
 async fn streamed_bytes_arrive_when_they_are_sent() {
     let server = Server::start(|mut stream| async move {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            .await?;
         tokio::time::sleep(Duration::from_secs(60)).await;
         Ok(stream)
     })
     .await;
-    let caller = Rules::granting(&server).with_token(&server, "hf_0123456789").caller(&network());
-    let mut body = caller.send(get(&server.url("/")), "").await.unwrap().into_body();
-    let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await.unwrap().unwrap().unwrap();
+    let caller = Rules::granting(&server)
+        .with_token(&server, "hf_0123456789")
+        .caller(&network());
+    let mut body = caller
+        .send(get(&server.url("/")), "")
+        .await
+        .unwrap()
+        .into_body();
+    let frame = tokio::time::timeout(Duration::from_secs(5), body.frame())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     assert_eq!(frame.into_data().unwrap(), "first");
 }
 
@@ -419,7 +582,10 @@ async fn a_refused_request_is_answered_after_its_body_was_taken() {
     let caller = Rules::granting(&server).caller(&network());
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let frames = futures_util::stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|bytes| (Ok(http_body::Frame::data(bytes)), receiver))
+        receiver
+            .recv()
+            .await
+            .map(|bytes| (Ok(http_body::Frame::data(bytes)), receiver))
     });
     let writer = tokio::spawn(async move {
         for _ in 0..50 {
@@ -429,14 +595,18 @@ async fn a_refused_request_is_answered_after_its_body_was_taken() {
     });
     let body = StreamBody::new(Box::pin(frames)).boxed_unsync();
     let request = Request::put(server.url("/")).body(body).unwrap();
-    let error = send(caller.call.clone(), request, RequestOptions::default()).await.unwrap_err();
+    let error = send(caller.call.clone(), request, RequestOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HttpRequestDenied), "{error}");
     writer.await.unwrap().unwrap();
     // A body that never ends holds the answer up for two seconds at most.
     let never = StreamBody::new(futures_util::stream::pending()).boxed_unsync();
     let began = Instant::now();
     let request = Request::put(server.url("/")).body(never).unwrap();
-    send(caller.call.clone(), request, RequestOptions::default()).await.unwrap_err();
+    send(caller.call.clone(), request, RequestOptions::default())
+        .await
+        .unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(4));
 }
 
@@ -445,19 +615,37 @@ async fn failures_on_the_way_are_told_apart() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = unused.local_addr().unwrap();
     drop(unused);
-    let gone = Server { address, connections: Arc::default(), requests: Arc::default() };
+    let gone = Server {
+        address,
+        connections: Arc::default(),
+        requests: Arc::default(),
+    };
     let network = network();
-    let error = Rules::granting(&gone).caller(&network).text(get(&gone.url("/")), "").await.unwrap_err();
+    let error = Rules::granting(&gone)
+        .caller(&network)
+        .text(get(&gone.url("/")), "")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::ConnectionRefused), "{error}");
     let garbage = Server::answering("what?\r\n\r\n").await;
-    let error = Rules::granting(&garbage).caller(&network).text(get(&garbage.url("/")), "").await.unwrap_err();
+    let error = Rules::granting(&garbage)
+        .caller(&network)
+        .text(get(&garbage.url("/")), "")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HttpProtocolError), "{error}");
     let cut = Server::start(|mut stream| async move {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+            .await?;
         Err(std::io::ErrorKind::Other.into())
     })
     .await;
-    let error = Rules::granting(&cut).caller(&network).text(get(&cut.url("/")), "").await.unwrap_err();
+    let error = Rules::granting(&cut)
+        .caller(&network)
+        .text(get(&cut.url("/")), "")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HttpResponseIncomplete), "{error}");
 }
 
@@ -468,17 +656,32 @@ async fn tls_that_fails_or_stalls_is_told_apart() {
     let address = garbage.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = garbage.accept().await {
-            stream.write_all(b"220 mail.example ready\r\n").await.unwrap();
+            stream
+                .write_all(b"220 mail.example ready\r\n")
+                .await
+                .unwrap();
         }
     });
-    let soon = RequestOptions { connect_timeout: Some(Duration::from_millis(200)), ..RequestOptions::default() };
-    for (address, typed) in [(address, "TLS"), (stalled.local_addr().unwrap(), "connection timeout")] {
-        let server = Server { address, connections: Arc::default(), requests: Arc::default() };
+    let soon = RequestOptions {
+        connect_timeout: Some(Duration::from_millis(200)),
+        ..RequestOptions::default()
+    };
+    for (address, typed) in [
+        (address, "TLS"),
+        (stalled.local_addr().unwrap(), "connection timeout"),
+    ] {
+        let server = Server {
+            address,
+            connections: Arc::default(),
+            requests: Arc::default(),
+        };
         let mut rules = Rules::granting(&server);
         rules.request = rules.request.replace("\"http\"", "\"https\"");
         rules.grant = rules.grant.replace("\"http\"", "\"https\"");
         let secure = rules.caller(&network());
-        let request = get(&format!("https://{address}/")).body(body_of("")).unwrap();
+        let request = get(&format!("https://{address}/"))
+            .body(body_of(""))
+            .unwrap();
         let error = send(secure.call.clone(), request, soon).await.unwrap_err();
         assert!(error.to_string().contains(typed), "{error}");
     }

@@ -20,18 +20,29 @@ pub(crate) struct Guest {
 
 impl Default for Guest {
     fn default() -> Self {
-        Self { module: String::new(), call: "(i32.const 64)".to_owned(), pages: 1 }
+        Self {
+            module: String::new(),
+            call: "(i32.const 64)".to_owned(),
+            pages: 1,
+        }
     }
 }
 
 impl Guest {
     /// A guest whose `call` has this body.
     pub(crate) fn call(body: &str) -> Self {
-        Self { call: body.to_owned(), ..Self::default() }
+        Self {
+            call: body.to_owned(),
+            ..Self::default()
+        }
     }
 
     fn text(&self, version: &str) -> String {
-        let Self { module, call, pages } = self;
+        let Self {
+            module,
+            call,
+            pages,
+        } = self;
         format!(
             r#"(module
                 {module}
@@ -72,13 +83,25 @@ impl Guest {
 fn encode(text: &str, version: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let renamed = tempfile::tempdir().unwrap();
-    copy(&folder, renamed.path(), &|text| text.replace("ml-intern:plugin@0.1.0", &format!("ml-intern:plugin@{version}")));
+    copy(&folder, renamed.path(), &|text| {
+        text.replace(
+            "ml-intern:plugin@0.1.0",
+            &format!("ml-intern:plugin@{version}"),
+        )
+    });
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(renamed.path()).unwrap();
-    let world = resolve.select_world(&[package], Some("tool-plugin")).unwrap();
+    let world = resolve
+        .select_world(&[package], Some("tool-plugin"))
+        .unwrap();
     let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .validate(true)
+        .encode()
+        .unwrap()
 }
 
 fn copy(from: &Path, to: &Path, change: &dyn Fn(&str) -> String) {

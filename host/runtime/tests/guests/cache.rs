@@ -18,8 +18,16 @@ fn counted(bytes: Vec<u8>) -> (ComponentSource, Arc<AtomicUsize>) {
 }
 
 fn entries(folder: &std::path::Path) -> Vec<PathBuf> {
-    let list = |path: PathBuf| std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    list(folder.join("cache/aot")).into_iter().flat_map(list).collect()
+    let list = |path: PathBuf| {
+        std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect::<Vec<_>>()
+    };
+    list(folder.join("cache/aot"))
+        .into_iter()
+        .flat_map(list)
+        .collect()
 }
 
 #[tokio::test]
@@ -27,8 +35,14 @@ async fn bytes_are_read_and_compiled_once_for_all_processes() {
     let folder = tempfile::tempdir().unwrap();
     let (source, reads) = counted(Guest::default().component());
     for _ in 0..3 {
-        let runtime = runtime_in(folder.path(), Some(Arc::new(|problem: &str| panic!("{problem}"))));
-        let (one, two) = (runtime.plugin(source.clone(), Setup::bare(Limits::default())), runtime.plugin(source.clone(), Setup::bare(Limits::default())));
+        let runtime = runtime_in(
+            folder.path(),
+            Some(Arc::new(|problem: &str| panic!("{problem}"))),
+        );
+        let (one, two) = (
+            runtime.plugin(source.clone(), Setup::bare(Limits::default())),
+            runtime.plugin(source.clone(), Setup::bare(Limits::default())),
+        );
         let (first, second) = tokio::join!(call(&one), call(&two));
         first.unwrap();
         second.unwrap();
@@ -42,21 +56,46 @@ async fn a_changed_entry_is_reported_and_compiled_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (source, reads) = counted(Guest::default().component());
     let other = runtime_in(folder.path(), None);
-    call(&other.plugin(super::source(Guest::call("(unreachable)").component()), Setup::bare(Limits::default()))).await.unwrap_err();
+    call(&other.plugin(
+        super::source(Guest::call("(unreachable)").component()),
+        Setup::bare(Limits::default()),
+    ))
+    .await
+    .unwrap_err();
     let foreign = std::fs::read(&entries(folder.path())[0]).unwrap();
     let reports = Arc::new(Mutex::new(Vec::new()));
     let run = |source: ComponentSource| {
         let kept = reports.clone();
-        let runtime = runtime_in(folder.path(), Some(Arc::new(move |problem: &str| kept.lock().unwrap().push(problem.to_owned()))));
-        async move { call(&runtime.plugin(source, Setup::bare(Limits::default()))).await.unwrap() }
+        let runtime = runtime_in(
+            folder.path(),
+            Some(Arc::new(move |problem: &str| {
+                kept.lock().unwrap().push(problem.to_owned())
+            })),
+        );
+        async move {
+            call(&runtime.plugin(source, Setup::bare(Limits::default())))
+                .await
+                .unwrap()
+        }
     };
     run(source.clone()).await;
     let name = format!("{}.cwasm", source.digest.hex());
-    let entry = entries(folder.path()).into_iter().find(|path| path.ends_with(&name)).unwrap();
+    let entry = entries(folder.path())
+        .into_iter()
+        .find(|path| path.ends_with(&name))
+        .unwrap();
     let good = std::fs::read(&entry).unwrap();
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
-    for (count, bad) in [flipped, good[..good.len() / 2].to_vec(), foreign, Vec::new()].into_iter().enumerate() {
+    for (count, bad) in [
+        flipped,
+        good[..good.len() / 2].to_vec(),
+        foreign,
+        Vec::new(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         std::fs::write(&entry, bad).unwrap();
         run(source.clone()).await;
         assert_eq!(reads.load(Ordering::SeqCst), count + 2);
@@ -72,8 +111,18 @@ async fn without_a_usable_cache_calls_still_work() {
     std::fs::write(folder.path().join("cache"), "in the way").unwrap();
     let reports = Arc::new(AtomicUsize::new(0));
     let count = reports.clone();
-    let runtime = runtime_in(folder.path(), Some(Arc::new(move |_: &str| { count.fetch_add(1, Ordering::SeqCst); })));
-    call(&runtime.plugin(source(Guest::default().component()), Setup::bare(Limits::default()))).await.unwrap();
+    let runtime = runtime_in(
+        folder.path(),
+        Some(Arc::new(move |_: &str| {
+            count.fetch_add(1, Ordering::SeqCst);
+        })),
+    );
+    call(&runtime.plugin(
+        source(Guest::default().component()),
+        Setup::bare(Limits::default()),
+    ))
+    .await
+    .unwrap();
     assert!(reports.load(Ordering::SeqCst) > 0);
 }
 
@@ -82,12 +131,21 @@ async fn a_description_is_asked_for_once() {
     let folder = tempfile::tempdir().unwrap();
     let (source, reads) = counted(Guest::default().component());
     for _ in 0..3 {
-        assert!(runtime_in(folder.path(), None).describe(&source).await.unwrap().is_empty());
+        assert!(
+            runtime_in(folder.path(), None)
+                .describe(&source)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
     assert_eq!(reads.load(Ordering::SeqCst), 1);
     // Without the code, the kept answer suffices.
     std::fs::remove_dir_all(folder.path().join("cache/aot")).unwrap();
-    runtime_in(folder.path(), None).describe(&source).await.unwrap();
+    runtime_in(folder.path(), None)
+        .describe(&source)
+        .await
+        .unwrap();
     assert_eq!(reads.load(Ordering::SeqCst), 1);
 }
 
@@ -100,16 +158,28 @@ async fn in_a_short_address_space() {
     for _ in 0..100 {
         call(&plugin).await.unwrap();
     }
-    let limits = Limits { memory_bytes: 4 << 20, ..Limits::default() };
-    let greedy = place.plugin(&Guest::call("(drop (memory.grow (i32.const 1000))) (unreachable)"), limits);
-    assert!(matches!(cause(call(&greedy).await), FaultCause::Memory { .. }));
+    let limits = Limits {
+        memory_bytes: 4 << 20,
+        ..Limits::default()
+    };
+    let greedy = place.plugin(
+        &Guest::call("(drop (memory.grow (i32.const 1000))) (unreachable)"),
+        limits,
+    );
+    assert!(matches!(
+        cause(call(&greedy).await),
+        FaultCause::Memory { .. }
+    ));
 }
 
 #[test]
 fn where_the_address_space_is_short_instances_are_made_on_demand() {
     let test = "cache::in_a_short_address_space";
     let status = std::process::Command::new("sh")
-        .args(["-c", "ulimit -v 4000000 && exec \"$0\" --ignored --exact \"$1\" >/dev/null"])
+        .args([
+            "-c",
+            "ulimit -v 4000000 && exec \"$0\" --ignored --exact \"$1\" >/dev/null",
+        ])
         .arg(std::env::current_exe().unwrap())
         .arg(test)
         .status()

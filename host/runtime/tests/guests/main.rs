@@ -31,7 +31,8 @@ impl Place {
     }
 
     fn plugin(&self, guest: &Guest, limits: Limits) -> Plugin {
-        self.runtime.plugin(source(guest.component()), Setup::bare(limits))
+        self.runtime
+            .plugin(source(guest.component()), Setup::bare(limits))
     }
 
     async fn check_neighbour(&self) {
@@ -41,7 +42,10 @@ impl Place {
 }
 
 fn runtime_in(folder: &std::path::Path, report: Option<Report>) -> Arc<Runtime> {
-    let config = RuntimeConfig { report, ..RuntimeConfig::new(folder.join("cache"), folder.join("state/key")) };
+    let config = RuntimeConfig {
+        report,
+        ..RuntimeConfig::new(folder.join("cache"), folder.join("state/key"))
+    };
     Runtime::new(config).unwrap()
 }
 
@@ -50,17 +54,32 @@ fn source(bytes: Vec<u8>) -> ComponentSource {
 }
 
 fn context() -> CallContext {
-    CallContext { session: "s".to_owned(), call: "c".to_owned(), ..CallContext::default() }
+    CallContext {
+        session: "s".to_owned(),
+        call: "c".to_owned(),
+        ..CallContext::default()
+    }
 }
 
 async fn call(plugin: &Plugin) -> Result<tool::Output, CallError> {
-    plugin.call_tool("x", "{}", context(), Arc::new(Unobserved), &CancellationToken::new()).await
+    plugin
+        .call_tool(
+            "x",
+            "{}",
+            context(),
+            Arc::new(Unobserved),
+            &CancellationToken::new(),
+        )
+        .await
 }
 
 fn cause(result: Result<tool::Output, CallError>) -> FaultCause {
     match result {
         Err(CallError::Fault(fault)) => {
-            assert_eq!((fault.plugin.as_str(), fault.call.as_str()), ("test/guest", "c"));
+            assert_eq!(
+                (fault.plugin.as_str(), fault.call.as_str()),
+                ("test/guest", "c")
+            );
             fault.cause
         }
         other => panic!("no fault: {other:?}"),
@@ -76,7 +95,9 @@ fn effective(request: &str, grant: &str) -> Arc<Effective> {
     let run = format!("[plugins.guest]\nsource = \"./guest.wasm\"\ngrant = {grant}");
     let run = RunManifest::parse("ml-intern.toml", &run).unwrap();
     let grant = run.plugins[0].grant_for(&plugin.request);
-    Arc::new(Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap())
+    Arc::new(
+        Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap(),
+    )
 }
 
 /// Remembers what it sees.
@@ -97,5 +118,9 @@ impl Observer for Watcher {
 }
 
 fn short(cpu: u64, timeout: u64) -> Limits {
-    Limits { cpu: Duration::from_millis(cpu), timeout: Duration::from_millis(timeout), ..Limits::default() }
+    Limits {
+        cpu: Duration::from_millis(cpu),
+        timeout: Duration::from_millis(timeout),
+        ..Limits::default()
+    }
 }
