@@ -34,7 +34,6 @@ mod events;
 mod terminal;
 
 use self::capture::Capture;
-pub(crate) use self::terminal::AtTerminal;
 
 /// How long a program may live unless the test says otherwise; the slowest that a test has a
 /// reason to wait for compiles a few plugins first.
@@ -90,6 +89,28 @@ impl Home {
             "XDG_CACHE_HOME",
             concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled"),
         );
+    }
+
+    /// A home with nothing in it, not even compiled plugins: seconds of work for what starts first.
+    pub(crate) fn cold() -> Self {
+        let home = Self::new();
+        std::fs::remove_dir_all(home.path().join(".local/share/ml-intern")).unwrap();
+        home.set("XDG_CACHE_HOME", home.path().join(".cache"));
+        home
+    }
+
+    /// The session's folder; panics unless there is exactly one session.
+    pub(crate) fn session(&self) -> PathBuf {
+        let sessions = self.sessions();
+        assert_eq!(sessions.len(), 1, "{sessions:?}");
+        sessions[0].clone()
+    }
+
+    /// The folders of all sessions.
+    pub(crate) fn sessions(&self) -> Vec<PathBuf> {
+        let folder = self.path().join(".local/share/ml-intern/sessions");
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// Sets an environment variable for programs that are started from now on.

@@ -41,7 +41,12 @@ impl Program {
             .stderr(theirs());
         let child = self.command.spawn().unwrap();
         let keyboard = File::from(ours);
-        let screen = tokio::fs::File::from_std(keyboard.try_clone().unwrap());
+        let (mut pump, screen) = std::os::unix::net::UnixStream::pair().unwrap();
+        screen.set_nonblocking(true).unwrap();
+        let screen = tokio::net::UnixStream::from_std(screen).unwrap();
+        let mut written = keyboard.try_clone().unwrap();
+        // Ends with the last program that has the terminal open, which is an error of the read.
+        std::thread::spawn(move || std::io::copy(&mut written, &mut pump).unwrap_or_default());
         AtTerminal {
             child,
             keyboard,
