@@ -1,0 +1,8 @@
+/// What the model gets to see, turn by turn.
+mod conversation;
+/// Tokens, prices and budgets.
+mod cost;
+/// Where the user's key goes, and where it does not.
+mod key;
+/// A server and a model that are not ours.
+mod tiny_llm;

@@ -109,7 +109,7 @@ async fn waiting_is_shown_on_one_line_that_is_taken_back() {
 
 #[tokio::test]
 async fn a_question_shows_the_whole_command_and_the_answers_and_waits_silently() {
-    let command = "echo one > a.txt\necho \u{1b}]0;hidden\u{7} \u{202e}two >> a.txt";
+    let command = "echo one > a.txt\n: \u{1b}]0\necho \u{7} \u{202e}two >> a.txt";
     let world = world(Script::steps([bash(command), Reply::text("done")])).await;
     let mut terminal = world.run(["--permission-mode=ask", "go"]).at_terminal(100);
     let asked = terminal.wait_for(CHOICES).await;
@@ -117,7 +117,7 @@ async fn a_question_shows_the_whole_command_and_the_answers_and_waits_silently()
     assert!(text.contains("? bash of ml-intern/shell@"), "{text}");
     assert!(text.contains("wants to run `sh`\n    sh -c 'echo one > a.txt\n"), "{text}");
     // What a terminal would hide is what a person has to see.
-    assert!(text.contains(r"    echo \u{1b}]0;hidden\u{7} \u{202e}two >> a.txt'"), "{text}");
+    assert!(text.contains("    : \\u{1b}]0\n    echo \\u{7} \\u{202e}two >> a.txt'"), "{text}");
     assert!(text.contains("    it runs programs: sh\n"), "{text}");
 
     // Longer than any silence after which waiting is shown.
@@ -152,7 +152,7 @@ async fn each_answer_that_is_offered_is_understood() {
     let (code, written) = terminal.finish().await;
     assert_eq!(code, Some(0), "{written}");
     let results = world.results();
-    assert_eq!(results[0], "the user denied to run `sh`");
+    assert_eq!(results[0], "denied (process): the user denied to run `sh`");
     assert!(results[1].contains("use  less"), "{results:?}");
     let there = |file: &str| world.home.workspace().join(file).exists();
     let files = ["a.txt", "b.txt", "c.txt", "d.txt", "e.txt", "f.txt"].map(there);
@@ -212,6 +212,7 @@ async fn world_of_evil(evil: &str, args: &[&str]) {
     let world = world(script).await;
     let terminal = world.run(args).at_terminal(100);
     let (_, written) = terminal.finish().await;
+    assert!(written.contains("✓ bash ") && written.contains("abcdef"), "{written}");
     for command in ["\u{1b}]", "\u{1b}[2J", "\u{1b}[?", "\u{9b}", "\u{202e}", "\u{7}", "\u{8}"] {
         assert!(!written.contains(command), "{command:?} in {written:?}");
     }

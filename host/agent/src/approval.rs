@@ -12,6 +12,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Stands between version and digest in the name of a plugin whose id nobody vouches for.
+pub const LOCAL_MARK: char = '#';
+
 /// What is about to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,7 +61,7 @@ pub enum Decision {
 /// "Its like": the same effect of the same tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The plugin's id, without its version.
+    /// The plugin's id without its version; with version and digest where it is a local one.
     pub plugin: String,
     /// Name of the tool.
     pub tool: String,
@@ -68,12 +71,10 @@ pub struct Rule {
 
 impl Rule {
     fn of(request: &PermissionRequest) -> Self {
-        let plugin = request
-            .plugin
-            .split('@')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let plugin = match request.plugin.split_once('@') {
+            Some((id, version)) if !version.contains(LOCAL_MARK) => id.to_owned(),
+            _ => request.plugin.clone(),
+        };
         Self {
             plugin,
             tool: request.tool.clone(),

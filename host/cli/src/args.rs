@@ -4,7 +4,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// An autonomous machine-learning engineer whose tools are sandboxed plugins.
+/// An autonomous machine-learning engineer whose tools are plugins that do what you granted
 #[derive(Parser)]
 #[command(
     name = "ml-intern",

@@ -3,6 +3,7 @@
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::paths::Paths;
 use ml_intern_manifest::{Entry, RunManifest, Section};
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -46,8 +47,10 @@ impl Config {
             })?),
             None => upwards(&workspace),
         };
+        let mut listed = BTreeSet::new();
         let mut merged = RunManifest::parse("built-in manifest", DEFAULT).or_fail(Kind::Usage)?;
         if let Some(user) = read(&paths.user_manifest())? {
+            listed.extend(user.plugins.iter().map(|entry| entry.name.clone()));
             merged = user.merge_over(&merged);
         }
         let mut jobs_wanted = false;
@@ -55,11 +58,18 @@ impl Config {
             let project = read(path)?
                 .ok_or_else(|| Failure::usage(format!("{} does not exist", path.display())))?;
             jobs_wanted = project.jobs.backend.is_some();
-            // A project that lists its plugins has these and no others.
-            if !project.plugins.is_empty() {
-                merged.plugins.clear();
-            }
+            listed.extend(project.plugins.iter().map(|entry| entry.name.clone()));
             merged = project.merge_over(&merged);
+        }
+        if merged.agent.default_plugins == Some(false) {
+            let defaults = RunManifest::parse("built-in manifest", DEFAULT).or_fail(Kind::Usage)?;
+            merged.plugins.retain(|entry| {
+                listed.contains(&entry.name)
+                    || !defaults
+                        .plugins
+                        .iter()
+                        .any(|other| other.name == entry.name)
+            });
         }
         Ok(Self {
             paths,

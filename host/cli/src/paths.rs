@@ -4,7 +4,7 @@ use crate::error::{Failure, Kind, Result};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The host's folders. No plugin and no program of the agent sees them.
+/// The host's folders. No plugin sees them.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     pub(crate) config: PathBuf,

@@ -52,6 +52,9 @@ pub struct AgentSection {
     /// Extra text for the system prompt, at most 64 KiB.
     #[serde(deserialize_with = "instructions")]
     pub instructions: Option<String>,
+    /// Whether the tool plugins that come with the program are there without being listed;
+    /// true if absent.
+    pub default_plugins: Option<bool>,
 }
 
 /// When the user is asked before something happens.
@@ -64,7 +67,7 @@ pub enum PermissionMode {
     Ask,
     /// Edits in the workspace do not ask.
     AutoEdit,
-    /// Nothing asks; needs a budget.
+    /// Nothing asks.
     Auto,
 }
 
@@ -211,8 +214,6 @@ pub enum Event {
     JobFinished,
     /// The budget is nearly or wholly spent.
     Budget,
-    /// The model has something to say.
-    Message,
 }
 
 impl Event {
@@ -232,7 +233,6 @@ impl Event {
             Self::Error => "error",
             Self::JobFinished => "job_finished",
             Self::Budget => "budget",
-            Self::Message => "message",
         }
     }
 }
@@ -270,6 +270,7 @@ impl RunManifest {
                 model: self.agent.model.or_else(|| base.agent.model.clone()),
                 max_iterations: self.agent.max_iterations.or(base.agent.max_iterations),
                 permission_mode: self.agent.permission_mode.or(base.agent.permission_mode),
+                default_plugins: self.agent.default_plugins.or(base.agent.default_plugins),
                 instructions: self
                     .agent
                     .instructions

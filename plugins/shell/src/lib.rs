@@ -1,4 +1,4 @@
-//! The `bash` tool: a shell command in the workspace, run by the host inside its isolation.
+//! The `bash` tool: a shell command in the workspace, run by the host.
 
 mod ansi;
 mod command;

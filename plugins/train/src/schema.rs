@@ -12,7 +12,7 @@ pub(crate) fn descriptors() -> Vec<Descriptor> {
             "arguments": strings("Command-line arguments of the script."),
             "dependencies": strings("Python packages, such as \"trl>=0.20\"."),
             "name": { "type": "string", "maxLength": 100 },
-            "flavor": { "type": "string", "maxLength": 64, "description": "Hardware, such as cpu-basic, a10g-small, h200x8; the back end's default if not given." },
+            "flavor": { "type": "string", "maxLength": 64, "description": "Hardware by the back end's own name; its default if not given." },
             "timeout": {
                 "type": ["string", "integer"],
                 "description": "When the job is ended: \"30m\", \"2h\", \"1h30m\" or seconds; 30m if not given. Training usually needs more."

@@ -76,9 +76,9 @@ async fn an_answer_for_good_is_kept_and_not_asked_for_again() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_kept_holds_for_the_session() {
     let world = world().await;
-    // Where the folder should be, there is a file.
-    std::fs::create_dir_all(world.home.path().join(".config")).unwrap();
-    std::fs::write(world.home.path().join(".config/ml-intern"), "").unwrap();
+    // Where the file should be, there is a folder.
+    let kept = world.home.path().join(".config/ml-intern/approvals.jsonl");
+    std::fs::create_dir_all(kept).unwrap();
     let running = world.run_json(["go"]).start();
     let (_, done) = answer_all(running, 2, "allow_always").await;
     done.assert_code(0);

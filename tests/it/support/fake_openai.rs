@@ -46,6 +46,8 @@ struct Shared {
     script: Script,
     key: Option<String>,
     models: Vec<String>,
+    /// Folder of the URL below which `/v1` lies; empty at the root.
+    prefix: &'static str,
     record: Record,
 }
 
@@ -57,10 +59,26 @@ impl FakeOpenAi {
 
     /// A server that wants `key` as a bearer token, where there is one, and knows `models`.
     pub(crate) async fn start_with(script: Script, key: Option<&str>, models: &[&str]) -> Self {
+        Self::start_at("", script, key, models).await
+    }
+
+    /// A server behind a gateway: its API begins at `prefix`, which begins with a slash, and
+    /// nothing is served elsewhere.
+    pub(crate) async fn start_below(prefix: &'static str, script: Script) -> Self {
+        Self::start_at(prefix, script, None, &[MODEL]).await
+    }
+
+    async fn start_at(
+        prefix: &'static str,
+        script: Script,
+        key: Option<&str>,
+        models: &[&str],
+    ) -> Self {
         let shared = Arc::new(Shared {
             script,
             key: key.map(str::to_owned),
             models: models.iter().map(|&model| model.to_owned()).collect(),
+            prefix,
             record: Record::new(),
         });
         let serving = Arc::clone(&shared);
@@ -73,7 +91,7 @@ impl FakeOpenAi {
 
     /// What a client calls the base URL, `/v1` included.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/v1", self.listening.addr)
+        format!("http://{}{}/v1", self.listening.addr, self.shared.prefix)
     }
 
     /// All requests so far, in the order of arrival.
@@ -138,7 +156,7 @@ impl FakeOpenAi {
 }
 
 fn is_chat(exchange: &Exchange) -> bool {
-    exchange.path == "/v1/chat/completions"
+    exchange.path.ends_with("/v1/chat/completions")
 }
 
 /// Notes the end of an exchange when the answer, or the wait for it, is dropped.
@@ -215,6 +233,8 @@ enum Routed {
 fn route(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Routed, ApiError> {
     authorize(shared.key.as_deref(), head)?;
     let path = head.uri.path();
+    // What lies elsewhere gets the answer for an unknown path.
+    let path = path.strip_prefix(shared.prefix).unwrap_or("/elsewhere");
     let listed = |id: &String| json!({"id": id, "object": "model", "created": 0, "owned_by": "us"});
     match (head.method.as_str(), path) {
         ("GET", "/v1/models") => {

@@ -203,6 +203,12 @@ impl Program {
         }
     }
 
+    /// Starts it in another folder than the workspace.
+    pub(crate) fn current_dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     /// Changes how long it may live; 60 s otherwise.
     pub(crate) fn life(self, life: Duration) -> Self {
         Self { life, ..self }

@@ -185,6 +185,22 @@ impl SessionJobs {
         Ok(())
     }
 
+    async fn permit_change(
+        &self,
+        caller: &Caller,
+        what: &str,
+        id: &str,
+    ) -> Result<(), types::Error> {
+        let deed = Deed {
+            effect: Effect::Job,
+            summary: format!("to {what} job {id}"),
+            detail: json!({ what: id }),
+            price_usd: None,
+            capability: "jobs",
+        };
+        self.permissions.ask(caller, deed).await.map(|_| ())
+    }
+
     /// Highest price: the flavor's, for the whole time limit.
     async fn price(&self, spec: &Spec) -> Option<f64> {
         let flavors = self.backend.flavors().await.ok()?;
@@ -349,29 +365,23 @@ impl Jobs for SessionJobs {
 
     async fn cancel(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error> {
         self.own(&id)?;
-        let summary = format!("to end job {id}");
-        let deed = Deed {
-            effect: Effect::Job,
-            summary,
-            detail: json!({ "cancel": id }),
-            price_usd: None,
-            capability: "jobs",
-        };
-        self.permissions.ask(&caller, deed).await?;
+        self.permit_change(&caller, "end", &id).await?;
         let job = self.backend.cancel(&id).await.map_err(typed)?;
         self.note(&job, Noted::Changed);
         Ok(guest(job))
     }
 
-    async fn suspend(&self, id: String, _caller: Caller) -> Result<jobs::Job, types::Error> {
+    async fn suspend(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error> {
         self.own(&id)?;
+        self.permit_change(&caller, "suspend", &id).await?;
         let job = self.backend.suspend(&id).await.map_err(typed)?;
         self.note(&job, Noted::Changed);
         Ok(guest(job))
     }
 
-    async fn resume(&self, id: String, _caller: Caller) -> Result<jobs::Job, types::Error> {
+    async fn resume(&self, id: String, caller: Caller) -> Result<jobs::Job, types::Error> {
         self.own(&id)?;
+        self.permit_change(&caller, "resume", &id).await?;
         let job = self.backend.resume(&id).await.map_err(typed)?;
         self.note(&job, Noted::Changed);
         Ok(guest(job))

@@ -8,6 +8,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::ui::{self, Style, Table};
 use ml_intern_jobs::{Backend, Job, JobError, State};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const JOB_FAILED: u8 = 8;
 
 pub(crate) async fn jobs(directory: Option<&Path>, command: JobsCommand) -> Result<u8> {
     let config = Config::load(directory, None)?;
-    let backend = backend(&config)?;
+    let backend = backend(&config, BTreeMap::new())?;
     match command {
         JobsCommand::List { json, limit } => list(&backend, json, limit).await,
         JobsCommand::Show { id, json } => show(&backend, &id, json).await,

@@ -1,6 +1,7 @@
 //! `plugin`: what is installed and what it may do.
 
 use crate::args::PluginCommand;
+use crate::compose::plugins::values;
 use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -90,7 +91,8 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     table.row(["ABI".into(), loaded.resolved.abi.to_string()]);
     table.row(["licence".into(), header.license.clone()]);
     ui::out(&table.render(style));
-    reach(&loaded.effective, &wanted(&loaded)?, style);
+    let values = values(entry, &loaded.resolved);
+    reach(&loaded.effective, &wanted(&loaded, &values)?, style);
     if loaded.kind() == manifest::Kind::Tool {
         let described = plugins
             .runtime
@@ -103,10 +105,9 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
 }
 
 /// Everything the plugin asks for, as if all of it were granted.
-fn wanted(loaded: &Loaded) -> Result<Effective> {
+fn wanted(loaded: &Loaded, values: &BTreeMap<String, String>) -> Result<Effective> {
     let request = &loaded.resolved.manifest.request;
-    let values = BTreeMap::new();
-    Effective::compute(&loaded.path(), request, &Grant::all_of(request), &values)
+    Effective::compute(&loaded.path(), request, &Grant::all_of(request), values)
         .or_fail(Kind::Usage)
 }
 
@@ -257,7 +258,9 @@ async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
 
 /// Two owners of one name would make a call go to whoever comes first.
 async fn clash(plugins: &Plugins<'_>, new: &Loaded, names: &[String]) -> Result<()> {
-    for entry in plugins.config.manifest.section(Section::Plugins) {
+    let entries = plugins.config.manifest.section(Section::Plugins).iter();
+    // An entry of the same name is replaced.
+    for entry in entries.filter(|entry| entry.name != new.name) {
         let other = plugins.load(Section::Plugins, entry)?;
         let described = plugins
             .runtime
@@ -274,7 +277,8 @@ async fn clash(plugins: &Plugins<'_>, new: &Loaded, names: &[String]) -> Result<
             );
             return Err(
                 Failure::new(Kind::Plugin, anyhow::anyhow!(text)).hint(format!(
-                    "remove the other with `ml-intern plugin remove {}`",
+                    "put it in the other's place with `--name {0}`, or remove that with \
+                     `ml-intern plugin remove {0}`",
                     other.name
                 )),
             );
@@ -341,7 +345,7 @@ fn remove(config: &Config, name: &str) -> Result<u8> {
     let Some(section) = section else {
         let failure = Failure::usage(format!("{label} has no plugin `{name}`"));
         return Err(match config.any_entry(name) {
-            Some(_) => failure.hint("it comes with the program; a manifest that lists its plugins has these and no others"),
+            Some(_) => failure.hint("it comes with the program; `default-plugins = false` in [agent] leaves out what the manifest does not list"),
             None => failure.hint("`ml-intern plugin list` shows all"),
         });
     };

@@ -191,6 +191,11 @@ fn system_prompt(config: &Config, bench: &Workbench) -> String {
 
 fn prompt_text(arguments: &RunArgs, start: &Start) -> Result<Option<String>> {
     let text = match arguments.prompt.as_deref() {
+        Some("-") if arguments.input_format == InputFormat::StreamJson => {
+            return Err(Failure::usage(
+                "the prompt cannot come from standard input when --input-format stream-json reads answers there",
+            ));
+        }
         Some("-") => Some(stdin_text()?),
         Some(text) => Some(text.to_owned()),
         None => None,
@@ -230,13 +235,8 @@ fn choices(config: &Config, arguments: &RunArgs, start: &Start) -> Result<Choice
             .hint("name one with --model PROVIDER/MODEL, for example --model openai/gpt-5.5")
             .hint("or set `model` in [agent] of ml-intern.toml")
     })?;
-    let asking = match (arguments.input_format, arguments.prompt.as_deref()) {
-        (InputFormat::StreamJson, Some("-")) => {
-            return Err(Failure::usage(
-                "the prompt cannot come from standard input when --input-format stream-json reads answers there",
-            ));
-        }
-        (InputFormat::StreamJson, _) => Asking::JsonLines,
+    let asking = match arguments.input_format {
+        InputFormat::StreamJson => Asking::JsonLines,
         _ if format(arguments) == OutputFormat::Text && at_terminal() => Asking::Terminal,
         _ => Asking::Nobody,
     };

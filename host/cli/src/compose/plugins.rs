@@ -5,7 +5,10 @@ use crate::compose::lock;
 use crate::config::{Config, variable};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
-use ml_intern_manifest::{self as manifest, Access, Effective, Entry, Section, WORKSPACE_MOUNT};
+use ml_intern_agent::approval::LOCAL_MARK;
+use ml_intern_manifest::{
+    self as manifest, Access, Digest, Effective, Entry, Section, Source, WORKSPACE_MOUNT,
+};
 use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::{
     ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
@@ -33,10 +36,33 @@ impl Loaded {
         self.section.path(&self.name)
     }
 
-    /// `id@version`.
+    /// `id@version`, for a local one with the beginning of its digest: anybody may use any id.
     pub(crate) fn title(&self) -> String {
         let header = &self.resolved.manifest.plugin;
-        format!("{}@{}", header.id, header.version)
+        let title = format!("{}@{}", header.id, header.version);
+        match self.resolved.source {
+            Source::Builtin(_) => title,
+            Source::Local(_) => format!("{title}{LOCAL_MARK}{}", short(&self.resolved.digest)),
+        }
+    }
+
+    /// The file of what the plugin keeps. A local plugin is known by its id and its source, so that
+    /// another with the same id inherits nothing and a new build of it everything.
+    fn values_file(&self) -> String {
+        let id = self
+            .resolved
+            .manifest
+            .plugin
+            .id
+            .to_string()
+            .replace('/', "_");
+        match &self.resolved.source {
+            Source::Builtin(_) => format!("{id}.jsonl"),
+            Source::Local(path) => {
+                let source = Digest::of(path.as_os_str().as_encoded_bytes());
+                format!("{id}-{}.jsonl", short(&source))
+            }
+        }
     }
 
     pub(crate) fn kind(&self) -> manifest::Kind {
@@ -135,14 +161,7 @@ impl<'a> Plugins<'a> {
             let path = self.config.workspace.display().to_string();
             effective.config.insert(WORKSPACE_KEY.to_owned(), path);
         }
-        let id = loaded
-            .resolved
-            .manifest
-            .plugin
-            .id
-            .to_string()
-            .replace('/', "_");
-        let file = format!("{id}.jsonl");
+        let file = loaded.values_file();
         let project = self.config.paths.project(&self.config.workspace);
         let setup = Setup {
             effective: Arc::new(effective),
@@ -160,18 +179,29 @@ impl<'a> Plugins<'a> {
 }
 
 /// What the user set: in the manifest, and over it in the environment. Guests see these values, so
-/// a stranger's plugin names no variables.
-fn values(entry: &Entry, resolved: &Resolved) -> BTreeMap<String, String> {
+/// a stranger's plugin names no variables; and a variable is about the entry of the plugin's own
+/// name, so that another entry of the same plugin can stand beside it.
+pub(crate) fn values(entry: &Entry, resolved: &Resolved) -> BTreeMap<String, String> {
     let mut values = entry.config.clone();
-    if !resolved.source.is_builtin() {
+    let Source::Builtin(name) = &resolved.source else {
         return values;
-    }
+    };
     for wanted in &resolved.manifest.request.config {
-        if let Some(value) = wanted.env.as_deref().and_then(variable) {
+        let Some(value) = wanted.env.as_deref().and_then(variable) else {
+            continue;
+        };
+        if *name == entry.name {
             values.insert(wanted.key.clone(), value);
+        } else {
+            values.entry(wanted.key.clone()).or_insert(value);
         }
     }
     values
+}
+
+/// Enough of a digest to tell two plugins apart on a screen.
+fn short(digest: &Digest) -> String {
+    digest.hex().chars().take(12).collect()
 }
 
 /// A source's plugin.
@@ -202,6 +232,18 @@ fn credentials(effective: &Effective) -> Vec<Credential> {
             name: rule.name.clone(),
             value: Secret::new(&value),
         })
+    });
+    found.collect()
+}
+
+/// Values of credentials for jobs: by name, as the variable where users keep them.
+pub(crate) fn job_credentials(loaded: &[Loaded]) -> BTreeMap<String, Vec<(String, String)>> {
+    let rules = loaded
+        .iter()
+        .flat_map(|one| one.effective.credentials.rules());
+    let found = rules.filter_map(|rule| {
+        let value = rule.env.iter().find_map(|name| variable(name))?;
+        Some((rule.name.clone(), vec![(rule.env.first()?.clone(), value)]))
     });
     found.collect()
 }

@@ -9,7 +9,7 @@ use crate::adapters::plan::PlanKeeper;
 use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
-use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
+use crate::compose::plugins::{Loaded, Plugins, job_credentials, sends_requests, writes_files};
 use crate::config::{Config, program_folders};
 use crate::error::{Failure, Kind, OrFail, Result};
 use ml_intern_agent::approval::{Gate, Mode};
@@ -118,7 +118,7 @@ impl<'a> Prepared<'a> {
         // Set here and nowhere else.
         let _first_wins = permissions.gate.set(gate.clone());
 
-        let backend = Arc::new(backend(config)?);
+        let backend = Arc::new(backend(config, job_credentials(&self.loaded))?);
         let jobs = Arc::new(SessionJobs::new(
             backend,
             session.clone(),
@@ -214,7 +214,10 @@ fn approver(asking: Asking, config: &Config) -> Result<Option<Arc<dyn Approver>>
 }
 
 /// The job back end of this machine.
-pub(crate) fn backend(config: &Config) -> Result<LocalBackend> {
+pub(crate) fn backend(
+    config: &Config,
+    credentials: BTreeMap<String, Vec<(String, String)>>,
+) -> Result<LocalBackend> {
     let program = std::env::current_exe().or_fail(Kind::Failed)?;
     let supervisor = vec![
         program.into_os_string(),
@@ -222,6 +225,7 @@ pub(crate) fn backend(config: &Config) -> Result<LocalBackend> {
     ];
     let mut options = LocalOptions::new(config.paths.jobs(), supervisor, config.workspace.clone());
     options.path = program_folders();
+    options.credentials = credentials;
     LocalBackend::new(options).or_fail(Kind::Failed)
 }
 

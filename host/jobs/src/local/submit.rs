@@ -63,12 +63,12 @@ fn check(spec: &Spec) -> Result<&Script, JobError> {
     let unsupported = |text: &str| Err(JobError::Unsupported(text.to_owned()));
     let Workload::Script(script) = &spec.workload else {
         return unsupported(
-            "the local back end runs scripts, no containers; choose the back end `huggingface` or `kubernetes` for those",
+            "the local back end runs scripts, no containers; send what the image runs as a script",
         );
     };
     if spec.schedule.is_some() {
         return unsupported(
-            "the local back end runs a job once and now; choose the back end `huggingface` for a schedule",
+            "the local back end runs a job once and now, without a schedule; leave `schedule` out",
         );
     }
     if !spec.mounts.is_empty() {

@@ -1,4 +1,4 @@
-//! Native programs, each granted by name. The sandbox around them is the host's.
+//! Native programs, each granted by name. What holds them is whoever runs them for the host.
 
 use std::path::{Component, Path};
 

@@ -103,7 +103,7 @@ fn describe(code: &ErrorCode) -> String {
         Code::ConnectionRefused => "connection refused",
         Code::ConnectionTerminated => "the connection was cut",
         Code::DnsTimeout => "name look-up timed out",
-        Code::DestinationNotFound => "the host's name has no address",
+        Code::DestinationNotFound | Code::DnsError(_) => "the host's name has no address",
         Code::TlsCertificateError => "the server's certificate is not valid",
         Code::HttpResponseBodySize(Some(limit)) => {
             return format!("response body over {limit} bytes");
