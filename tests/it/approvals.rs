@@ -25,7 +25,10 @@ fn bash(command: &str) -> Call {
 }
 
 fn job(script: &str) -> Call {
-    Call::new("job_run", json!({"script": script, "timeout": 60, "wait": 40}))
+    Call::new(
+        "job_run",
+        json!({"script": script, "timeout": 60, "wait": 40}),
+    )
 }
 
 /// The line that answers a question.
@@ -77,19 +80,47 @@ async fn a_question_carries_all_that_a_person_needs() {
         panic!("{questions:#?}")
     };
 
-    assert_eq!((&edit["effect"], &edit["tool"]), (&json!("edit"), &json!("write")));
-    assert!(edit["plugin"].as_str().unwrap().starts_with("ml-intern/files@"));
-    assert_eq!(edit["detail"], json!({"path": "a.txt", "content": "by the model\n"}));
-    assert_eq!(edit["grants"], json!(["reads and writes files below the workspace"]));
+    assert_eq!(
+        (&edit["effect"], &edit["tool"]),
+        (&json!("edit"), &json!("write"))
+    );
+    assert!(
+        edit["plugin"]
+            .as_str()
+            .unwrap()
+            .starts_with("ml-intern/files@")
+    );
+    assert_eq!(
+        edit["detail"],
+        json!({"path": "a.txt", "content": "by the model\n"})
+    );
+    assert_eq!(
+        edit["grants"],
+        json!(["reads and writes files below the workspace"])
+    );
     assert_eq!(edit.get("price_usd"), None);
 
-    assert_eq!((&process["effect"], &process["tool"]), (&json!("process"), &json!("bash")));
-    assert!(process["plugin"].as_str().unwrap().starts_with("ml-intern/shell@"));
+    assert_eq!(
+        (&process["effect"], &process["tool"]),
+        (&json!("process"), &json!("bash"))
+    );
+    assert!(
+        process["plugin"]
+            .as_str()
+            .unwrap()
+            .starts_with("ml-intern/shell@")
+    );
     assert_eq!(process["detail"]["program"], "sh");
-    assert_eq!(process["detail"]["arguments"], json!(["-c", "echo hi > b.txt"]));
+    assert_eq!(
+        process["detail"]["arguments"],
+        json!(["-c", "echo hi > b.txt"])
+    );
     assert_eq!(process["grants"], json!(["runs programs: sh"]));
 
-    assert_eq!((&submit["effect"], &submit["tool"]), (&json!("job"), &json!("job_run")));
+    assert_eq!(
+        (&submit["effect"], &submit["tool"]),
+        (&json!("job"), &json!("job_run"))
+    );
     assert_eq!(submit["detail"]["script"], "print('x' * 3)");
     assert_eq!(submit["detail"]["timeout_seconds"], 60);
     // This machine costs nothing, which is something else than an unknown price.
@@ -101,7 +132,11 @@ async fn a_question_carries_all_that_a_person_needs() {
         assert_eq!(question["call"], call["call"]);
     }
     let resolved = of_type(&events, "permission.resolved");
-    assert!(resolved.iter().all(|one| one["by"] == "user" && one["decision"] == "allow"));
+    assert!(
+        resolved
+            .iter()
+            .all(|one| one["by"] == "user" && one["decision"] == "allow")
+    );
     assert_eq!(statuses(&events), ["ok", "ok", "ok"]);
     assert_eq!(world.home.read("b.txt"), "hi\n");
     assert!(world.results()[2].contains("xxx"), "{:?}", world.results());
@@ -111,7 +146,10 @@ async fn a_question_carries_all_that_a_person_needs() {
 async fn a_denial_reaches_the_model_with_the_persons_words() {
     let world = World::new(calls([write("a.txt"), bash("echo hi > b.txt")])).await;
     let mut running = world.run_json(["--permission-mode=ask", "go"]).start();
-    for (number, words) in [json!("keep it\u{1b}[31m small"), json!(null)].iter().enumerate() {
+    for (number, words) in [json!("keep it\u{1b}[31m small"), json!(null)]
+        .iter()
+        .enumerate()
+    {
         let question = running.question(number).await;
         let mut line = answer(&question, "deny");
         line["feedback"] = words.clone();
@@ -125,14 +163,23 @@ async fn a_denial_reaches_the_model_with_the_persons_words() {
     assert!(!world.home.workspace().join("a.txt").exists());
     assert!(!world.home.workspace().join("b.txt").exists());
     let results = world.results();
-    assert_eq!(results[0], "the user denied the call of `write`: keep it[31m small");
-    assert!(results[1].contains("the user denied to run `sh`"), "{results:?}");
+    assert_eq!(
+        results[0],
+        "the user denied the call of `write`: keep it[31m small"
+    );
+    assert!(
+        results[1].contains("the user denied to run `sh`"),
+        "{results:?}"
+    );
     world.fake.assert_all_accepted();
 }
 
 #[tokio::test]
 async fn a_persons_time_is_not_the_commands_time() {
-    let slow = Call::new("bash", json!({"command": "sleep 0.2; echo through", "timeout": 1}));
+    let slow = Call::new(
+        "bash",
+        json!({"command": "sleep 0.2; echo through", "timeout": 1}),
+    );
     let world = World::new(calls([slow])).await;
     let mut running = world.run_json(["--permission-mode=ask", "go"]).start();
     let question = running.question(0).await;

@@ -6,10 +6,10 @@
     reason = "a test panics where it fails, and so does its support"
 )]
 
-/// The direction of dependencies between our crates, and what the agent may not depend on.
-mod architecture;
 /// Permissions: who is asked, how, and what the exit code says.
 mod approvals;
+/// The direction of dependencies between our crates, and what the agent may not depend on.
+mod architecture;
 /// Bad input and bad peers: a clear message, the right exit code, nothing lost.
 mod bad_input;
 /// The process dies at any moment; the session goes on.
@@ -22,14 +22,14 @@ mod openai;
 mod penguins;
 /// Adding, listing, locking and removing plugins; plugins that misbehave.
 mod plugins;
-/// Sessions: listed, shown, resumed, continued.
-mod sessions;
 /// The support itself: a fake that takes anything, or a runner that hides an exit code, would
 /// make every other test worthless.
 mod self_test;
+/// Sessions: listed, shown, resumed, continued.
+mod sessions;
+/// Fakes, real servers and the runner of the binary, used by the modules above.
+mod support;
 /// What a person at a terminal sees and answers.
 mod terminal;
 /// Notices to a webhook, and what a dead one does to a run.
 mod webhook;
-/// Fakes, real servers and the runner of the binary, used by the modules above.
-mod support;

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    os::unix::fs::symlink,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{
     fake_openai::{FakeOpenAi, Script},
-    ml_intern::{Finished, Home},
+    ml_intern::{Finished, Home, Program, binary},
     world::of_type,
 };
 
@@ -52,7 +52,9 @@ fn copy_to(home: &Home, folder: &str) {
         let name = entry.file_name().into_string().unwrap();
         if entry.file_type().unwrap().is_file() && !left.contains(&name.as_str()) {
             let content = std::fs::read(entry.path()).unwrap();
-            home.write(&format!("{folder}/{name}"), content);
+            let file = format!("{folder}/{name}");
+            home.write(&file, content);
+            home.age(&file);
             copied += 1;
         }
     }
@@ -122,20 +124,18 @@ fn assert_answer(answer: &str, expected: &Expected) {
 async fn a_reader_with_an_empty_home_gets_what_the_readme_promises() {
     let expected = expected();
     let readme = std::fs::read_to_string(example().join("README.md")).unwrap();
-    let command = format!(
-        "ml-intern -C examples/penguins run \"{}\"",
-        expected.prompt
-    );
-    assert!(
-        readme.lines().any(|line| line == command),
-        "`{command}` is not in the README"
-    );
+    let quoted = format!("\"{}\"", expected.prompt);
+    let command = readme.lines().find_map(|line| {
+        let before = line.strip_suffix(&quoted)?;
+        before.strip_prefix("ml-intern ")
+    });
+    let command = command.expect("a command of the README with the expected prompt");
 
     let home = Home::cold();
     let folder = "examples/penguins";
     copy_to(&home, folder);
     let run = async || {
-        let args = ["-C", folder, "run", &expected.prompt];
+        let args = command.split_whitespace().chain([&*expected.prompt]);
         let done = home.ml_intern(args).run().await;
         done.assert_code(expected.exit_code);
         assert_answer(&done.stdout, &expected);
@@ -186,8 +186,9 @@ async fn the_run_as_events_and_its_log() {
     assert_eq!(of_type(&events, "job.started").len(), 1);
     let finished = of_type(&events, "job.finished");
     assert_eq!(finished.len(), 1);
-    assert_eq!(finished[0]["state"], "succeeded");
-    assert_eq!(finished[0]["id"], of_type(&events, "job.started")[0]["id"]);
+    let started = &of_type(&events, "job.started")[0]["job"];
+    assert_eq!(finished[0]["job"]["state"], "succeeded");
+    assert_eq!(finished[0]["job"]["id"], started["id"]);
     let epochs = of_type(&events, "tool.log").into_iter();
     let epochs = epochs.filter(|line| line["text"].as_str().unwrap().starts_with("epoch "));
     assert_eq!(epochs.count(), 11, "the training log is shown as it comes");
@@ -260,19 +261,45 @@ async fn the_run_as_one_object() {
     );
 }
 
+/// Where the host looks for programs even if `PATH` does not name it.
+const FIXED: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// `ml-intern` in a mount namespace in which every `python3` of the machine is a device.
+fn without_python3(home: &Home, args: &[&str]) -> Program {
+    let found = FIXED.map(|folder| Path::new(folder).join("python3"));
+    let found = found.iter().filter(|file| file.exists());
+    let hide = "for file do case $file in */python3) mount --bind /dev/null \"$file\"; shift;; \
+                *) exec \"$@\";; esac; done";
+    let mut all: Vec<OsString> = ["-rm", "/bin/sh", "-ec", hide, "sh"].map(Into::into).into();
+    all.extend(found.map(Into::into));
+    all.push(binary().into());
+    all.extend(args.iter().map(Into::into));
+    home.program(Path::new("/usr/bin/unshare"), all)
+}
+
 #[tokio::test]
 async fn a_missing_python3_is_an_error_before_anything_starts() {
     let fake = FakeOpenAi::start(Script::steps([])).await;
     let home = Home::new();
     home.set("OPENAI_BASE_URL", fake.base_url());
     copy_to(&home, ".");
-    let bin = home.path().join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    symlink("/bin/sh", bin.join("sh")).unwrap();
-    home.set("PATH", &bin);
+    let allowed = home.program(Path::new("/usr/bin/unshare"), ["-rm", "true"]);
+    if allowed.run().await.code() != Some(0) {
+        // Nothing can be hidden from the program without a namespace, which some containers do
+        // not allow; what it finds is then at least what it says.
+        let done = home.ml_intern(["doctor"]).run().await;
+        assert!(done.stdout.contains("python3 is /"), "{}", done.stdout);
+        return;
+    }
     for model in ["replay/penguins", "openai/fake-model"] {
-        let done = home
-            .ml_intern(["run", "-m", model, &expected().prompt])
+        let done = without_python3(&home, &["run", "-m", model, &expected().prompt])
             .run()
             .await;
         done.assert_code(2);
@@ -292,6 +319,7 @@ async fn a_recording_that_does_not_match_stops_at_its_step() {
     let changed = recording.replacen("contains = [\"train.py\"]", "contains = [\"train.rs\"]", 1);
     assert_ne!(recording, changed);
     home.write("recording.toml", changed);
+    home.age("recording.toml");
 
     let args = ["run", "--output-format", "stream-json", &expected().prompt];
     let done = home.ml_intern(args).run().await;

@@ -29,7 +29,9 @@ fn plain(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(CSI) {
         kept.push_str(before);
-        let end = after.find(|c: char| c.is_ascii_alphabetic()).expect("a whole sequence");
+        let end = after
+            .find(|c: char| c.is_ascii_alphabetic())
+            .expect("a whole sequence");
         rest = &after[end + 1..];
     }
     (kept + rest).replace("\r\n", "\n")
@@ -51,7 +53,10 @@ async fn text_comes_as_it_is_said_and_calls_come_with_their_times() {
             )],
         ),
         Reply::call("write", json!({"path": "a.txt", "content": "one\ntwo\n"})),
-        Reply::call("edit", json!({"path": "a.txt", "old_str": "two", "new_str": "three"})),
+        Reply::call(
+            "edit",
+            json!({"path": "a.txt", "old_str": "two", "new_str": "three"}),
+        ),
         paced.pieces_of(40).pace(Duration::from_millis(40)),
     ]);
     let world = world(script).await;
@@ -75,9 +80,15 @@ async fn text_comes_as_it_is_said_and_calls_come_with_their_times() {
     }
     let text = plain(&written);
     assert!(text.contains("First the plan.\n"), "{text}");
-    assert!(text.contains("✓ write a.txt · content: 8 characters  "), "{text}");
+    assert!(
+        text.contains("✓ write a.txt · content: 8 characters  "),
+        "{text}"
+    );
     assert!(text.contains(" ms\n"), "{text}");
-    assert!(text.contains("one two three four five six seven eight\ndone in "), "{text}");
+    assert!(
+        text.contains("one two three four five six seven eight\ndone in "),
+        "{text}"
+    );
     assert_eq!(text.matches("one two three").count(), 1, "{text}");
 }
 
@@ -97,7 +108,9 @@ async fn waiting_is_shown_on_one_line_that_is_taken_back() {
     let terminal = world.run(["--permission-mode=auto", "go"]).at_terminal(40);
     let (code, written) = terminal.finish().await;
     assert_eq!(code, Some(0), "{written}");
-    let waiting = written.split("\r\u{1b}[2K").filter(|part| plain(part).starts_with("… bash"));
+    let waiting = written
+        .split("\r\u{1b}[2K")
+        .filter(|part| plain(part).starts_with("… bash"));
     let waiting = waiting.map(plain).collect::<Vec<_>>();
     assert!(!waiting.is_empty(), "{written}");
     for line in &waiting {
@@ -115,9 +128,15 @@ async fn a_question_shows_the_whole_command_and_the_answers_and_waits_silently()
     let asked = terminal.wait_for(CHOICES).await;
     let text = plain(&asked);
     assert!(text.contains("? bash of ml-intern/shell@"), "{text}");
-    assert!(text.contains("wants to run `sh`\n    sh -c 'echo one > a.txt\n"), "{text}");
+    assert!(
+        text.contains("wants to run `sh`\n    sh -c 'echo one > a.txt\n"),
+        "{text}"
+    );
     // What a terminal would hide is what a person has to see.
-    assert!(text.contains("    : \\u{1b}]0\n    echo \\u{7} \\u{202e}two >> a.txt'"), "{text}");
+    assert!(
+        text.contains("    : \\u{1b}]0\n    echo \\u{7} \\u{202e}two >> a.txt'"),
+        "{text}"
+    );
     assert!(text.contains("    it runs programs: sh\n"), "{text}");
 
     // Longer than any silence after which waiting is shown.
@@ -144,7 +163,10 @@ async fn each_answer_that_is_offered_is_understood() {
     ]);
     let world = world(script).await;
     let mut terminal = world.run(["--permission-mode=ask", "go"]).at_terminal(100);
-    for (number, answer) in ["n", "use  less \u{1b}[A memory", "s", "always"].iter().enumerate() {
+    for (number, answer) in ["n", "use  less \u{1b}[A memory", "s", "always"]
+        .iter()
+        .enumerate()
+    {
         let wanted = |text: &str| text.matches(CHOICES).count() == number + 1;
         terminal.wait_until("the next question", wanted).await;
         terminal.type_line(answer);
@@ -159,7 +181,10 @@ async fn each_answer_that_is_offered_is_understood() {
     assert_eq!(files, [false, false, true, true, true, true]);
     let kept = world.home.path().join(".config/ml-intern/approvals.jsonl");
     let kept = std::fs::read_to_string(kept).unwrap();
-    assert!(kept.contains("\"write\"") && !kept.contains("\"bash\""), "{kept}");
+    assert!(
+        kept.contains("\"write\"") && !kept.contains("\"bash\""),
+        "{kept}"
+    );
 }
 
 #[tokio::test]
@@ -200,9 +225,15 @@ async fn world_of_evil(evil: &str, args: &[&str]) {
         Reply::message(
             evil,
             [
-                Call::new("bash", json!({"command": format!("printf '%s\\n' '{evil}'"), "timeout": 5})),
+                Call::new(
+                    "bash",
+                    json!({"command": format!("printf '%s\\n' '{evil}'"), "timeout": 5}),
+                ),
                 Call::new(evil, json!({})),
-                Call::new("plan", json!({"items": [{"id": "a", "content": evil, "status": "pending"}]})),
+                Call::new(
+                    "plan",
+                    json!({"items": [{"id": "a", "content": evil, "status": "pending"}]}),
+                ),
                 Call::new("write", json!({"path": "a.txt", "content": evil})),
                 Call::new("read", json!({"path": evil})),
             ],
@@ -212,15 +243,26 @@ async fn world_of_evil(evil: &str, args: &[&str]) {
     let world = world(script).await;
     let terminal = world.run(args).at_terminal(100);
     let (_, written) = terminal.finish().await;
-    assert!(written.contains("✓ bash ") && written.contains("abcdef"), "{written}");
-    for command in ["\u{1b}]", "\u{1b}[2J", "\u{1b}[?", "\u{9b}", "\u{202e}", "\u{7}", "\u{8}"] {
+    assert!(written.matches("abc31mdef").count() > 5, "{written}");
+    for command in [
+        "\u{1b}]",
+        "\u{1b}[2J",
+        "\u{1b}[?",
+        "\u{9b}",
+        "\u{202e}",
+        "\u{7}",
+        "\u{8}",
+    ] {
         assert!(!written.contains(command), "{command:?} in {written:?}");
     }
     // Every sequence is one of ours: a colour, or taking a line back.
     for sequence in written.split('\u{1b}').skip(1) {
         let end = sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap();
         let ours = ["[0m", "[1m", "[2m", "[31m", "[32m", "[33m", "[36m", "[2K"];
-        assert!(ours.contains(&&sequence[..=end]), "{sequence:?} in {written:?}");
+        assert!(
+            ours.contains(&&sequence[..=end]),
+            "{sequence:?} in {written:?}"
+        );
     }
 }
 
@@ -229,11 +271,16 @@ async fn colours_are_for_those_who_want_them() {
     let script = || Script::steps([bash("true"), Reply::text("done")]);
     for args in [["--color=never"], ["--color=auto"]] {
         let world = world(script()).await;
-        world.home.set("NO_COLOR", if args == ["--color=auto"] { "1" } else { "" });
+        world
+            .home
+            .set("NO_COLOR", if args == ["--color=auto"] { "1" } else { "" });
         let run = world.run([args[0], "--permission-mode=auto", "go"]);
         let (code, written) = run.at_terminal(100).finish().await;
         assert_eq!(code, Some(0), "{written}");
-        let colour = written.split(CSI).skip(1).any(|rest| !rest.starts_with("2K"));
+        let colour = written
+            .split(CSI)
+            .skip(1)
+            .any(|rest| !rest.starts_with("2K"));
         assert!(!colour, "{written:?}");
         assert!(written.contains("✓ bash true"), "{written:?}");
     }
@@ -242,8 +289,15 @@ async fn colours_are_for_those_who_want_them() {
     let done = world.run(["--permission-mode=auto", "go"]).run().await;
     done.assert_code(0);
     assert!(!done.stderr.contains('\u{1b}') && !done.stdout.contains('\u{1b}'));
-    let done = world.run(["--color=always", "--permission-mode=auto", "go"]).run().await;
-    assert!(done.stderr.contains("\u{1b}[32m✓\u{1b}[0m"), "{}", done.stderr);
+    let done = world
+        .run(["--color=always", "--permission-mode=auto", "go"])
+        .run()
+        .await;
+    assert!(
+        done.stderr.contains("\u{1b}[32m✓\u{1b}[0m"),
+        "{}",
+        done.stderr
+    );
     assert_eq!(done.stdout, "done\n");
 }
 
@@ -254,8 +308,20 @@ async fn a_calls_output_keeps_its_indentation_and_has_an_end() {
     let world = world(script()).await;
     let done = world.run(["--permission-mode=auto", "go"]).run().await;
     done.assert_code(0);
-    assert!(done.stderr.contains("\n  │     line 19\n  │ … more; -v shows all\n"), "{}", done.stderr);
+    assert!(
+        done.stderr
+            .contains("\n  │     line 19\n  │ … more; -v shows all\n"),
+        "{}",
+        done.stderr
+    );
     assert!(!done.stderr.contains("line 20\n"), "{}", done.stderr);
-    let done = world.run(["-v", "--permission-mode=auto", "go"]).run().await;
-    assert!(done.stderr.contains("\n  │     line 40\n"), "{}", done.stderr);
+    let done = world
+        .run(["-v", "--permission-mode=auto", "go"])
+        .run()
+        .await;
+    assert!(
+        done.stderr.contains("\n  │     line 40\n"),
+        "{}",
+        done.stderr
+    );
 }

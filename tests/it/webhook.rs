@@ -36,7 +36,10 @@ fn kinds(deliveries: &[Delivery]) -> Vec<Value> {
 /// HMAC-SHA-256 by another implementation than the plugin's.
 fn hmac(world: &World, key: &str, message: &[u8]) -> Program {
     let code = "import hmac, sys; print(hmac.new(sys.argv[1].encode(), bytes.fromhex(sys.argv[2]), 'sha256').hexdigest())";
-    let hex = message.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = message
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     let python = ["-c", code, key, &hex];
     world.home.program("python3".as_ref(), python)
 }
@@ -44,12 +47,20 @@ fn hmac(world: &World, key: &str, message: &[u8]) -> Program {
 #[tokio::test]
 async fn notices_arrive_signed_and_without_secrets() {
     let script = Script::steps([
-        Reply::call("job_run", json!({"script": "print(1)", "timeout": 60, "wait": 40})),
+        Reply::call(
+            "job_run",
+            json!({"script": "print(1)", "timeout": 60, "wait": 40}),
+        ),
         Reply::text("the answer"),
     ]);
     let sink = WebhookSink::start().await;
     let config = format!(", signing-key = \"{}\"", SECRETS[0]);
-    let events = ["approval_required", "error", "job_finished", "turn_complete"];
+    let events = [
+        "approval_required",
+        "error",
+        "job_finished",
+        "turn_complete",
+    ];
     let fake = FakeOpenAi::start_with(script.clone(), Some(SECRETS[2]), &["fake-model"]).await;
     let world = world(script, &sink.url(), &events, &config).await;
     world.home.set("OPENAI_BASE_URL", fake.base_url());
@@ -59,28 +70,42 @@ async fn notices_arrive_signed_and_without_secrets() {
     let mut running = world.run_json(["go"]).start();
     let question = running.question(0).await;
     running
-        .write_line(&json!({"type": "permission.answer", "id": question["id"], "decision": "allow"}))
+        .write_line(
+            &json!({"type": "permission.answer", "id": question["id"], "decision": "allow"}),
+        )
         .await;
     let done = running.finish().await;
     done.assert_code(0);
     assert!(!done.stderr.contains("notifier"), "{}", done.stderr);
 
     let deliveries = sink.wait_for(3).await;
-    assert_eq!(kinds(&deliveries), ["approval_required", "job_finished", "turn_complete"]);
+    assert_eq!(
+        kinds(&deliveries),
+        ["approval_required", "job_finished", "turn_complete"]
+    );
     for delivery in &deliveries {
         let body = delivery.json();
         assert_eq!(delivery.method, "POST");
         assert_eq!(delivery.headers["content-type"], "application/json");
         // The token goes where it was granted to go, and nowhere else.
-        assert_eq!(delivery.headers["authorization"], format!("Bearer {}", SECRETS[1]));
-        assert_eq!(delivery.headers["x-ml-intern-id"], body["id"].as_str().unwrap());
+        assert_eq!(
+            delivery.headers["authorization"],
+            format!("Bearer {}", SECRETS[1])
+        );
+        assert_eq!(
+            delivery.headers["x-ml-intern-id"],
+            body["id"].as_str().unwrap()
+        );
         let timestamp = delivery.headers["x-ml-intern-timestamp"].to_str().unwrap();
         let signed = [timestamp.as_bytes(), b".", &delivery.body].concat();
         let expected = hmac(&world, SECRETS[0], &signed).run().await;
         let signature = delivery.headers["x-ml-intern-signature"].to_str().unwrap();
         assert_eq!(signature, format!("sha256={}", expected.stdout.trim()));
         let text = String::from_utf8_lossy(&delivery.body);
-        assert!(!SECRETS.iter().any(|secret| text.contains(secret)), "{text}");
+        assert!(
+            !SECRETS.iter().any(|secret| text.contains(secret)),
+            "{text}"
+        );
     }
     let of_kind = |kind: &str| {
         let found = deliveries.iter().find(|one| one.json()["kind"] == kind);
@@ -147,7 +172,13 @@ async fn a_webhook_that_is_gone_costs_a_message() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     drop(listener);
-    let world = world(Script::steps([Reply::text("done")]), &url, &["turn_complete"], "").await;
+    let world = world(
+        Script::steps([Reply::text("done")]),
+        &url,
+        &["turn_complete"],
+        "",
+    )
+    .await;
     let done = world.run(["go"]).run().await;
     done.assert_code(0);
     assert_eq!(done.stdout, "done\n");
@@ -164,7 +195,11 @@ async fn a_webhook_that_never_answers_holds_the_program_up_for_a_while_only() {
     let world = world(script, &url, &["turn_complete", "approval_required"], "").await;
     let done = world.run(["go"]).run().await;
     done.assert_code(4);
-    assert!(done.stderr.contains("a notice was not delivered"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("a notice was not delivered"),
+        "{}",
+        done.stderr
+    );
     // The limit, and what a loaded machine adds to the run itself.
     assert!(done.elapsed < Duration::from_secs(35), "{:?}", done.elapsed);
     drop(listener);

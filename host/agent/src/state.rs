@@ -7,6 +7,9 @@ use crate::plan::PlanItem;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Characters of a tool's name, see [`tool_name`].
+const NAME_LENGTH: usize = 64;
+
 /// A call of the last assistant message.
 #[derive(Clone, Debug)]
 pub struct OpenCall {
@@ -237,14 +240,17 @@ impl State {
     }
 }
 
-/// The message as it may be sent back: some servers refuse a whole conversation for one call whose arguments
-/// are not a JSON object. The log keeps the model's own text.
+/// The message as it may be sent back: servers refuse a whole conversation for one call whose arguments are not a
+/// JSON object, or whose name is none. The log keeps the model's own text.
 fn sendable(message: &Message) -> Message {
     let parts = message.parts.iter().cloned().map(|part| match part {
-        Part::Call(call) if !is_object(&call.arguments) => Part::Call(Call {
-            arguments: "{}".into(),
-            ..call
-        }),
+        Part::Call(mut call) => {
+            if !is_object(&call.arguments) {
+                call.arguments = "{}".into();
+            }
+            call.name = tool_name(&call.name);
+            Part::Call(call)
+        }
         part => part,
     });
     Message {
@@ -252,6 +258,16 @@ fn sendable(message: &Message) -> Message {
         parts: parts.collect(),
         injected: message.injected,
     }
+}
+
+/// The name as it is where it can be one: 1 to 64 ASCII letters, digits, `_` and `-` (OpenAI's and Anthropic's rule).
+fn tool_name(name: &str) -> String {
+    let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let name = name.chars().take(NAME_LENGTH);
+    let name = name
+        .map(|c| if kept(c) { c } else { '_' })
+        .collect::<String>();
+    if name.is_empty() { "_".into() } else { name }
 }
 
 fn is_object(text: &str) -> bool {

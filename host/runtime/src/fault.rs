@@ -168,6 +168,9 @@ pub enum FaultCause {
     /// `describe` returned something outside the contract.
     #[error("describes itself wrongly: {0}")]
     Description(String),
+    /// A call returned something outside the contract.
+    #[error("answers wrongly: {0}")]
+    Answer(String),
     /// The host could not do its part (a missing workspace, a full machine).
     #[error("the host could not run it: {0}")]
     Host(String),

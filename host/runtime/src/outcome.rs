@@ -86,6 +86,17 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
+/// Holds JSON content to being JSON. It goes on as text, so its depth concerns nobody.
+pub(crate) fn check_documents(output: &Output) -> Result<(), String> {
+    for content in &output.content {
+        if let Content::Json(text) = content {
+            serde_json::from_str::<serde::de::IgnoredAny>(text)
+                .map_err(|error| format!("its JSON content is not JSON: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// The bytes that a result makes its caller keep.
 pub(crate) trait Size {
     fn size(&self) -> usize;

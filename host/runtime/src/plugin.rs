@@ -20,7 +20,7 @@ use crate::engine::{Host, Room, Ticking};
 use crate::fault::{CallError, Fault, FaultCause, GuestError};
 use crate::load::{ComponentSource, Loaded, load};
 use crate::meter::{Metered, Refusal};
-use crate::outcome::{Size, classify};
+use crate::outcome::{Size, check_documents, classify};
 use crate::runtime::Runtime;
 use crate::services::Services;
 use crate::state::PluginState;
@@ -162,6 +162,7 @@ impl Plugin {
         cancel: &CancellationToken,
     ) -> Result<tool::Output, CallError> {
         let (name, arguments) = (name.to_owned(), arguments.to_owned());
+        let call = context.call.clone();
         let told = tool::Context {
             session: context.session.clone(),
             call: context.call.clone(),
@@ -173,12 +174,15 @@ impl Plugin {
             sink: None,
             cancel,
         };
-        guest!(
+        let output = guest!(
             self,
             asked,
             tool.ml_intern_plugin_tool
                 .call_call(&name, &arguments, &told)
-        )
+        )?;
+        check_documents(&output)
+            .map_err(|text| self.0.fault(&call, FaultCause::Answer(text)))?;
+        Ok(output)
     }
 
     /// Asks a tool plugin what it offers; [`Runtime::describe`] checks and keeps the answer.

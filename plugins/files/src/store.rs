@@ -7,7 +7,7 @@
 //! Whatever breaks in between, one complete version is on disk, and the message names it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::path::Place;
@@ -15,6 +15,9 @@ use crate::path::Place;
 /// Larger files are shown in parts and not edited: content, its copy and the difference
 /// between them must fit in the plugin's memory together.
 pub(crate) const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Bytes of the first read. A read of a regular file comes back short only at its end.
+const FIRST_READ: usize = 32 * 1024;
 
 /// A file's content, or why there is none.
 pub(crate) enum Found {
@@ -29,12 +32,26 @@ pub(crate) enum Found {
 pub(crate) fn load(place: &Place) -> Result<Found, String> {
     let name = &place.name;
     let failed = |error: io::Error| format!("cannot read `{name}`: {}", reason(&error));
-    let file = match File::open(&place.path) {
+    let mut file = match File::open(&place.path) {
         Ok(file) => file,
         Err(error) if is_missing(&error) => return Ok(Found::Missing),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(Found::Folder),
         Err(error) => return Err(failed(error)),
     };
+    // Most files end within one read, and each question more about one costs as much as reading it.
+    let mut first = vec![0; FIRST_READ];
+    if let Ok(length) = file.read(&mut first)
+        && length < FIRST_READ
+    {
+        first.truncate(length);
+        return Ok(Found::Content(first));
+    }
+    file.rewind()
+        .or_else(|error| match file.metadata()?.is_dir() {
+            true => Ok(()),
+            false => Err(error),
+        })
+        .map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Ok(Found::Folder);

@@ -25,8 +25,14 @@ async fn edited_arguments_are_what_runs_and_what_the_model_is_told() {
     assert!(!world.home.workspace().join("a.txt").exists());
     assert_eq!(world.home.read("other.txt"), "by the user\n");
     let result = &world.results()[0];
-    assert!(result.starts_with("[the user edited the arguments of this call to {"), "{result}");
-    assert!(result.contains("other.txt") && result.contains("by the user"), "{result}");
+    assert!(
+        result.starts_with("[the user edited the arguments of this call to {"),
+        "{result}"
+    );
+    assert!(
+        result.contains("other.txt") && result.contains("by the user"),
+        "{result}"
+    );
 }
 
 #[tokio::test]
@@ -37,8 +43,14 @@ async fn an_edited_command_is_what_runs_and_what_the_model_is_told() {
     assert!(!world.home.workspace().join("a.txt").exists());
     assert_eq!(world.home.read("b.txt"), "mine\n");
     let result = &world.results()[0];
-    assert!(result.starts_with("[the user edited the command"), "{result}");
-    assert!(result.contains("echo mine | tee b.txt") && result.ends_with("mine"), "{result}");
+    assert!(
+        result.starts_with("[the user edited the command"),
+        "{result}"
+    );
+    assert!(
+        result.contains("echo mine | tee b.txt") && result.ends_with("mine"),
+        "{result}"
+    );
 }
 
 #[tokio::test]
@@ -49,7 +61,10 @@ async fn an_edited_script_is_what_runs_and_what_the_model_is_told() {
     assert!(!world.home.workspace().join("a.txt").exists());
     assert_eq!(world.home.read("b.txt"), "mine");
     let result = &world.results()[0];
-    assert!(result.starts_with("[the user edited the script"), "{result}");
+    assert!(
+        result.starts_with("[the user edited the script"),
+        "{result}"
+    );
     assert!(result.contains("write('mine')"), "{result}");
 }
 

@@ -37,9 +37,15 @@ async fn plan_asks_nobody_and_does_nothing() {
     assert!(asked(&events).is_empty());
     assert_eq!(statuses(&events), ["denied", "denied", "denied"]);
     for result in world.results() {
-        assert!(result.contains("permission mode `plan` only reads"), "{result}");
+        assert!(
+            result.contains("permission mode `plan` only reads"),
+            "{result}"
+        );
     }
-    assert_eq!(std::fs::read_dir(world.home.workspace()).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(world.home.workspace()).unwrap().count(),
+        0
+    );
     let jobs = world.home.ml_intern(["jobs", "list", "--json"]).run().await;
     assert_eq!(jobs.stdout, "[]\n");
 }
@@ -50,7 +56,10 @@ async fn with_nobody_there_the_model_and_the_exit_code_say_so() {
     let done = world.run(["--permission-mode=ask", "go"]).run().await;
     done.assert_code(4);
     assert_eq!(done.stdout, "done\n");
-    assert!(done.stderr.contains("hint: something was denied because nobody was there to ask"));
+    assert!(
+        done.stderr
+            .contains("hint: something was denied because nobody was there to ask")
+    );
     for result in world.results() {
         assert!(result.contains("nobody is there to ask"), "{result}");
         assert!(result.contains("--permission-mode auto"), "{result}");
@@ -65,7 +74,9 @@ async fn with_nobody_there_the_model_and_the_exit_code_say_so() {
 #[tokio::test]
 async fn the_manifest_sets_the_mode_and_the_flag_beats_it() {
     let world = World::new(calls([write("a.txt")])).await;
-    world.home.write("ml-intern.toml", "[agent]\npermission-mode = \"auto\"\n");
+    world
+        .home
+        .write("ml-intern.toml", "[agent]\npermission-mode = \"auto\"\n");
     world.run(["go"]).run().await.assert_code(0);
     std::fs::remove_file(world.home.workspace().join("a.txt")).unwrap();
     world

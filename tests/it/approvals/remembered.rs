@@ -37,7 +37,13 @@ async fn an_answer_for_the_session_holds_for_the_session_and_its_effect() {
     let (_, done) = answer_all(running, 0, "deny").await;
     done.assert_code(4);
     assert_eq!(asked(&done.events()), ["edit", "edit", "process"]);
-    assert!(!world.home.path().join(".config/ml-intern/approvals.jsonl").exists());
+    assert!(
+        !world
+            .home
+            .path()
+            .join(".config/ml-intern/approvals.jsonl")
+            .exists()
+    );
 }
 
 #[tokio::test]
@@ -70,7 +76,12 @@ async fn an_answer_for_good_is_kept_and_not_asked_for_again() {
     // Plan only reads, whatever was allowed.
     let done = world.run(["--permission-mode=plan", "go"]).run().await;
     done.assert_code(0);
-    assert!(world.results().iter().all(|result| result.contains("`plan`")));
+    assert!(
+        world
+            .results()
+            .iter()
+            .all(|result| result.contains("`plan`"))
+    );
 }
 
 #[tokio::test]
@@ -86,7 +97,9 @@ async fn an_answer_that_cannot_be_kept_holds_for_the_session() {
     assert_eq!(asked(&events), ["edit", "process"]);
     let notices = crate::support::world::of_type(&events, "notice");
     assert!(
-        notices.iter().any(|notice| notice["code"] == "approval_not_kept"),
+        notices
+            .iter()
+            .any(|notice| notice["code"] == "approval_not_kept"),
         "{notices:?}"
     );
 }

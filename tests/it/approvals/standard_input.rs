@@ -24,7 +24,10 @@ async fn lines_that_answer_nothing_change_nothing() {
     let done = running.finish().await;
     done.assert_code(0);
     assert_eq!(statuses(&done.events()), ["denied"]);
-    let complaints = done.stderr.matches("is no permission.answer and was ignored").count();
+    let complaints = done
+        .stderr
+        .matches("is no permission.answer and was ignored")
+        .count();
     assert_eq!(complaints, 6, "{}", done.stderr);
     assert!(!done.stderr.contains('\u{1b}'), "{}", done.stderr);
 }
@@ -40,7 +43,9 @@ async fn an_answer_may_come_before_its_question() {
     // The same conversation asks the same questions, so a driver that knows it can answer ahead.
     let second = World::new(script()).await;
     let mut running = second.run_json(["go"]).start();
-    running.write_line(&answer(&json!({ "id": id }), "allow")).await;
+    running
+        .write_line(&answer(&json!({ "id": id }), "allow"))
+        .await;
     let done = running.finish().await;
     done.assert_code(0);
     assert_eq!(second.home.read("a.txt"), "by the model\n");
@@ -58,7 +63,13 @@ async fn the_end_of_the_input_is_nobody_there() {
     let events = done.events();
     let by = |event: &&Value| event["by"] == "nobody" && event["decision"] == "deny";
     // Both: the one that was open, and the one that came after the end.
-    assert_eq!(of_type(&events, "permission.resolved").iter().filter(|one| by(one)).count(), 2);
+    assert_eq!(
+        of_type(&events, "permission.resolved")
+            .iter()
+            .filter(|one| by(one))
+            .count(),
+        2
+    );
     assert_eq!(statuses(&events), ["denied", "denied"]);
     for result in world.results() {
         assert!(result.contains("nobody is there to ask"), "{result}");
@@ -71,6 +82,11 @@ async fn the_prompt_and_the_answers_cannot_share_standard_input() {
     let world = World::new(calls([])).await;
     let done = world.run_json(["-"]).run().await;
     done.assert_code(2);
-    assert!(done.stderr.contains("the prompt cannot come from standard input"), "{}", done.stderr);
+    assert!(
+        done.stderr
+            .contains("the prompt cannot come from standard input"),
+        "{}",
+        done.stderr
+    );
     assert!(world.fake.exchanges().is_empty());
 }

@@ -25,7 +25,9 @@ async fn world() -> World {
 
 #[track_caller]
 fn assert_dollars(found: &Value, dollars: f64) {
-    let near = found.as_f64().is_some_and(|found| (found - dollars).abs() < 1e-9);
+    let near = found
+        .as_f64()
+        .is_some_and(|found| (found - dollars).abs() < 1e-9);
     assert!(near, "{found} is not {dollars}");
 }
 
@@ -83,7 +85,7 @@ async fn a_person_is_told_how_to_raise_the_budget() {
     let done = world.run(["--budget-usd=0.001", "go"]).run().await;
     done.assert_code(5);
     assert!(done.stderr.contains("--budget-usd"), "{}", done.stderr);
-    assert!(done.stderr.contains("$0.01"), "{}", done.stderr);
+    assert!(done.stderr.contains("$0.0080"), "{}", done.stderr);
     assert_eq!(world.fake.chats().len(), 1);
 }
 

@@ -53,7 +53,10 @@ async fn the_key_reaches_the_server_and_nothing_else() {
             Call::new("job_run", json!({"script": script, "wait": 20})),
         ]),
         // A server that knows the key may say it.
-        Reply::message(format!("your key is {KEY} "), [Call::new("list", json!({}))]),
+        Reply::message(
+            format!("your key is {KEY} "),
+            [Call::new("list", json!({}))],
+        ),
         Reply::text(format!("Bearer {KEY}")),
     ]))
     .await;
@@ -98,5 +101,8 @@ async fn without_a_key_the_server_says_so() {
     done.assert_code(3);
     assert!(done.stderr.contains("OPENAI_API_KEY"), "{}", done.stderr);
     let sent = fake.exchanges();
-    assert!(sent.iter().all(|one| !one.headers.contains_key("authorization")));
+    assert!(
+        sent.iter()
+            .all(|one| !one.headers.contains_key("authorization"))
+    );
 }

@@ -13,8 +13,16 @@ async fn session(model: Model, flags: &[&str]) -> Vec<Value> {
     home.set("OPENAI_BASE_URL", server.base_url());
     home.set("OPENAI_API_KEY", "k");
     home.write("notes/a.txt", "something to read\n");
-    let args = ["run", "-m", "openai/tiny-random", "--output-format=stream-json"];
-    let args = args.iter().chain(flags).chain(&["Look around in this folder."]);
+    let args = [
+        "run",
+        "-m",
+        "openai/tiny-random",
+        "--output-format=stream-json",
+    ];
+    let args = args
+        .iter()
+        .chain(flags)
+        .chain(&["Look around in this folder."]);
     let done = home.ml_intern(args).run().await;
     // 4: it wanted something that nobody was there to allow.
     let code = done.code();

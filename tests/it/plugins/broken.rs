@@ -92,7 +92,7 @@ async fn what_is_no_plugin_is_not_added() {
         ("./missing.wasm", 7, "does not exist"),
         ("builtin:shel", 7, "did you mean `builtin:shell`?"),
         ("oci://example.org/x:1", 2, "oci"),
-        (".", 7, "plugin.toml"),
+        (".", 7, "name the one to load"),
     ] {
         let added = home
             .ml_intern(["plugin", "add", source, "--yes"])
@@ -116,7 +116,11 @@ async fn a_run_with_what_is_no_plugin_does_not_begin() {
         let done = world.run(["go"]).run().await;
         done.assert_code(7);
         for text in [says, &["naughty.wasm", "[plugins.naughty]"]].concat() {
-            assert!(done.stderr.contains(text), "{name}: {text}: {}", done.stderr);
+            assert!(
+                done.stderr.contains(text),
+                "{name}: {text}: {}",
+                done.stderr
+            );
         }
     }
     std::fs::remove_file(world.home.workspace().join("naughty.wasm")).unwrap();

@@ -64,5 +64,9 @@ async fn a_plugin_that_changed_stops_the_run_until_it_is_accepted() {
     home.write("ml-intern.lock", "version = 1\n[plugins.naughty]\n");
     let broken = world.run(["go"]).run().await;
     broken.assert_code(2);
-    assert!(broken.stderr.contains("ml-intern.lock"), "{}", broken.stderr);
+    assert!(
+        broken.stderr.contains("ml-intern.lock"),
+        "{}",
+        broken.stderr
+    );
 }

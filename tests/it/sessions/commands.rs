@@ -65,17 +65,27 @@ async fn what_is_no_command_is_refused_with_a_suggestion() {
 #[tokio::test]
 async fn shells_accept_their_completion() {
     let home = Home::new();
-    for (shell, word) in [("bash", "complete -F"), ("zsh", "#compdef ml-intern"), ("fish", "complete -c ml-intern")] {
+    for (shell, word) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef ml-intern"),
+        ("fish", "complete -c ml-intern"),
+    ] {
         let done = home.ml_intern(["completion", shell]).run().await;
         done.assert_code(0);
         assert!(done.stdout.contains(word), "{shell}");
         assert!(done.stdout.contains("sessions") && done.stdout.contains("permission-mode"));
         home.write(&format!("completion.{shell}"), &done.stdout);
     }
-    let bash = home.program("bash".as_ref(), ["-n", "completion.bash"]).run().await;
+    let bash = home
+        .program("bash".as_ref(), ["-n", "completion.bash"])
+        .run()
+        .await;
     bash.assert_code(0);
     assert_eq!(bash.stderr, "");
-    home.ml_intern(["completion", "tcl"]).run().await.assert_code(2);
+    home.ml_intern(["completion", "tcl"])
+        .run()
+        .await
+        .assert_code(2);
 }
 
 #[tokio::test]
@@ -87,7 +97,15 @@ async fn the_doctor_checks_all_that_a_run_needs() {
         let check = checks.iter().find(|check| check["check"] == name);
         check.unwrap_or_else(|| panic!("{name} in {checks:#?}"))["health"].clone()
     };
-    for name in ["session log", "compile cache", "workspace", "programs", "job back end", "plugins.files", "plugins.shell"] {
+    for name in [
+        "session log",
+        "compile cache",
+        "workspace",
+        "programs",
+        "job back end",
+        "plugins.files",
+        "plugins.shell",
+    ] {
         assert_eq!(health(name), "good", "{name}");
     }
     // Without a key and without isolation by the system it works, but somebody may miss them.
@@ -98,17 +116,30 @@ async fn the_doctor_checks_all_that_a_run_needs() {
     done.assert_code(0);
     assert_eq!(done.stdout.lines().count(), checks.len());
     assert!(done.stdout.contains("✓ plugins.files"), "{}", done.stdout);
-    assert!(done.stdout.contains("no key in OPENAI_API_KEY"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("no key in OPENAI_API_KEY"),
+        "{}",
+        done.stdout
+    );
 }
 
 #[tokio::test]
 async fn the_doctor_finds_what_is_broken() {
     let home = Home::new();
-    home.write("ml-intern.toml", "[plugins.files]\n[plugins.mine]\nsource = \"./nowhere\"\n");
+    home.write(
+        "ml-intern.toml",
+        "[plugins.files]\n[plugins.mine]\nsource = \"./nowhere\"\n",
+    );
     let done = home.ml_intern(["doctor", "--json"]).run().await;
     done.assert_code(1);
     let checks: Value = serde_json::from_str(&done.stdout).unwrap();
-    let bad = checks.as_array().unwrap().iter().filter(|check| check["health"] == "bad");
-    let bad = bad.map(|check| check["check"].as_str().unwrap()).collect::<Vec<_>>();
+    let bad = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["health"] == "bad");
+    let bad = bad
+        .map(|check| check["check"].as_str().unwrap())
+        .collect::<Vec<_>>();
     assert_eq!(bad, ["plugins.mine"], "{checks:#}");
 }

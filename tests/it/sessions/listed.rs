@@ -6,11 +6,18 @@ use crate::support::{fake_openai::Reply, fake_openai::Script, world::World};
 #[tokio::test]
 async fn nothing_is_listed_where_nothing_was_done() {
     let world = World::new(answers()).await;
-    assert_eq!(printed(&world, &["sessions", "list", "--json"]).await, json!([]));
+    assert_eq!(
+        printed(&world, &["sessions", "list", "--json"]).await,
+        json!([])
+    );
     let done = world.home.ml_intern(["sessions", "list"]).run().await;
     done.assert_code(0);
     assert_eq!(done.stdout, "");
-    assert!(done.stderr.contains("there are no sessions"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("there are no sessions"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[tokio::test]
@@ -26,21 +33,47 @@ async fn sessions_are_listed_newest_first_with_what_a_reader_wants_to_know() {
     let list = printed(&world, &["sessions", "list", "--json"]).await;
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), 2);
-    assert_eq!((&list[0]["title"], &list[0]["state"]), (&json!("fail"), &json!("failed")));
+    assert_eq!(
+        (&list[0]["title"], &list[0]["state"]),
+        (&json!("fail"), &json!("failed"))
+    );
     let old = &list[1];
     assert_eq!(old["id"], first);
-    assert_eq!((&old["title"], &old["state"]), (&json!("the first"), &json!("done")));
-    assert_eq!((&old["model"], &old["turns"]), (&json!("openai/fake-model"), &json!(1)));
-    assert_eq!((&old["usage"]["input"], &old["usage"]["output"]), (&json!(11), &json!(7)));
+    assert_eq!(
+        (&old["title"], &old["state"]),
+        (&json!("the first"), &json!("done"))
+    );
+    assert_eq!(
+        (&old["model"], &old["turns"]),
+        (&json!("openai/fake-model"), &json!(1))
+    );
+    assert_eq!(
+        (&old["usage"]["input"], &old["usage"]["output"]),
+        (&json!(11), &json!(7))
+    );
     let workspace = world.home.workspace().canonicalize().unwrap();
     assert_eq!(old["workspace"], workspace.to_str().unwrap());
     assert!(old["started_ms"].as_u64() <= old["last_ms"].as_u64());
 
-    let text = world.home.ml_intern(["sessions", "list"]).run().await.stdout;
+    let text = world
+        .home
+        .ml_intern(["sessions", "list"])
+        .run()
+        .await
+        .stdout;
     let rows = text.lines().collect::<Vec<_>>();
-    assert!(rows[0].starts_with("ID ") && rows[0].ends_with("TITLE"), "{text}");
-    assert!(rows[1].contains("failed") && rows[1].contains("fail"), "{text}");
-    assert!(rows[2].starts_with(&first) && rows[2].ends_with("the first"), "{text}");
+    assert!(
+        rows[0].starts_with("ID ") && rows[0].ends_with("TITLE"),
+        "{text}"
+    );
+    assert!(
+        rows[1].contains("failed") && rows[1].contains("fail"),
+        "{text}"
+    );
+    assert!(
+        rows[2].starts_with(&first) && rows[2].ends_with("the first"),
+        "{text}"
+    );
     let limited = printed(&world, &["sessions", "list", "--json", "-n", "1"]).await;
     assert_eq!(limited.as_array().unwrap().len(), 1);
 }
@@ -61,9 +94,16 @@ async fn a_session_is_shown_as_it_was_and_as_events() {
     }
     assert!(!text.contains('\u{1b}'), "{text:?}");
 
-    let done = world.home.ml_intern(["sessions", "show", &id[..id.len() - 1], "--json"]).run().await;
+    let done = world
+        .home
+        .ml_intern(["sessions", "show", &id[..id.len() - 1], "--json"])
+        .run()
+        .await;
     done.assert_code(0);
-    let events = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+    let events = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
     let events = events.collect::<Vec<serde_json::Value>>();
     assert_eq!(events[0]["type"], "session.started");
     assert_eq!(events.last().unwrap()["type"], "turn.finished");
@@ -77,9 +117,18 @@ async fn a_damaged_log_is_named_with_its_line_and_hides_no_other() {
     let world = World::new(answers()).await;
     let bad = turn(&world, &["one"]).await;
     let good = turn(&world, &["two"]).await;
-    let folder = world.home.path().join(".local/share/ml-intern/sessions").join(&bad);
-    let logs = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let log = logs.filter(|path| path.extension().is_some_and(|kind| kind == "jsonl")).next().unwrap();
+    let folder = world
+        .home
+        .path()
+        .join(".local/share/ml-intern/sessions")
+        .join(&bad);
+    let logs = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let log = logs
+        .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+        .next()
+        .unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
     let mut lines = text.lines().collect::<Vec<_>>();
     lines[2] = "{\"v\":1,\"type\":";
@@ -91,7 +140,11 @@ async fn a_damaged_log_is_named_with_its_line_and_hides_no_other() {
         assert!(done.stderr.contains("line 3 of"), "{}", done.stderr);
         assert!(done.stderr.contains("is damaged"), "{}", done.stderr);
     }
-    let done = world.home.ml_intern(["sessions", "list", "--json"]).run().await;
+    let done = world
+        .home
+        .ml_intern(["sessions", "list", "--json"])
+        .run()
+        .await;
     done.assert_code(0);
     assert!(done.stderr.contains("line 3 of"), "{}", done.stderr);
     let list: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();

@@ -41,6 +41,11 @@ const LIFE: Duration = Duration::from_secs(60);
 /// How long output may stay open after the program has gone.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
+/// The path of the binary.
+pub(crate) fn binary() -> PathBuf {
+    binary::path()
+}
+
 /// A temporary home with XDG folders and a workspace; removed when dropped.
 pub(crate) struct Home {
     root: TempDir,
@@ -136,6 +141,13 @@ impl Home {
         std::fs::write(file, content).unwrap();
     }
 
+    /// Makes a file below the workspace an hour old, as what a run finds there usually is.
+    pub(crate) fn age(&self, file: &str) {
+        let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        let file = std::fs::File::open(self.workspace().join(file)).unwrap();
+        file.set_modified(hour_ago).unwrap();
+    }
+
     /// Reads a file below the workspace.
     pub(crate) fn read(&self, file: &str) -> String {
         let file = self.workspace().join(file);
@@ -201,6 +213,11 @@ impl Program {
             input: Input::Open,
             ..self
         }
+    }
+
+    /// The file that is run, for scripts that start it themselves.
+    pub(crate) fn program(&self) -> &Path {
+        Path::new(self.command.as_std().get_program())
     }
 
     /// Starts it in another folder than the workspace.

@@ -59,7 +59,10 @@ pub(crate) fn results(request: &Exchange) -> Vec<String> {
 
 /// The events of one type.
 pub(crate) fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["type"] == kind).collect()
+    events
+        .iter()
+        .filter(|event| event["type"] == kind)
+        .collect()
 }
 
 impl Running {

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ml_intern_agent::approval::{Answer, Decision, Rule};
 use ml_intern_agent::event::PermissionRequest;
-use ml_intern_agent::ports::Approver;
+use ml_intern_agent::ports::{Approver, Observer};
+use ml_intern_agent::{Event, Stamp};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
@@ -59,14 +60,22 @@ impl Terminal {
 impl Approver for Terminal {
     async fn ask(&self, _request: &PermissionRequest) -> Option<Answer> {
         let mut lines = self.lines.lock().await;
-        // What was typed before the question was there cannot be its answer.
-        while lines.try_recv().is_ok() {}
         let line = lines.recv().await?;
         Some(typed(line.trim()))
     }
 
     fn remember(&self, rule: &Rule) -> Result<(), String> {
         keep(&self.rules, rule)
+    }
+}
+
+impl Observer for Terminal {
+    /// What was typed before the question is drawn cannot be its answer.
+    fn event(&self, _stamp: Stamp, event: &Event) {
+        // While another question is open, what is typed answers that one.
+        if let (Event::PermissionRequested { .. }, Ok(mut lines)) = (event, self.lines.try_lock()) {
+            while lines.try_recv().is_ok() {}
+        }
     }
 }
 

@@ -102,7 +102,10 @@ impl<'a> Prepared<'a> {
         let config = self.plugins.config;
         let folder = opened.log.folder().to_path_buf();
         let notifiers = Arc::new(Notifiers::new(opened.id.clone(), self.listeners()));
-        let observers = vec![screen, notifiers.clone() as Arc<dyn Observer>];
+        let (approver, listener) = approver(choices.asking, config)?;
+        // Whoever listens for answers first, so that no answer comes before it is listened for.
+        let mut observers = Vec::from_iter(listener);
+        observers.extend([screen, notifiers.clone() as Arc<dyn Observer>]);
         let log = Arc::new(opened.log);
         let session = Session::new(opened.id, opened.state, opened.last, log, observers);
         let session = Arc::new(session);
@@ -112,7 +115,6 @@ impl<'a> Prepared<'a> {
             gate: OnceLock::new(),
             calls: calls.clone(),
         });
-        let approver = approver(choices.asking, config)?;
         let always = remembered(&config.paths.approvals());
         let gate = Arc::new(Gate::new(choices.mode, always, approver, session.clone()));
         // Set here and nowhere else.
@@ -204,12 +206,21 @@ impl<'a> Prepared<'a> {
     }
 }
 
-fn approver(asking: Asking, config: &Config) -> Result<Option<Arc<dyn Approver>>> {
+/// Who is asked, and as an observer where that one has to know of a question before it is drawn.
+type Asked = (Option<Arc<dyn Approver>>, Option<Arc<dyn Observer>>);
+
+fn approver(asking: Asking, config: &Config) -> Result<Asked> {
     let rules = config.paths.approvals();
     Ok(match asking {
-        Asking::Terminal => Some(Arc::new(Terminal::new(rules).or_fail(Kind::Failed)?)),
-        Asking::JsonLines => Some(Arc::new(JsonLines::new(rules).or_fail(Kind::Failed)?)),
-        Asking::Nobody => None,
+        Asking::Terminal => {
+            let terminal = Arc::new(Terminal::new(rules).or_fail(Kind::Failed)?);
+            (Some(terminal.clone()), Some(terminal))
+        }
+        Asking::JsonLines => (
+            Some(Arc::new(JsonLines::new(rules).or_fail(Kind::Failed)?)),
+            None,
+        ),
+        Asking::Nobody => (None, None),
     })
 }
 

@@ -84,6 +84,11 @@ impl Call {
         Self::raw(name, &arguments.to_string())
     }
 
+    /// Whether a call in a conversation is this one.
+    pub(crate) fn is(&self, name: &str, arguments: &str) -> bool {
+        self.name == name && self.arguments == arguments
+    }
+
     /// A call whose arguments are any text, as models produce them when they go wrong.
     pub(crate) fn raw(name: &str, arguments: &str) -> Self {
         Self {

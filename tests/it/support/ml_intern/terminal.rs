@@ -103,7 +103,11 @@ impl AtTerminal {
         };
         // What it started may keep the terminal open; what it wrote itself is there soon.
         let last = tokio::time::timeout(Duration::from_secs(5), self.screen.ended()).await;
-        assert!(last.is_ok(), "its terminal is still open\n{}", self.written());
+        assert!(
+            last.is_ok(),
+            "its terminal is still open\n{}",
+            self.written()
+        );
         (status.unwrap().code(), self.written())
     }
 }
