@@ -11,12 +11,10 @@ const CHOICES: &str = "[y]es, [n]o, for the [s]ession, [a]lways, or words to the
 /// What begins every colour.
 const CSI: &str = "\u{1b}[";
 
-fn world(script: Script) -> impl Future<Output = World> {
-    async {
-        let world = World::new(script).await;
-        world.home.set("TERM", "xterm-256color");
-        world
-    }
+async fn world(script: Script) -> World {
+    let world = World::new(script).await;
+    world.home.set("TERM", "xterm-256color");
+    world
 }
 
 fn bash(command: &str) -> Reply {

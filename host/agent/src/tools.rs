@@ -279,7 +279,7 @@ impl<'a> Runner<'a> {
         let names = self.toolbox.tools().iter().map(|tool| tool.name.as_str());
         let close = names
             .clone()
-            .map(|other| (strsim::normalized_levenshtein(name, other), other));
+            .map(|other| (strsim::normalized_damerau_levenshtein(name, other), other));
         let best = close
             .filter(|(score, _)| *score >= CLOSE)
             .max_by(|a, b| a.0.total_cmp(&b.0));

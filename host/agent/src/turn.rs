@@ -86,7 +86,7 @@ pub async fn run(
 }
 
 async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, JournalError> {
-    let runner = Runner::new(&agent.session, &*agent.toolbox, &*agent.gate, &*agent.clock);
+    let runner = Runner::new(&agent.session, &*agent.toolbox, &agent.gate, &*agent.clock);
     let mut truncations = 0;
     loop {
         runner.run_open().await?;

@@ -1,5 +1,7 @@
 //! Whole turns against a scripted model, scripted tools and a clock that stands still.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use async_trait::async_trait;
 use ml_intern_agent::approval::{Answer, Decision, Effect, Gate, Mode};
 use ml_intern_agent::budget::Budget;

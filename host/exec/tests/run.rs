@@ -1,5 +1,6 @@
 //! Real programs, run to every kind of end. Each hostile case asserts that nothing is left.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 #![cfg(target_os = "linux")]
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The local back end with real processes. This test binary is its own supervisor: it is
 //! started again to run the one test `supervisor_entry` with a job folder as an argument.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 #![cfg(target_os = "linux")]
 
 use std::ffi::OsString;

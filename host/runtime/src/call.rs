@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ml_intern_manifest::{Denial, Effective};
+use ml_intern_manifest::{Denial, Effective, WORKSPACE_MOUNT};
 use tokio_util::sync::CancellationToken;
 
 use crate::egress::connect::Clients;
@@ -222,6 +222,22 @@ impl Call {
             denials.push(denial);
         }
         types::Error::Denied(told)
+    }
+
+    /// A refused file reaches the guest as an error number without words. Where the guest makes a
+    /// denial of it, the words are those of the grant that is missing, if one is.
+    pub(crate) fn explain_refused_file(&self, error: &types::Error) {
+        let types::Error::Denied(told) = error else {
+            return;
+        };
+        let fs = &self.effective.fs;
+        let missing = [false, true].map(|write| fs.check(WORKSPACE_MOUNT, write).err());
+        if let Some(missing) = missing.into_iter().flatten().next()
+            && told.capability.starts_with("fs")
+        {
+            // Remembered; the guest has its error already.
+            let _remembered = self.deny(missing);
+        }
     }
 
     pub(crate) fn take_denials(&self) -> Vec<Denial> {

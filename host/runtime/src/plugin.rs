@@ -180,8 +180,7 @@ impl Plugin {
             tool.ml_intern_plugin_tool
                 .call_call(&name, &arguments, &told)
         )?;
-        check_documents(&output)
-            .map_err(|text| self.0.fault(&call, FaultCause::Answer(text)))?;
+        check_documents(&output).map_err(|text| self.0.fault(&call, FaultCause::Answer(text)))?;
         Ok(output)
     }
 
@@ -439,10 +438,13 @@ impl Running<'_> {
         };
         match returned {
             Ok(Ok(result)) => self.bounded(result),
-            Ok(Err(error)) => Err(CallError::Guest(GuestError {
-                error,
-                denials: call.take_denials(),
-            })),
+            Ok(Err(error)) => {
+                call.explain_refused_file(&error);
+                Err(CallError::Guest(GuestError {
+                    error,
+                    denials: call.take_denials(),
+                }))
+            }
             Err(error) => Err(self.fault(classify(&error, call, refusal))),
         }
     }

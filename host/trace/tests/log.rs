@@ -1,5 +1,7 @@
 //! Writing a log, breaking it, opening it again.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use ml_intern_agent::event::{CallStatus, Usage};
 use ml_intern_agent::ports::Journal;
 use ml_intern_agent::{Event, Message, Role};

@@ -52,7 +52,7 @@ async fn a_command_line_that_cannot_be_meant_says_what_to_write() {
             &["--max-iterations"],
         ),
         (&["run", "--budget-usd=-1", "go"], &["US dollars"]),
-        (&["rnu", "go"], &["rnu", "run"]),
+        (&["runn", "go"], &["runn", "'run'"]),
         (&["run", "--modle", "x"], &["--modle", "--model"]),
     ] {
         let done = world.home.ml_intern(args).run().await;

@@ -14,7 +14,7 @@ use super::{answer_of_next, says};
 async fn a_log_that_cannot_be_written_stops_the_run_and_the_session_goes_on_later() {
     let script = Script::new(|asked| match asked.last_text() {
         "again" => Reply::text("fine"),
-        _ => Reply::message("some words ".repeat(200), [Call::new("ls", json!({}))]),
+        _ => Reply::message("some words ".repeat(200), [Call::new("list", json!({}))]),
     });
     let world = World::new(script).await;
     // Compiles what has to be compiled, which the limit would not allow.

@@ -11,7 +11,7 @@ use super::{answer_of_next, says, statuses};
 async fn the_cap_on_iterations_ends_the_turn_and_the_next_goes_on() {
     let script = Script::new(|asked| match asked.last_text() {
         "again" => Reply::text("fine"),
-        _ => Reply::call("ls", json!({})),
+        _ => Reply::call("list", json!({})),
     });
     let world = World::new(script).await;
     let done = world

@@ -6,8 +6,11 @@ use super::model::World;
 
 /// Kills in one session; four sessions make twenty.
 const KILLS: usize = 5;
-/// Starts at most; a session that gets nowhere would never end.
-const STARTS: usize = 20;
+/// One kill of each session comes this soon after a start.
+const EARLY: Duration = Duration::from_millis(100);
+/// The others come within this share of a whole session after theirs, so that all of them
+/// together creep over the whole of it.
+const SHARE: f64 = 0.45;
 
 /// xorshift64*: the same moments for the same seed.
 struct Random(u64);
@@ -53,27 +56,24 @@ async fn undisturbed() -> Duration {
     started.elapsed()
 }
 
-/// Kills a session again and again, each time a share of its whole length after its start: the
-/// kills creep over all of it, and one of them comes in its first moments.
+/// Kills a session again and again, and holds it to what an undisturbed one leaves.
 async fn session(number: u64) {
     let seed = Seed(seed(number));
     let mut random = Random(seed.0);
     let whole = undisturbed().await;
     let world = World::new().await;
     let early = number as usize % KILLS;
-    let mut kills = 0;
-    for _ in 0..STARTS {
-        if kills == KILLS || world.is_done().await {
+    for kill in 0..KILLS {
+        if world.is_done().await {
             break;
         }
         let running = world.home.ml_intern(world.command().await).start();
-        let share = if kills == early {
-            0.1_f64.min(0.1 / whole.as_secs_f64())
+        let longest = if kill == early {
+            whole.min(EARLY)
         } else {
-            0.45
+            whole.mul_f64(SHARE)
         };
-        let moment = whole.mul_f64(share * random.next());
-        tokio::time::sleep(moment).await;
+        tokio::time::sleep(longest.mul_f64(random.next())).await;
         running.signal(Signal::KILL);
         let ended = running.finish().await;
         match ended.signal() {
@@ -81,7 +81,6 @@ async fn session(number: u64) {
             // It was faster than we were.
             None => drop(ended.assert_code(0)),
         }
-        kills += 1;
     }
     if !world.is_done().await {
         world.finish().await;

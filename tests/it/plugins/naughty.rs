@@ -205,7 +205,11 @@ fn write_file(_: &Place) -> Vec<Case> {
 }
 
 fn write_when_read_only(_: &Place) -> Vec<Case> {
-    vec![case(json!({}), "denied", &["Read-only"])]
+    vec![case(
+        json!({}),
+        "denied",
+        &["writing below /workspace", "read-only: false"],
+    )]
 }
 
 /// What the host's environment and files hold and nobody may see.

@@ -122,12 +122,10 @@ async fn a_damaged_log_is_named_with_its_line_and_hides_no_other() {
         .path()
         .join(".local/share/ml-intern/sessions")
         .join(&bad);
-    let logs = std::fs::read_dir(folder)
+    let log = std::fs::read_dir(folder)
         .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let log = logs
-        .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
-        .next()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
         .unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
     let mut lines = text.lines().collect::<Vec<_>>();

@@ -227,6 +227,8 @@ fn note(session: &Session, job: &ml_intern_jobs::Job, name: Option<String>, note
     {
         return;
     }
+    // A call that is repeated after a crash submits the same job, which began once.
+    let new = known.is_none();
     let note = JobNote {
         id: job.id.clone(),
         name: name.or_else(|| known.and_then(|known| known.name)),
@@ -234,10 +236,19 @@ fn note(session: &Session, job: &ml_intern_jobs::Job, name: Option<String>, note
         message: job.message.clone(),
         cost_usd: job.cost_usd,
     };
-    let event = match noted {
-        Noted::Submitted => Event::JobStarted { job: note },
-        Noted::Changed if job.state.is_final() => Event::JobFinished { job: note },
-        Noted::Changed => Event::JobUpdated { job: note },
+    if matches!(noted, Noted::Submitted) && new {
+        let started = Event::JobStarted { job: note.clone() };
+        // A log that cannot be written stops the turn itself, at its next step.
+        let _the_turn_stops = session.record(started);
+        // One that an earlier host submitted may be over before this one has written that down.
+        if !job.state.is_final() {
+            return;
+        }
+    }
+    let event = if job.state.is_final() {
+        Event::JobFinished { job: note }
+    } else {
+        Event::JobUpdated { job: note }
     };
     // A log that cannot be written stops the turn itself, at its next step.
     let _the_turn_stops = session.record(event);

@@ -95,7 +95,7 @@ impl<'a> Plugins<'a> {
     pub(crate) fn new(config: &'a Config) -> Result<Self> {
         let mut settings = RuntimeConfig::new(config.paths.components(), config.paths.cache_key());
         // Without the cache every start compiles, which a user would only see as slowness.
-        settings.report = Some(Arc::new(|problem| ui::warn(problem)));
+        settings.report = Some(Arc::new(ui::warn));
         settings.compiling = Some(Arc::new(|plugin| {
             ui::progress(&format!("compiling {plugin}, once"))
         }));
