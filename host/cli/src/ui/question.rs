@@ -182,7 +182,7 @@ mod tests {
         );
         let long = json!({"program": "sh", "arguments": ["-c", "x".repeat(20_000)]});
         let text = drawn(Effect::Process, long, None);
-        assert!(text.contains("\n    … 3624 more characters\n"), "{text}");
+        assert!(text.contains("\n    … 3622 more characters\n"), "{text}");
     }
 
     #[test]
