@@ -10,6 +10,7 @@ mod broken;
 mod grants;
 mod lock;
 mod manage;
+mod many;
 mod naughty;
 mod target;
 mod values;

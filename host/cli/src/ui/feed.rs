@@ -2,20 +2,28 @@
 
 use ml_intern_agent::ports::Observer;
 use ml_intern_agent::{Event, Stamp};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Fragments that wait for a slow reader at most; beyond that they are left out, as the whole message comes anyway.
+/// Fragments that wait for a slow reader at most; beyond that they are left out, as the whole
+/// message comes anyway.
 const WAITING: usize = 8192;
 /// How often a renderer may show that something is still going on.
 const TICK: Duration = Duration::from_millis(500);
 
+/// Whether an event has to be drawn at once. The others wait for one that has, or for the next
+/// tick: waking a thread for what shows nothing costs the loop more than most calls.
+pub(crate) type Urgency = fn(&Event) -> bool;
+
 /// Draws events.
 pub(crate) trait Renderer: Send {
     fn event(&mut self, stamp: Stamp, event: &Event);
+    /// Which events it draws at once.
+    fn urgency(&self) -> Urgency {
+        |_| true
+    }
     /// Called about twice a second while nothing happens.
     fn tick(&mut self) {}
     /// Called once, after the last event.
@@ -24,30 +32,30 @@ pub(crate) trait Renderer: Send {
 
 /// The loop's side of a thread that draws.
 pub(crate) struct Feed {
-    sender: Sender<Option<(Stamp, Event)>>,
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
+    urgency: Urgency,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feed {
     pub(crate) fn start(renderer: Box<dyn Renderer>) -> std::io::Result<Self> {
-        let (sender, receiver) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let counter = waiting.clone();
+        let queue = Arc::new(Queue::default());
+        let urgency = renderer.urgency();
+        let own = queue.clone();
         let thread = std::thread::Builder::new()
             .name("screen".into())
-            .spawn(move || draw(&receiver, renderer, &counter))?;
+            .spawn(move || draw(&own, renderer))?;
         Ok(Self {
-            sender,
-            waiting,
+            queue,
+            urgency,
             thread: Some(thread),
         })
     }
 
     pub(crate) fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(Handle {
-            sender: self.sender.clone(),
-            waiting: self.waiting.clone(),
+            queue: self.queue.clone(),
+            urgency: self.urgency,
         })
     }
 
@@ -58,8 +66,9 @@ impl Feed {
 
     fn stop(&mut self) {
         if let Some(thread) = self.thread.take() {
+            self.queue.lock().closed = true;
+            self.queue.ready.notify_one();
             // The thread may be gone already, when its renderer panicked.
-            let _gone = self.sender.send(None);
             let _panicked = thread.join();
         }
     }
@@ -71,36 +80,68 @@ impl Drop for Feed {
     }
 }
 
-fn draw(
-    receiver: &Receiver<Option<(Stamp, Event)>>,
-    mut renderer: Box<dyn Renderer>,
-    waiting: &AtomicUsize,
-) {
-    loop {
-        match receiver.recv_timeout(TICK) {
-            Ok(Some((stamp, event))) => {
-                waiting.fetch_sub(1, Ordering::Relaxed);
-                renderer.event(stamp, &event);
-            }
-            Err(RecvTimeoutError::Timeout) => renderer.tick(),
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => break,
+#[derive(Default)]
+struct Queue {
+    inbox: Mutex<Inbox>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct Inbox {
+    events: VecDeque<(Stamp, Event)>,
+    urgent: bool,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing that is done under the lock can panic half-way.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for an urgent event, the end or the next tick; `None` after the end.
+    fn take(&self) -> Option<VecDeque<(Stamp, Event)>> {
+        let inbox = self.lock();
+        if inbox.closed && inbox.events.is_empty() {
+            return None;
+        }
+        let idle = |inbox: &mut Inbox| !inbox.urgent && !inbox.closed;
+        let waited = self.ready.wait_timeout_while(inbox, TICK, idle);
+        let mut inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+        inbox.urgent = false;
+        Some(std::mem::take(&mut inbox.events))
+    }
+}
+
+fn draw(queue: &Queue, mut renderer: Box<dyn Renderer>) {
+    while let Some(events) = queue.take() {
+        if events.is_empty() {
+            renderer.tick();
+        }
+        for (stamp, event) in &events {
+            renderer.event(*stamp, event);
         }
     }
     renderer.finish();
 }
 
 struct Handle {
-    sender: Sender<Option<(Stamp, Event)>>,
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
+    urgency: Urgency,
 }
 
 impl Observer for Handle {
     fn event(&self, stamp: Stamp, event: &Event) {
-        if !event.is_durable() && self.waiting.load(Ordering::Relaxed) > WAITING {
+        let mut inbox = self.queue.lock();
+        if !event.is_durable() && inbox.events.len() > WAITING {
             return;
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The drawing thread may be gone already, when its renderer panicked.
-        let _gone = self.sender.send(Some((stamp, event.clone())));
+        inbox.events.push_back((stamp, event.clone()));
+        // One wake is enough until the thread has looked.
+        let wake = (self.urgency)(event) && !std::mem::replace(&mut inbox.urgent, true);
+        drop(inbox);
+        if wake {
+            self.queue.ready.notify_one();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Events as JSON lines, for programs.
 
-use super::feed::Renderer;
+use super::feed::{Renderer, Urgency};
 use ml_intern_agent::event::{TurnEnd, Usage};
 use ml_intern_agent::{Event, Stamp};
 use serde::Serialize;
@@ -42,6 +42,10 @@ pub(crate) struct Silent;
 
 impl Renderer for Silent {
     fn event(&mut self, _stamp: Stamp, _event: &Event) {}
+
+    fn urgency(&self) -> Urgency {
+        |_| false
+    }
 }
 
 /// The last line of `stream-json`, and the only one of `json`.

@@ -1,7 +1,7 @@
 //! Events for a person at a terminal, or reading a log file later.
 
 use super::clean::{clean, cut, log_line, one_line};
-use super::feed::Renderer;
+use super::feed::{Renderer, Urgency};
 use super::format::{cost, duration, edited_diff, summary};
 use super::question::{CHOICES, question, resolution};
 use super::style::Style;
@@ -305,6 +305,18 @@ impl Text {
     }
 }
 
+/// What a log file gets a line for; the rest is only counted, or waits for its result.
+fn is_drawn(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Message { .. }
+            | Event::Usage { .. }
+            | Event::ToolStarted { .. }
+            | Event::TextDelta { .. }
+            | Event::ReasoningDelta { .. }
+    )
+}
+
 impl Renderer for Text {
     fn event(&mut self, stamp: Stamp, event: &Event) {
         match event {
@@ -358,6 +370,10 @@ impl Renderer for Text {
             _ => {}
         }
         self.prompt();
+    }
+
+    fn urgency(&self) -> Urgency {
+        if self.live { |_| true } else { is_drawn }
     }
 
     fn tick(&mut self) {
