@@ -99,7 +99,7 @@ impl Source {
     #[must_use]
     pub fn based_at(self, folder: &Path) -> Self {
         match self {
-            Self::Local(path) => Self::Local(folder.join(path)),
+            Self::Local(path) => Self::Local(folder.join(path.strip_prefix(".").unwrap_or(&path))),
             builtin => builtin,
         }
     }
@@ -216,7 +216,7 @@ mod tests {
             assert_eq!(path.parse::<Source>().unwrap().to_string(), path);
         }
         let based = Source::Local("./a.wasm".into()).based_at(Path::new("/home/u"));
-        assert_eq!(based, Source::Local("/home/u/./a.wasm".into()));
+        assert_eq!(based, Source::Local("/home/u/a.wasm".into()));
     }
 
     #[test]

@@ -675,7 +675,7 @@ mod tests {
         let run = parse(WHOLE).based_at(Path::new("/home/u/p"));
         assert_eq!(
             run.plugins[1].source(),
-            Source::Local("/home/u/p/./arxiv.wasm".into())
+            Source::Local("/home/u/p/arxiv.wasm".into())
         );
         assert_eq!(run.plugins[0].source(), Source::Builtin("files".to_owned()));
     }

@@ -27,10 +27,12 @@ async fn a_plugin_that_changed_stops_the_run_until_it_is_accepted() {
     let lock = || home.ml_intern(["plugin", "lock"]).run();
     let first = lock().await;
     first.assert_code(0);
-    assert!(first.stdout.contains("1 changes in"), "{}", first.stdout);
+    assert!(first.stdout.contains("1 change in"), "{}", first.stdout);
     let before = home.read("ml-intern.lock");
     world.run(["go"]).run().await.assert_code(0);
-    assert!(lock().await.stdout.contains("0 changes in"));
+    let again = lock().await;
+    assert!(again.stdout.contains("as it was"), "{}", again.stdout);
+    assert_eq!(home.read("ml-intern.lock"), before);
 
     // Other bytes.
     home.write("naughty.wasm", changed(guest("naughty")));

@@ -6,7 +6,9 @@ use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui::{self, Style, Table};
-use ml_intern_manifest::{self as manifest, Effective, Grant, RunManifest, Section, Source};
+use ml_intern_manifest::{
+    self as manifest, Effective, Grant, HttpTarget, RunManifest, Section, Source,
+};
 use ml_intern_runtime::tool::Descriptor;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -232,12 +234,12 @@ async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
         400,
     ));
     let may = loaded.effective.describe();
-    ui::err(if may.is_empty() {
+    ui::err(if may.is_empty() && unset_places(loaded).is_empty() {
         "asks for nothing: it only computes"
     } else {
         "asks for:"
     });
-    for line in may {
+    for line in may.into_iter().chain(unset_places(loaded)) {
         ui::err(&format!("  • {}", ui::clean(&line)));
     }
     if loaded.kind() == manifest::Kind::Tool {
@@ -254,6 +256,17 @@ async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
         ui::err(&format!("tools: {}", names.join(", ")));
     }
     Ok(())
+}
+
+/// Places that the plugin will reach once somebody configures them.
+fn unset_places(loaded: &Loaded) -> Vec<String> {
+    let requests = loaded.resolved.manifest.request.http.iter();
+    let unset = requests.filter_map(|request| match &request.target {
+        HttpTarget::BaseUrl(key) if !loaded.effective.config.contains_key(key) => Some(key),
+        _ => None,
+    });
+    let lines = unset.map(|key| format!("reaches the server that is configured as `{key}`"));
+    lines.collect()
 }
 
 /// Two owners of one name would make a call go to whoever comes first.
@@ -312,16 +325,24 @@ fn relock(config: &Config) -> Result<u8> {
     let path = config.lockfile_path();
     let old = lock::read(&path)?;
     let mut new = manifest::Lockfile::default();
-    for (section, entry) in config
-        .manifest
-        .entries()
-        .filter(|(_, entry)| !entry.source().is_builtin())
-    {
+    // As the manifest writes it: a path of this machine would be wrong on the next.
+    let written = match &config.manifest_path {
+        Some(path) => config::text_of(path)?.unwrap_or_default(),
+        None => String::new(),
+    };
+    let written = RunManifest::parse("ml-intern.toml", &written).or_fail(Kind::Usage)?;
+    let entries = config.manifest.entries();
+    for (section, entry) in entries.filter(|(_, entry)| !entry.source().is_builtin()) {
         let loaded = plugins.load(section, entry)?;
+        let own = written
+            .section(section)
+            .iter()
+            .find(|own| own.name == entry.name);
+        let source = own.unwrap_or(entry).source();
         new.insert(
             section,
             &entry.name,
-            lock::entry(&loaded, entry.source().to_string()),
+            lock::entry(&loaded, source.to_string()),
         );
     }
     lock::write(&path, &new)?;
@@ -329,7 +350,12 @@ fn relock(config: &Config) -> Result<u8> {
     for change in &changes {
         ui::out(&ui::clean(&change.to_string()));
     }
-    ui::out(&format!("{} changes in {}", changes.len(), path.display()));
+    let place = path.display();
+    ui::out(&match changes.len() {
+        0 => format!("{place} is as it was"),
+        1 => format!("1 change in {place}"),
+        count => format!("{count} changes in {place}"),
+    });
     Ok(0)
 }
 
