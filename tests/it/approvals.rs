@@ -165,10 +165,10 @@ async fn a_denial_reaches_the_model_with_the_persons_words() {
     let results = world.results();
     assert_eq!(
         results[0],
-        "the user denied the call of `write`: keep it[31m small"
+        "the user denied the request to change files of the workspace with `write`: keep it[31m small"
     );
     assert!(
-        results[1].contains("the user denied to run `sh`"),
+        results[1].contains("the user denied the request to run `sh`"),
         "{results:?}"
     );
     world.fake.assert_all_accepted();

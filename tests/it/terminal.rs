@@ -172,7 +172,10 @@ async fn each_answer_that_is_offered_is_understood() {
     let (code, written) = terminal.finish().await;
     assert_eq!(code, Some(0), "{written}");
     let results = world.results();
-    assert_eq!(results[0], "denied (process): the user denied to run `sh`");
+    assert_eq!(
+        results[0],
+        "denied (process): the user denied the request to run `sh`"
+    );
     assert!(results[1].contains("use  less"), "{results:?}");
     let there = |file: &str| world.home.workspace().join(file).exists();
     let files = ["a.txt", "b.txt", "c.txt", "d.txt", "e.txt", "f.txt"].map(there);

@@ -29,6 +29,18 @@ pub enum Effect {
     Network,
 }
 
+impl Effect {
+    /// What a call of a tool is about to do; completes "wants".
+    pub(crate) fn of_a_call(self, tool: &str) -> String {
+        match self {
+            Self::Edit => format!("to change files of the workspace with `{tool}`"),
+            Self::Network => format!("to send requests with `{tool}`"),
+            Self::Process => format!("to run programs with `{tool}`"),
+            Self::Job => format!("to submit jobs with `{tool}`"),
+        }
+    }
+}
+
 /// How much happens without asking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -139,7 +151,7 @@ impl Gate {
             Some(true) => return Ok(Verdict::Allowed { edited: None }),
             Some(false) => {
                 return Ok(Verdict::Denied(format!(
-                    "permission mode `plan` only reads; {} needs another mode (--permission-mode ask)",
+                    "permission mode `plan` only reads; the request {} needs another mode (--permission-mode ask)",
                     request.summary
                 )));
             }
@@ -218,7 +230,7 @@ impl Gate {
         };
         self.session.record(resolved)?;
         Ok(Verdict::Denied(format!(
-            "{} needs a person's approval and nobody is there to ask; the user can allow it with --permission-mode auto, \
+            "the request {} needs a person's approval and nobody is there to ask; the user can allow it with --permission-mode auto, \
              or answer on standard input with --input-format stream-json",
             request.summary
         )))
@@ -227,8 +239,11 @@ impl Gate {
 
 fn denied_text(request: &PermissionRequest, feedback: Option<&str>) -> String {
     match feedback.map(clean_feedback).filter(|text| !text.is_empty()) {
-        Some(feedback) => format!("the user denied {}: {feedback}", request.summary),
-        None => format!("the user denied {}", request.summary),
+        Some(feedback) => format!(
+            "the user denied the request {}: {feedback}",
+            request.summary
+        ),
+        None => format!("the user denied the request {}", request.summary),
     }
 }
 

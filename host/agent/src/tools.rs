@@ -217,7 +217,7 @@ impl<'a> Runner<'a> {
                 tool: tool.name.clone(),
                 plugin: tool.plugin.clone(),
                 effect,
-                summary: format!("the call of `{}`", tool.name),
+                summary: effect.of_a_call(&tool.name),
                 detail: invocation.arguments.clone(),
                 price_usd: None,
                 grants: tool.grants.clone(),
