@@ -32,6 +32,9 @@ pub use supervise::supervise;
 /// The one flavor: this machine.
 const FLAVOR: &str = "local";
 
+/// What is said of a job whose supervisor is not there any more.
+const SUPERVISOR_GONE: &str = "its supervisor ended unexpectedly";
+
 /// How often a waiting call looks at the files.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -164,7 +167,7 @@ impl LocalBackend {
         // The supervisor may have written its last word between the look and the lock.
         let (mut status, message) = match folder.status() {
             Ok(status) if status.state.is_final() => return Ok(folder.job(status)),
-            Ok(status) => (status, "its supervisor ended unexpectedly".to_owned()),
+            Ok(status) => (status, SUPERVISOR_GONE.to_owned()),
             Err(error) => {
                 let status = folder.damaged(&error);
                 let damage = status.message.clone().unwrap_or_default();

@@ -14,6 +14,7 @@ use ml_intern_jobs::{
     Backend, Container, Job, JobError, LocalBackend, LocalOptions, Mount, Script, Spec, State,
     Workload,
 };
+use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -381,6 +382,42 @@ async fn a_supervisor_that_does_nothing_leaves_a_failed_job() {
         job.message.as_deref(),
         Some("its supervisor ended unexpectedly")
     );
+}
+
+/// What a host leaves that dies between naming a job's folder and starting its supervisor.
+#[tokio::test]
+async fn a_job_that_never_began_is_begun_by_the_next_submission_of_its_key() {
+    for looked_at in [false, true] {
+        let bench = Bench::with(|options| options.supervisor = vec!["/bin/true".into()]);
+        let mut spec = script("open('ran', 'a').write('once')");
+        spec.idempotency_key = Some("k".into());
+        let dead = bench.backend.submit(spec.clone()).await.unwrap();
+        let lock = bench.file(&dead, "lock");
+        let free = || {
+            let file = fs::File::open(&lock).unwrap();
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        };
+        while !free() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if looked_at {
+            assert_eq!(
+                bench.backend.get(&dead.id).await.unwrap().state,
+                State::Failed
+            );
+        }
+        let mut alive = bench.options.clone();
+        alive.supervisor = options(&alive.workspace).supervisor;
+        let later = LocalBackend::new(alive).unwrap();
+        for _ in 0..2 {
+            assert_eq!(later.submit(spec.clone()).await.unwrap().id, dead.id);
+        }
+        let job = later.wait(&dead.id, LONG).await.unwrap();
+        assert_eq!(job.state, State::Succeeded, "{job:?}");
+        let ran = bench.directory.path().join("workspace/ran");
+        assert_eq!(fs::read_to_string(ran).unwrap(), "once");
+        assert_eq!(later.list(10).await.unwrap().len(), 1);
+    }
 }
 
 #[tokio::test]

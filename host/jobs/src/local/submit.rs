@@ -13,8 +13,8 @@ use super::install::{Install, check_dependency};
 use super::metadata::Metadata;
 use super::python::{self, from_exec};
 use super::supervise::ENVIRONMENT_VARIABLE;
-use super::{FLAVOR, LocalBackend};
-use crate::{Job, JobError, Script, Spec, Workload};
+use super::{FLAVOR, LocalBackend, SUPERVISOR_GONE};
+use crate::{Job, JobError, Script, Spec, State, Workload};
 
 /// The largest script. Programs are far smaller; data belongs in files.
 pub(super) const MAX_SCRIPT_BYTES: usize = 4 << 20;
@@ -38,15 +38,23 @@ const SUBMIT_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn submit(backend: &LocalBackend, spec: Spec) -> Result<Job, JobError> {
     let script = check(&spec)?;
     let environment = environment(backend, &spec)?;
-    if let Some(job) = existing(backend, &spec).await? {
-        return Ok(job);
+    if let Some(folder) = existing(backend, &spec)?
+        && !never_began(&folder)?
+    {
+        return backend.settle(&folder).await;
     }
     let plan = plan(backend, script).await?;
     let root = &backend.options.root;
     let _alone = alone(root.join("submit.lock")).await?;
     // Between the first look and the lock, another process may have submitted this key.
-    if let Some(job) = existing(backend, &spec).await? {
-        return Ok(job);
+    if let Some(folder) = existing(backend, &spec)? {
+        return match never_began(&folder)?
+            .then(|| folder.try_lock())
+            .transpose()?
+        {
+            Some(Some(lock)) => begin(backend, &folder, lock, &environment),
+            _ => backend.settle(&folder).await,
+        };
     }
     let unfinished = backend.unfinished().await?;
     if unfinished >= MAX_UNFINISHED {
@@ -181,7 +189,7 @@ async fn plan(backend: &LocalBackend, script: &Script) -> Result<Plan, JobError>
 }
 
 /// The job that was submitted with this key, if its folder is still there.
-async fn existing(backend: &LocalBackend, spec: &Spec) -> Result<Option<Job>, JobError> {
+fn existing(backend: &LocalBackend, spec: &Spec) -> Result<Option<Folder>, JobError> {
     let Some(file) = key_file(backend, spec) else {
         return Ok(None);
     };
@@ -191,11 +199,35 @@ async fn existing(backend: &LocalBackend, spec: &Spec) -> Result<Option<Job>, Jo
         Err(error) => return Err(JobError::io(format!("read `{}`", file.display()))(error)),
     };
     let folder = Folder::of(&backend.options.root, id.trim().trim_matches('"'));
-    match folder.filter(Folder::exists) {
-        Some(folder) => backend.settle(&folder).await.map(Some),
-        // A crash between key and folder: the job never was.
-        None => Ok(None),
-    }
+    // Without the folder it was a crash between key and folder: the job never was.
+    Ok(folder.filter(Folder::exists))
+}
+
+/// Whether the host died after it named the job's folder and before a supervisor did anything with
+/// it. Whoever submits the same key again begins it.
+fn never_began(folder: &Folder) -> Result<bool, JobError> {
+    let Ok(status) = folder.status() else {
+        return Ok(false);
+    };
+    let left = match status.state {
+        State::Queued => folder.try_lock()?.is_some(),
+        // Somebody who looked in the meantime settled it.
+        State::Failed => status.message.as_deref() == Some(SUPERVISOR_GONE),
+        _ => false,
+    };
+    Ok(left && status.started_ms.is_none())
+}
+
+fn begin(
+    backend: &LocalBackend,
+    folder: &Folder,
+    lock: File,
+    environment: &str,
+) -> Result<Job, JobError> {
+    let status = Status::queued();
+    folder.set_status(&status)?;
+    spawn_supervisor(backend, folder, lock, environment)?;
+    Ok(folder.job(status))
 }
 
 /// Keys may be long or hold slashes, so a file is named by their hash.
