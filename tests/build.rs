@@ -30,14 +30,13 @@ fn main() {
     }
     build(&guests);
     let built = guests.join("target/wasm32-wasip2/release");
-    let mut code = String::from("macro_rules! foreach_guest {\n    ($with:ident) => {\n");
+    let mut code = String::from("macro_rules! foreach_guest {\n    ($with:ident) => { $with! {\n");
     for name in &names {
         let component = built.join(format!("{}.wasm", name.replace('-', "_")));
         assert!(component.is_file(), "no {}", component.display());
-        writeln!(code, "        $with! {{ {name} {component:?} }}")
-            .expect("a string takes everything");
+        writeln!(code, "        {name} {component:?}").expect("a string takes everything");
     }
-    code.push_str("    };\n}\n");
+    code.push_str("    } };\n}\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("guests.rs");
     fs::write(&out, code).expect("OUT_DIR is writable");
 }
