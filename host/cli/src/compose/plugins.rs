@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Plugins that are loaded at the same time.
+const SIDE_BY_SIDE: usize = 16;
 /// Configuration key under which a plugin with a folder finds the workspace's real path, because
 /// models use it.
 const WORKSPACE_KEY: &str = "workspace";
@@ -113,10 +115,29 @@ impl<'a> Plugins<'a> {
             |section: Section, name: &str| section != Section::Providers || name == provider;
         let entries = self.config.manifest.entries();
         let entries = entries.filter(|(section, entry)| wanted(*section, &entry.name));
-        let loaded = entries.map(|(section, entry)| self.load(section, entry));
-        let loaded = loaded.collect::<Result<Vec<_>>>()?;
+        let entries = entries.collect::<Vec<_>>();
+        let mut loaded = Vec::with_capacity(entries.len());
+        for some in entries.chunks(SIDE_BY_SIDE) {
+            loaded.extend(self.load_side_by_side(some)?);
+        }
         lock::check(self.config, &loaded)?;
         Ok(loaded)
+    }
+
+    /// Files are read, hashed and inspected on threads of their own, which is most of what starting
+    /// with many plugins takes.
+    fn load_side_by_side(&self, entries: &[(Section, &'a Entry)]) -> Result<Vec<Loaded>> {
+        std::thread::scope(|scope| {
+            let start = |&(section, entry): &(Section, &'a Entry)| {
+                let load = move || self.load(section, entry);
+                match entry.source() {
+                    Source::Builtin(_) => Started::Done(load()),
+                    Source::Local(_) => Started::Running(scope.spawn(load)),
+                }
+            };
+            let started = entries.iter().map(start).collect::<Vec<_>>();
+            started.into_iter().map(Started::finish).collect()
+        })
     }
 
     pub(crate) fn load(&self, section: Section, entry: &Entry) -> Result<Loaded> {
@@ -175,6 +196,24 @@ impl<'a> Plugins<'a> {
             services,
         };
         self.runtime.plugin(loaded.source(), setup)
+    }
+}
+
+/// A plugin that is being loaded.
+enum Started<'scope> {
+    Done(Result<Loaded>),
+    Running(std::thread::ScopedJoinHandle<'scope, Result<Loaded>>),
+}
+
+impl Started<'_> {
+    fn finish(self) -> Result<Loaded> {
+        match self {
+            Self::Done(loaded) => loaded,
+            Self::Running(thread) => thread.join().unwrap_or_else(|_| {
+                let error = anyhow::anyhow!("a plugin could not be inspected");
+                Err(Failure::new(Kind::Plugin, error))
+            }),
+        }
     }
 }
 
