@@ -131,7 +131,7 @@ impl<'a> Plugins<'a> {
             let start = |&(section, entry): &(Section, &'a Entry)| {
                 let load = move || self.load(section, entry);
                 match entry.source() {
-                    Source::Builtin(_) => Started::Done(load()),
+                    Source::Builtin(_) => Started::Done(Box::new(load())),
                     Source::Local(_) => Started::Running(scope.spawn(load)),
                 }
             };
@@ -201,14 +201,14 @@ impl<'a> Plugins<'a> {
 
 /// A plugin that is being loaded.
 enum Started<'scope> {
-    Done(Result<Loaded>),
+    Done(Box<Result<Loaded>>),
     Running(std::thread::ScopedJoinHandle<'scope, Result<Loaded>>),
 }
 
 impl Started<'_> {
     fn finish(self) -> Result<Loaded> {
         match self {
-            Self::Done(loaded) => loaded,
+            Self::Done(loaded) => *loaded,
             Self::Running(thread) => thread.join().unwrap_or_else(|_| {
                 let error = anyhow::anyhow!("a plugin could not be inspected");
                 Err(Failure::new(Kind::Plugin, error))
