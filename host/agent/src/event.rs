@@ -119,6 +119,58 @@ pub struct PermissionRequest {
     pub grants: Vec<String>,
 }
 
+/// How a decision about what a plugin may do came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditVerdict {
+    /// Allowed by a rule.
+    Allowed,
+    /// Refused: no rule allows it, or a person said no.
+    Denied,
+    /// A resource limit was reached.
+    Limited,
+    /// Allowed, and failed on the way; or the plugin itself failed.
+    Failed,
+}
+
+/// One decision about what a plugin may do: who asked for what, which rule decided, and what moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// [`Event::ToolStarted::call`], or `model-N` for the Nth model call of the process.
+    pub call: String,
+    /// Plugin and version.
+    pub plugin: String,
+    /// Dotted capability, for example `http` or `fs.write`.
+    pub capability: String,
+    /// What was asked for, without query and without secrets.
+    pub target: String,
+    /// The rule that allowed it, in the words in which it was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How it came out.
+    pub verdict: AuditVerdict,
+    /// Why it was refused, limited or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// HTTP status, where a service answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Bytes that left, bodies only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sent_bytes: u64,
+    /// Bytes that came back, bodies only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub received_bytes: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
@@ -227,6 +279,13 @@ pub enum Event {
         /// Remembered for the rest of the session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remembered: Option<crate::approval::Rule>,
+    },
+    /// The host decided what a plugin may do.
+    #[serde(rename = "audit")]
+    Audit {
+        /// The decision.
+        #[serde(flatten)]
+        audit: Audit,
     },
     /// The plan was replaced.
     #[serde(rename = "plan")]

@@ -116,6 +116,7 @@ impl State {
             }
             Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Event::ToolLog { .. }
+            | Event::Audit { .. }
             | Event::PermissionRequested { .. }
             | Event::Notice { .. }
             | Event::TextDelta { .. }

@@ -201,6 +201,20 @@ pub(crate) enum SessionsCommand {
         #[arg(short = 'n', long, default_value_t = 20)]
         limit: usize,
     },
+    /// Show what plugins asked for in a session, and which rule decided
+    Audit {
+        /// The session's id or its beginning
+        id: String,
+        /// Only what was refused, limited or failed
+        #[arg(long)]
+        refused: bool,
+        /// Only this plugin, by the beginning of its id
+        #[arg(long, value_name = "ID")]
+        plugin: Option<String>,
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what happened in a session
     Show {
         /// The session's id or its beginning

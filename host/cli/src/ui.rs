@@ -1,5 +1,6 @@
 //! The only place that prints.
 
+mod audit;
 mod clean;
 mod feed;
 mod format;
@@ -9,6 +10,7 @@ mod style;
 mod table;
 mod text;
 
+pub(crate) use audit::outcome;
 pub(crate) use clean::{clean, one_line};
 pub(crate) use feed::{Feed, Renderer};
 pub(crate) use format::{cost, duration};

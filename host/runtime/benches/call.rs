@@ -48,7 +48,7 @@ fn setup(workspace: Option<&std::path::Path>) -> Setup {
     let effective =
         Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap();
     Setup {
-        effective: Arc::new(effective),
+        policy: effective.into(),
         workspace: workspace.map(Into::into),
         ..Setup::bare(Limits::default())
     }

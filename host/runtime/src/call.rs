@@ -37,7 +37,7 @@ pub trait Observer: Send + Sync {
     fn progress(&self, message: &str, fraction: Option<f32>) -> types::Control;
     /// A line that a program of this call wrote while running.
     fn output(&self, stream: Stream, line: &str);
-    /// A network request, allowed or refused.
+    /// A decision of the host, or the end of what it allowed.
     fn audit(&self, record: &AuditRecord);
 }
 
@@ -81,37 +81,60 @@ pub enum Stream {
     Stderr,
 }
 
-/// One network request. Never holds a header value, a query or a body.
+/// One decision about what a call may do. Never holds a header value, a query or a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
-    /// Request method.
-    pub method: String,
-    /// `scheme://host:port` as asked for.
-    pub origin: String,
-    /// Path without query.
-    pub path: String,
-    /// Position of the rule that allowed it, in the plugin's effective rules.
-    pub rule: Option<usize>,
+    /// Dotted capability: `http`, `fs.read`, `fs.write`, `process`, `network` (of a program), `jobs`,
+    /// `agent`, `limits`.
+    pub capability: &'static str,
+    /// What was asked for: `GET https://host:port/path` without query, `/workspace/a.txt`,
+    /// `git status`, a flavor, a tool.
+    pub target: String,
+    /// The rule that allowed it, in the words in which it was granted.
+    pub rule: Option<String>,
     /// How it ended.
     pub verdict: Verdict,
+    /// Bytes of the request body that left.
+    pub sent_bytes: u64,
     /// Bytes of the response body that reached the plugin.
-    pub response_bytes: u64,
+    pub received_bytes: u64,
 }
 
-/// How a network request ended.
+impl AuditRecord {
+    /// A decision that moved no bytes.
+    pub fn new(capability: &'static str, target: impl Into<String>, verdict: Verdict) -> Self {
+        Self {
+            capability,
+            target: target.into(),
+            rule: None,
+            verdict,
+            sent_bytes: 0,
+            received_bytes: 0,
+        }
+    }
+}
+
+/// How a decision came out, or what was allowed ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Answered with this status.
+    /// Allowed.
+    Allowed,
+    /// Allowed, and answered with this status.
     Answered(u16),
     /// Refused by the host, with the reason.
     Denied(String),
-    /// Failed on the way, with the reason.
+    /// A limit was reached, which one.
+    Limited(String),
+    /// Allowed, and failed on the way, with the reason.
     Failed(String),
 }
 
 /// Calls of the host that one call may make. The CPU budget ends a busy loop of cheap calls long
 /// before; this bounds what a slow host function could be made to repeat.
 pub(crate) const MAX_HOST_CALLS: u64 = 5_000_000;
+
+/// Decisions of one call that are written down one by one; the rest is counted.
+const MAX_AUDITS: u64 = 256;
 
 /// Standard error kept for the text of a trap.
 const STDERR_TAIL: usize = 2048;
@@ -120,10 +143,8 @@ const STDERR_TAIL: usize = 2048;
 pub(crate) struct Call {
     pub(crate) plugin: String,
     pub(crate) setup: Arc<Setup>,
-    /// The plugin's grants, narrowed to reading where the call is held to it.
-    pub(crate) effective: Arc<Effective>,
     pub(crate) context: CallContext,
-    pub(crate) observer: Arc<dyn Observer>,
+    observer: Arc<dyn Observer>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
     pub(crate) cancel: CancellationToken,
     pub(crate) clock: Arc<CallClock>,
@@ -132,6 +153,9 @@ pub(crate) struct Call {
     pub(crate) secrets: Arc<Secrets>,
     host_calls: AtomicU64,
     log_left: AtomicU64,
+    audited: AtomicU64,
+    /// Limits that were reached and ended nothing.
+    reached: Mutex<Vec<&'static str>>,
     denials: Mutex<Vec<Denial>>,
     stderr: Mutex<Vec<u8>>,
     /// A limit that the host noticed, for the fault that follows.
@@ -142,7 +166,6 @@ pub(crate) struct Call {
 pub(crate) struct CallParts {
     pub(crate) plugin: String,
     pub(crate) setup: Arc<Setup>,
-    pub(crate) effective: Arc<Effective>,
     pub(crate) context: CallContext,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
@@ -158,7 +181,6 @@ impl Call {
             log_left: AtomicU64::new(parts.setup.limits.log_bytes),
             plugin: parts.plugin,
             setup: parts.setup,
-            effective: parts.effective,
             context: parts.context,
             observer: parts.observer,
             sink: parts.sink,
@@ -168,6 +190,8 @@ impl Call {
             network: parts.network,
             secrets: parts.secrets,
             host_calls: AtomicU64::new(0),
+            audited: AtomicU64::new(0),
+            reached: Mutex::new(Vec::new()),
             denials: Mutex::new(Vec::new()),
             stderr: Mutex::new(Vec::new()),
             noticed: Mutex::new(None),
@@ -206,9 +230,72 @@ impl Call {
     /// Takes `bytes` of log text from what is left; false when it is used up.
     pub(crate) fn charge_log(&self, bytes: usize) -> bool {
         let take = |left: u64| left.checked_sub(bytes as u64);
-        self.log_left
+        let fits = self
+            .log_left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
+            .is_ok();
+        if !fits {
+            self.limited("limits.log", || {
+                format!("more than {} bytes of log", self.setup.limits.log_bytes)
+            });
+        }
+        fits
+    }
+
+    /// Writes down, once a call, that a limit was reached which does not end the call.
+    pub(crate) fn limited(&self, limit: &'static str, text: impl FnOnce() -> String) {
+        let mut reached = lock(&self.reached);
+        if !reached.contains(&limit) {
+            reached.push(limit);
+            drop(reached);
+            self.audit(&AuditRecord::new("limits", limit, Verdict::Limited(text())));
+        }
+    }
+
+    /// Who watches the call.
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    /// What the call may do now: the grant in force, narrowed to reading where the call is held to it.
+    pub(crate) fn effective(&self) -> Arc<Effective> {
+        self.setup.policy.get(self.context.read_only)
+    }
+
+    /// Completes with the denial once the grant no longer allows what `check` asks.
+    pub(crate) async fn revoked(&self, check: impl Fn(&Effective) -> Result<(), Denial>) -> Denial {
+        let mut changes = self.setup.policy.changes();
+        loop {
+            if let Err(denial) = check(&self.effective()) {
+                return denial;
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Writes a decision down. A guest that asks for thousands is cut short, and how many were left
+    /// out is said at the end of the call.
+    pub(crate) fn audit(&self, record: &AuditRecord) {
+        if self.audited.fetch_add(1, Ordering::Relaxed) < MAX_AUDITS {
+            self.observer.audit(record);
+        }
+    }
+
+    /// Writes down what was allowed, and by which rule.
+    pub(crate) fn allowed(&self, capability: &'static str, target: String, rule: Option<String>) {
+        self.audit(&AuditRecord {
+            rule,
+            ..AuditRecord::new(capability, target, Verdict::Allowed)
+        });
+    }
+
+    /// Writes down what was refused, and remembers it.
+    pub(crate) fn refuse(&self, denial: Denial, target: String) -> types::Error {
+        let verdict = Verdict::Denied(denial.detail.clone());
+        self.audit(&AuditRecord::new(denial.capability, target, verdict));
+        self.deny(denial)
     }
 
     /// Remembers what was refused, for the error that the guest makes of it.
@@ -230,7 +317,7 @@ impl Call {
         let types::Error::Denied(told) = error else {
             return;
         };
-        let fs = &self.effective.fs;
+        let fs = &self.effective().fs;
         let missing = [false, true].map(|write| fs.check(WORKSPACE_MOUNT, write).err());
         if let Some(missing) = missing.into_iter().flatten().next()
             && told.capability.starts_with("fs")
@@ -266,6 +353,23 @@ impl Call {
             clock: Arc::clone(&self.clock),
             cancel: self.cancel.clone(),
             observer: Arc::clone(&self.observer),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let more = self
+            .audited
+            .load(Ordering::Relaxed)
+            .saturating_sub(MAX_AUDITS);
+        if more > 0 {
+            let verdict = Verdict::Limited(format!("{more} more decisions were not written down"));
+            self.observer.audit(&AuditRecord::new(
+                "limits",
+                "audit records of a call",
+                verdict,
+            ));
         }
     }
 }

@@ -36,19 +36,12 @@ pub(crate) async fn send(
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
     let (mut parts, body) = request.into_parts();
-    let mut record = AuditRecord {
-        method: parts.method.to_string(),
-        origin: origin_of(&parts.uri),
-        path: parts.uri.path().to_owned(),
-        rule: None,
-        verdict: Verdict::Denied(String::new()),
-        response_bytes: 0,
-    };
+    let mut record = AuditRecord::new("http", target_of(&parts), Verdict::Denied(String::new()));
     let allowed = match allow(&call, &mut parts) {
         Ok(allowed) => allowed,
         Err(Refusal { error, detail }) => {
             record.verdict = Verdict::Denied(detail.clone());
-            call.observer.audit(&record);
+            call.audit(&record);
             call.deny(Denial {
                 capability: "http",
                 detail,
@@ -58,8 +51,8 @@ pub(crate) async fn send(
             return Err(error);
         }
     };
-    record.rule = Some(allowed.rule);
-    record.path = parts.uri.path().to_owned();
+    record.target = target_of(&parts);
+    record.rule = Some(allowed.rule.clone());
     let body = if call.secrets.is_empty() {
         body
     } else {
@@ -80,7 +73,7 @@ pub(crate) async fn send(
             } else {
                 record.verdict = Verdict::Failed(failure.text);
             }
-            call.observer.audit(&record);
+            call.audit(&record);
             Err(failure.error)
         }
     }
@@ -88,7 +81,8 @@ pub(crate) async fn send(
 
 /// What a rule allowed.
 struct Allowed {
-    rule: usize,
+    /// In words.
+    rule: String,
     private_ok: bool,
     max_response: u64,
     secure: bool,
@@ -120,12 +114,12 @@ fn allow(call: &Call, parts: &mut request::Parts) -> Result<Allowed, Refusal> {
     let url = parse(&parts.uri).map_err(Refusal::uri)?;
     let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
     let port = url.port_or_known_default().unwrap_or_default();
-    let rule = call
-        .effective
+    let effective = call.effective();
+    let rule = effective
         .http
         .check(parts.method.as_str(), scheme, host, port, url.path());
     let rule: &HttpRule = rule.map_err(|denial| Refusal::denied(denial.detail))?;
-    let credential = call.effective.credential_for(scheme, host, port);
+    let credential = effective.credential_for(scheme, host, port);
     if let Some(credential) = credential {
         refuse_keys(&parts.headers, credential)?;
     }
@@ -145,8 +139,12 @@ fn allow(call: &Call, parts: &mut request::Parts) -> Result<Allowed, Refusal> {
     if let Some(credential) = credential {
         add_credential(call, credential, &mut parts.headers)?;
     }
+    let mut words = rule.describe();
+    if let Some(credential) = credential {
+        words.push_str(&format!(", with the credential `{}`", credential.name));
+    }
     Ok(Allowed {
-        rule: rule.index,
+        rule: words,
         private_ok: rule.private_ok,
         max_response: rule.max_response,
         secure: scheme == "https",
@@ -215,7 +213,13 @@ fn to_uri(url: &Url) -> Option<Uri> {
         .ok()
 }
 
-/// For messages and audit records: no user, path or query.
+/// For audit records: no query.
+fn target_of(parts: &request::Parts) -> String {
+    let path: String = parts.uri.path().chars().take(512).collect();
+    format!("{} {}{path}", parts.method, origin_of(&parts.uri))
+}
+
+/// For messages: no user, path or query.
 fn origin_of(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("https");
     let port = uri

@@ -176,6 +176,28 @@ pub enum FaultCause {
     Host(String),
 }
 
+impl FaultCause {
+    /// The limit that was reached, as `plugin.toml` names it where it can be set there; none where
+    /// the guest failed by itself.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::CpuTime { .. } => Some("limits.cpu"),
+            Self::WallTime { .. } => Some("limits.timeout"),
+            Self::Memory { .. } => Some("limits.memory"),
+            Self::Output { .. } => Some("limits.output"),
+            Self::Argument { .. } => Some("limits.argument"),
+            Self::Handles { .. } => Some("limits.handles"),
+            Self::HostCalls { .. } => Some("limits.host-calls"),
+            Self::Trap(_)
+            | Self::Exit
+            | Self::NotLoadable(_)
+            | Self::Description(_)
+            | Self::Answer(_)
+            | Self::Host(_) => None,
+        }
+    }
+}
+
 fn seconds(limit: &Duration) -> String {
     ml_intern_manifest::format_duration(*limit)
 }

@@ -13,7 +13,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::call::{Call, CallContext, CallParts, Observer, Sink, Unobserved};
+use crate::call::{AuditRecord, Call, CallContext, CallParts, Observer, Sink, Unobserved, Verdict};
 use crate::capability::keyvalue::KeyValue;
 use crate::egress::secret::{Credential, Secrets};
 use crate::engine::{Host, Room, Ticking};
@@ -21,6 +21,7 @@ use crate::fault::{CallError, Fault, FaultCause, GuestError};
 use crate::load::{ComponentSource, Loaded, load};
 use crate::meter::{Metered, Refusal};
 use crate::outcome::{Size, check_documents, classify};
+use crate::policy::Policy;
 use crate::runtime::Runtime;
 use crate::services::Services;
 use crate::state::PluginState;
@@ -29,7 +30,7 @@ use crate::{chat, notifier, provider, tool, types};
 /// What a plugin gets.
 pub struct Setup {
     /// What it may do, and its configuration.
-    pub effective: Arc<Effective>,
+    pub policy: Policy,
     /// The folder behind `/workspace`, opened only where the grant says so.
     pub workspace: Option<PathBuf>,
     /// What it keeps between calls.
@@ -52,7 +53,7 @@ impl Setup {
             &BTreeMap::new(),
         );
         Self {
-            effective: Arc::new(nothing.expect("an empty request has nothing that could be wrong")),
+            policy: Policy::new(nothing.expect("an empty request has nothing that could be wrong")),
             workspace: None,
             store: KeyValue::in_memory(),
             credentials: Vec::new(),
@@ -79,8 +80,6 @@ struct Inner {
     runtime: Arc<Runtime>,
     source: ComponentSource,
     setup: Arc<Setup>,
-    /// The grant, narrowed to reading.
-    reading: Arc<Effective>,
     secrets: Arc<Secrets>,
     component: Arc<OnceCell<Loaded>>,
     side_by_side: Semaphore,
@@ -97,7 +96,6 @@ impl Runtime {
     pub fn plugin(self: &Arc<Self>, source: ComponentSource, setup: Setup) -> Plugin {
         Plugin(Arc::new(Inner {
             component: self.component(source.digest),
-            reading: Arc::new(setup.effective.held_read_only()),
             secrets: Arc::new(Secrets::new(&setup.credentials)),
             side_by_side: Semaphore::new(setup.limits.concurrent as usize),
             runtime: Arc::clone(self),
@@ -120,20 +118,38 @@ struct Asked<'a> {
 macro_rules! guest {
     ($plugin:ident, $asked:ident, $world:ident.$interface:ident.$function:ident($($argument:expr),*)) => {{
         let inner = &*$plugin.0;
-        let running = inner.start($asked).await?;
-        // Before `running` is dropped, which makes room for another instance.
-        let mut store = running.store()?;
-        let pre = running.loaded.$world(running.host).map_err(|cause| running.fault(cause))?;
-        let work = async {
-            let called = async {
-                let instance = pre.instantiate_async(&mut store).await?;
-                instance.$interface().$function(&mut store, $($argument),*).await
+        let observer = Arc::clone(&$asked.observer);
+        let outcome = async {
+            let running = inner.start($asked).await?;
+            // Before `running` is dropped, which makes room for another instance.
+            let mut store = running.store()?;
+            let pre = running.loaded.$world(running.host).map_err(|cause| running.fault(cause))?;
+            let work = async {
+                let called = async {
+                    let instance = pre.instantiate_async(&mut store).await?;
+                    instance.$interface().$function(&mut store, $($argument),*).await
+                };
+                let returned = called.await;
+                (returned, store.data().memory.refusal)
             };
-            let returned = called.await;
-            (returned, store.data().memory.refusal)
+            running.finish(work).await
         };
-        running.finish(work).await
+        let outcome = outcome.await;
+        if let Err(CallError::Fault(fault)) = &outcome {
+            observer.audit(&ended(fault));
+        }
+        outcome
     }};
+}
+
+/// What is written down of a call that the host ended.
+fn ended(fault: &Fault) -> AuditRecord {
+    let text = fault.cause.to_string();
+    let verdict = match fault.cause.limit() {
+        Some(_) => Verdict::Limited(text),
+        None => Verdict::Failed(text),
+    };
+    AuditRecord::new("limits", fault.cause.limit().unwrap_or("trap"), verdict)
 }
 
 impl Plugin {
@@ -357,15 +373,9 @@ impl Inner {
         };
         let (turn, loaded, host, room) =
             ready.map_err(|cause| self.fault(&asked.context.call, cause))?;
-        let effective = if asked.context.read_only {
-            &self.reading
-        } else {
-            &self.setup.effective
-        };
         let call = Call::new(CallParts {
             plugin: self.source.id.clone(),
             setup: Arc::clone(&self.setup),
-            effective: Arc::clone(effective),
             timeout: self.timeout(&asked.context),
             context: asked.context,
             observer: asked.observer,

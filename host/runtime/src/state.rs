@@ -33,11 +33,7 @@ impl PluginState {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(limits.random_bytes);
-        fs::open(
-            &mut wasi,
-            &call.effective.fs,
-            call.setup.workspace.as_deref(),
-        )?;
+        fs::open(&mut wasi, &call)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let mut http = WasiHttpCtx::new();

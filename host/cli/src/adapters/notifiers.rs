@@ -1,12 +1,13 @@
 //! Events that somebody wants to hear of, sent through notifier plugins in the background.
 
+use super::audit::CallObserver;
 use ml_intern_agent::event::{PermissionRequest, TurnEnd};
 use ml_intern_agent::ports::Observer;
-use ml_intern_agent::{Event, Stamp};
+use ml_intern_agent::{Event, Session, Stamp};
 use ml_intern_manifest as manifest;
 use ml_intern_runtime::{CallContext, Plugin, Unobserved, notifier};
 use serde_json::json;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,12 +20,16 @@ const UNDER_WAY: usize = 64;
 /// A notifier plugin and what it is told of.
 pub(crate) struct Listener {
     pub(crate) name: String,
+    /// `id@version`.
+    pub(crate) title: String,
     pub(crate) plugin: Plugin,
     pub(crate) events: Vec<manifest::Event>,
 }
 
 pub(crate) struct Notifiers {
     session: String,
+    /// The session that this watches, for its log; it owns this one.
+    log: OnceLock<Weak<Session>>,
     listeners: Vec<Listener>,
     under_way: Mutex<JoinSet<Result<(), String>>>,
     runtime: tokio::runtime::Handle,
@@ -34,9 +39,30 @@ impl Notifiers {
     pub(crate) fn new(session: String, listeners: Vec<Listener>) -> Self {
         Self {
             session,
+            log: OnceLock::new(),
             listeners,
             under_way: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
+        }
+    }
+
+    /// Called once, when the session exists.
+    pub(crate) fn attach(&self, session: &Arc<Session>) {
+        // A second session would be a second set of notifiers.
+        let _first_wins = self.log.set(Arc::downgrade(session));
+    }
+
+    /// Writes down what a notifier does; nothing else of it is shown.
+    fn watcher(&self, call: &str, plugin: &str) -> Arc<dyn ml_intern_runtime::Observer> {
+        match self.log.get().and_then(Weak::upgrade) {
+            Some(session) => Arc::new(CallObserver {
+                session,
+                call: call.to_owned(),
+                plugin: plugin.to_owned(),
+                cancel: CancellationToken::new(),
+                verbose: false,
+            }),
+            None => Arc::new(Unobserved),
         }
     }
 
@@ -64,14 +90,10 @@ impl Notifiers {
                 read_only: false,
                 timeout: None,
             };
+            let watcher = self.watcher(&notice.id, &listener.title);
             let deliver = async move {
                 let result = plugin
-                    .notify(
-                        &notice,
-                        context,
-                        Arc::new(Unobserved),
-                        &CancellationToken::new(),
-                    )
+                    .notify(&notice, context, watcher, &CancellationToken::new())
                     .await;
                 result
                     .map(|_| ())

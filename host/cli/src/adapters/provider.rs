@@ -18,6 +18,8 @@ pub(crate) struct PluginProvider {
     last: Mutex<Option<Kept>>,
     calls: AtomicU64,
     session: Arc<Session>,
+    /// `id@version`.
+    title: String,
     verbose: bool,
 }
 
@@ -27,12 +29,13 @@ struct Kept {
 }
 
 impl PluginProvider {
-    pub(crate) fn new(plugin: Plugin, session: Arc<Session>, verbose: bool) -> Self {
+    pub(crate) fn new(plugin: Plugin, title: String, session: Arc<Session>, verbose: bool) -> Self {
         Self {
             plugin,
             last: Mutex::new(None),
             calls: AtomicU64::new(1),
             session,
+            title,
             verbose,
         }
     }
@@ -73,6 +76,7 @@ impl Provider for PluginProvider {
         let observer = CallObserver {
             session: self.session.clone(),
             call: format!("model-{number}"),
+            plugin: self.title.clone(),
             cancel: cancel.clone(),
             verbose: self.verbose,
         };

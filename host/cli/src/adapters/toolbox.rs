@@ -111,16 +111,15 @@ impl Toolbox for PluginTools {
                 tool: tool.name.clone(),
                 plugin: tool.plugin.clone(),
                 grants: tool.grants.clone(),
-            });
-        let running = self
-            .calls
-            .start(&invocation.call, asker.unwrap_or_default());
+            })
+            .unwrap_or_default();
         let cancel = CancellationToken::new();
         // Dropped with this future: what the call started in the background ends with it.
         let _end_with_the_call = cancel.clone().drop_guard();
         let observer = CallObserver {
             session: session.clone(),
             call: invocation.call.clone(),
+            plugin: asker.plugin.clone(),
             cancel: cancel.clone(),
             verbose: self.verbose,
         };
@@ -130,6 +129,7 @@ impl Toolbox for PluginTools {
             read_only: invocation.read_only,
             timeout: None,
         };
+        let running = self.calls.start(&invocation.call, asker);
         let arguments = invocation.arguments.to_string();
         let result = plugin
             .call_tool(

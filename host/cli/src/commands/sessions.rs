@@ -1,5 +1,7 @@
 //! `sessions`: what was done.
 
+mod audit;
+
 use crate::args::SessionsCommand;
 use crate::error::{Kind, OrFail, Result};
 use crate::paths::Paths;
@@ -14,6 +16,12 @@ pub(crate) fn sessions(command: SessionsCommand) -> Result<u8> {
     match command {
         SessionsCommand::List { json, limit } => list(&folder, json, limit),
         SessionsCommand::Show { id, json } => show(&folder, &id, json),
+        SessionsCommand::Audit {
+            id,
+            refused,
+            plugin,
+            json,
+        } => audit::audit(&folder, &id, refused, plugin.as_deref(), json),
     }
 }
 

@@ -180,12 +180,12 @@ impl<'a> Plugins<'a> {
         let mut effective = loaded.effective.clone();
         if fs.is_some() {
             let path = self.config.workspace.display().to_string();
-            effective.config.insert(WORKSPACE_KEY.to_owned(), path);
+            Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
         }
         let file = loaded.values_file();
         let project = self.config.paths.project(&self.config.workspace);
         let setup = Setup {
-            effective: Arc::new(effective),
+            policy: effective.into(),
             workspace: fs.map(|_| self.config.workspace.clone()),
             store: KeyValue::new(
                 session.map(|folder| folder.join("values").join(&file)),

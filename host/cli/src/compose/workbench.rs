@@ -109,6 +109,7 @@ impl<'a> Prepared<'a> {
         let log = Arc::new(opened.log);
         let session = Session::new(opened.id, opened.state, opened.last, log, observers);
         let session = Arc::new(session);
+        notifiers.attach(&session);
 
         let calls = Arc::new(Calls::default());
         let permissions = Arc::new(Permissions {
@@ -146,8 +147,9 @@ impl<'a> Prepared<'a> {
             .iter()
             .find(|one| one.section == Section::Providers);
         let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
+        let title = provider.title();
         let provider = self.plugins.plugin(provider, None, Services::default());
-        let provider = PluginProvider::new(provider, session.clone(), choices.verbose);
+        let provider = PluginProvider::new(provider, title, session.clone(), choices.verbose);
         let agent = Agent {
             session,
             provider: Arc::new(provider),
@@ -196,6 +198,7 @@ impl<'a> Prepared<'a> {
             let entry = self.plugins.config.entry(Section::Notifiers, &one.name);
             Listener {
                 name: one.name.clone(),
+                title: one.title(),
                 plugin: self.plugins.plugin(one, None, Services::default()),
                 events: entry
                     .map(|entry| entry.events().to_vec())

@@ -1,12 +1,13 @@
 //! Events for a person at a terminal, or reading a log file later.
 
+use super::audit::audit_line;
 use super::clean::{clean, cut, log_line, one_line};
 use super::feed::{Renderer, Urgency};
 use super::format::{cost, duration, edited_diff, summary};
 use super::question::{CHOICES, question, resolution};
 use super::style::Style;
 use ml_intern_agent::approval::Decision;
-use ml_intern_agent::event::{CallStatus, JobNote, PermissionRequest, TurnEnd, Usage};
+use ml_intern_agent::event::{Audit, CallStatus, JobNote, PermissionRequest, TurnEnd, Usage};
 use ml_intern_agent::message::{Message, Role};
 use ml_intern_agent::plan::{PlanItem, PlanStatus};
 use ml_intern_agent::{Event, Stamp};
@@ -160,6 +161,12 @@ impl Text {
         self.running.insert(call.to_owned(), running);
     }
 
+    fn audit(&mut self, audit: &Audit) {
+        let line = log_line(&audit_line(audit), LOG_WIDTH);
+        let line = self.style.dim(&line);
+        self.line(&format!("  · {line}"));
+    }
+
     fn log(&mut self, call: &str, text: &str) {
         let shown = self.running.get_mut(call).map_or(0, |running| {
             running.log_lines += 1;
@@ -311,6 +318,7 @@ fn is_drawn(event: &Event) -> bool {
         event,
         Event::Message { .. }
             | Event::Usage { .. }
+            | Event::Audit { .. }
             | Event::ToolStarted { .. }
             | Event::TextDelta { .. }
             | Event::ReasoningDelta { .. }
@@ -347,6 +355,7 @@ impl Renderer for Text {
                 ms,
                 ..
             } => self.finished(call, *status, content, *ms),
+            Event::Audit { audit } if self.loudness == Loudness::Verbose => self.audit(audit),
             Event::Plan { items } => self.plan(items),
             Event::JobStarted { job } => self.job("submitted", job),
             Event::JobUpdated { job } | Event::JobFinished { job } => self.job(&job.state, job),

@@ -10,21 +10,21 @@ use crate::grant::{FsRules, Grant, HttpRules, JobsRules, ProcessRules};
 use crate::pattern::{HostPattern, Scheme, is_plain_path, origin};
 use crate::plugin_ref::shorten;
 
-/// What one plugin may do, one object of rules per capability.
+/// What one plugin may do, one object of rules per capability: each can be handed on by itself.
 #[derive(Debug, Clone)]
 pub struct Effective {
     /// Requests to the network.
-    pub http: HttpRules,
+    pub http: Arc<HttpRules>,
     /// Folders.
-    pub fs: FsRules,
+    pub fs: Arc<FsRules>,
     /// Native programs.
-    pub process: ProcessRules,
+    pub process: Arc<ProcessRules>,
     /// Remote compute.
-    pub jobs: JobsRules,
+    pub jobs: Arc<JobsRules>,
     /// Credentials that the host adds to requests.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     /// What the plugin reads as its configuration: the user's values, then the author's defaults.
-    pub config: BTreeMap<String, String>,
+    pub config: Arc<BTreeMap<String, String>>,
 }
 
 impl Effective {
@@ -48,12 +48,12 @@ impl Effective {
         };
         let base_urls = base_urls(section, request, config)?;
         Ok(Self {
-            http: HttpRules::compute(request, grant, &base_urls, held.clone()),
-            fs: FsRules::compute(request, grant, held.clone()),
-            process: ProcessRules::compute(request, grant, held.clone()),
-            jobs: JobsRules::compute(request, grant, held),
-            credentials: Credentials::compute(request, grant, &base_urls),
-            config: configuration(section, request, config)?,
+            http: HttpRules::compute(request, grant, &base_urls, held.clone()).into(),
+            fs: FsRules::compute(request, grant, held.clone()).into(),
+            process: ProcessRules::compute(request, grant, held.clone()).into(),
+            jobs: JobsRules::compute(request, grant, held).into(),
+            credentials: Credentials::compute(request, grant, &base_urls).into(),
+            config: configuration(section, request, config)?.into(),
         })
     }
 
@@ -62,10 +62,10 @@ impl Effective {
     #[must_use]
     pub fn held_read_only(&self) -> Self {
         let mut held = self.clone();
-        held.http.hold_read_only();
-        held.fs.hold_read_only();
-        held.process.hold_read_only();
-        held.jobs.hold_read_only();
+        Arc::make_mut(&mut held.http).hold_read_only();
+        Arc::make_mut(&mut held.fs).hold_read_only();
+        Arc::make_mut(&mut held.process).hold_read_only();
+        Arc::make_mut(&mut held.jobs).hold_read_only();
         held
     }
 

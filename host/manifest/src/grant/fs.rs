@@ -74,7 +74,8 @@ impl FsRules {
         self.held.read_only = true;
     }
 
-    pub(super) fn describe(&self) -> Option<String> {
+    /// What is allowed, in words; none when no folder is.
+    pub fn describe(&self) -> Option<String> {
         Some(match self.access(WORKSPACE_MOUNT)? {
             Access::Read => "reads files below the workspace".to_owned(),
             Access::ReadWrite => "reads and writes files below the workspace".to_owned(),

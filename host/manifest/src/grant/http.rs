@@ -23,8 +23,6 @@ pub struct HttpRules {
 /// One request rule narrowed by one grant rule. A call is allowed when a rule matches it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRule {
-    /// Position in [`HttpRules::rules`], for audit records.
-    pub index: usize,
     /// Scheme.
     pub scheme: Scheme,
     /// Hosts.
@@ -132,9 +130,6 @@ impl HttpRules {
                 methods: wanted.methods.clone(),
                 paths,
             });
-        }
-        for (index, rule) in rules.iter_mut().enumerate() {
-            rule.index = index;
         }
         Self {
             rules,
@@ -274,7 +269,8 @@ impl HttpRules {
 }
 
 impl HttpRule {
-    fn describe(&self) -> String {
+    /// The rule in words, as it is shown before it is granted.
+    pub fn describe(&self) -> String {
         let methods: Vec<&str> = self.methods.iter().map(|method| method.as_str()).collect();
         let mut line = format!(
             "reaches {}: {}",
@@ -368,7 +364,6 @@ fn intersect(
         allowed.private_ok
     };
     Some(HttpRule {
-        index: 0,
         scheme: place.scheme,
         private_ok: local && host.is_exact(),
         host,

@@ -86,7 +86,8 @@ impl ProcessRules {
         self.held.read_only = true;
     }
 
-    pub(super) fn describe(&self) -> Option<String> {
+    /// What is allowed, in words; none when no program is.
+    pub fn describe(&self) -> Option<String> {
         let programs = self.programs();
         (!programs.is_empty()).then(|| format!("runs programs: {}", programs.join(", ")))
     }
@@ -246,7 +247,8 @@ impl JobsRules {
         self.held.read_only = true;
     }
 
-    pub(super) fn describe(&self) -> Option<String> {
+    /// What is allowed, in words; none when no job is.
+    pub fn describe(&self) -> Option<String> {
         if !self.is_granted() || self.held.read_only {
             return None;
         }

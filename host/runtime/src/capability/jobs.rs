@@ -1,10 +1,12 @@
 //! Long-running compute. The grant is asked here: which flavors, and for how much; a call that is
 //! held to reading can look and not touch.
 
+use std::sync::Arc;
+
 use ml_intern_manifest::{Denial, JobsRules};
 use wasmtime::component::{HasData, Linker};
 
-use crate::call::Call;
+use crate::call::{AuditRecord, Call, Verdict};
 use crate::jobs::{Flavor, Host, Job, LogLine, Spec};
 use crate::services::Jobs;
 use crate::state::PluginState;
@@ -13,9 +15,11 @@ use crate::types::Error;
 /// Bounds on what one question may ask for.
 const MAX_LIST: u32 = 1000;
 const MAX_LOG_LINES: u32 = 10_000;
+/// Characters of an id or flavor in an audit record.
+const MAX_SHOWN: usize = 64;
 
 pub(crate) struct View<'a> {
-    rules: &'a JobsRules,
+    rules: Arc<JobsRules>,
     call: &'a Call,
 }
 
@@ -29,7 +33,7 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     crate::jobs::add_to_linker::<_, JobsData>(linker, |state| {
         let call = state.call();
         View {
-            rules: &call.effective.jobs,
+            rules: Arc::clone(&call.effective().jobs),
             call,
         }
     })
@@ -38,19 +42,21 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl View<'_> {
-    /// The service, if the plugin may look at jobs at all.
-    fn reader(&self) -> Result<&dyn Jobs, Error> {
-        self.rules
-            .check_use()
-            .map_err(|denial| self.call.deny(denial))?;
-        self.service()
+    /// The service, if the plugin may look at jobs at all. `target` says what at.
+    fn reader(&self, target: String) -> Result<&dyn Jobs, Error> {
+        self.decide(self.rules.check_use(), target)
     }
 
     /// The service, if the plugin may change a job that exists.
-    fn writer(&self) -> Result<&dyn Jobs, Error> {
-        self.rules
-            .check_change()
-            .map_err(|denial| self.call.deny(denial))?;
+    fn writer(&self, verb: &str, id: &str) -> Result<&dyn Jobs, Error> {
+        self.decide(self.rules.check_change(), of(verb, id))
+    }
+
+    fn decide(&self, checked: Result<(), Denial>, target: String) -> Result<&dyn Jobs, Error> {
+        match checked {
+            Ok(()) => self.call.allowed("jobs", target, self.rules.describe()),
+            Err(denial) => return Err(self.call.refuse(denial, target)),
+        }
         self.service()
     }
 
@@ -73,18 +79,36 @@ impl View<'_> {
             spec.flavor = jobs.default_flavor();
         }
         let flavor = spec.flavor.as_deref().unwrap_or_default();
+        let target = of("submit to", flavor);
         self.rules
             .check_flavor(flavor)
-            .map_err(|denial| self.call.deny(denial))?;
-        let granted = |name: &&String| self.call.effective.credentials.allows(name);
+            .map_err(|denial| self.call.refuse(denial, target.clone()))?;
+        let effective = self.call.effective();
+        let granted = |name: &&String| effective.credentials.allows(name);
         if let Some(name) = spec.credentials.iter().find(|name| !granted(name)) {
-            return Err(self.call.deny(Denial {
+            let denial = Denial {
                 capability: "jobs",
                 detail: ungranted(name),
-            }));
+            };
+            return Err(self.call.refuse(denial, target));
         }
-        jobs.submit(spec, self.rules, self.call.caller()).await
+        let submitted = jobs.submit(spec, &self.rules, self.call.caller()).await;
+        match &submitted {
+            Err(Error::Denied(denial)) => self.call.audit(&AuditRecord::new(
+                "jobs",
+                target,
+                Verdict::Denied(denial.detail.clone()),
+            )),
+            Err(_) | Ok(_) => self.call.allowed("jobs", target, self.rules.describe()),
+        }
+        submitted
     }
+}
+
+/// `cancel job-1`, with what a guest says cut short.
+fn of(verb: &str, what: &str) -> String {
+    let what: String = what.chars().take(MAX_SHOWN).collect();
+    format!("{verb} {what}")
 }
 
 fn ungranted(name: &str) -> String {
@@ -95,7 +119,7 @@ fn ungranted(name: &str) -> String {
 
 impl Host for View<'_> {
     async fn flavors(&mut self) -> Answer<Vec<Flavor>> {
-        Ok(match self.reader() {
+        Ok(match self.reader("flavors".to_owned()) {
             Ok(jobs) => jobs.flavors(self.call.caller()).await,
             Err(error) => Err(error),
         })
@@ -106,14 +130,14 @@ impl Host for View<'_> {
     }
 
     async fn get(&mut self, id: String) -> Answer<Job> {
-        Ok(match self.reader() {
+        Ok(match self.reader(of("get", &id)) {
             Ok(jobs) => jobs.get(id, self.call.caller()).await,
             Err(error) => Err(error),
         })
     }
 
     async fn list(&mut self, limit: u32) -> Answer<Vec<Job>> {
-        Ok(match self.reader() {
+        Ok(match self.reader("list".to_owned()) {
             Ok(jobs) => jobs.list(limit.min(MAX_LIST), self.call.caller()).await,
             Err(error) => Err(error),
         })
@@ -127,7 +151,7 @@ impl Host for View<'_> {
         wait_ms: u32,
     ) -> Answer<Vec<LogLine>> {
         let wait_ms = self.left_ms(wait_ms);
-        Ok(match self.reader() {
+        Ok(match self.reader(of("logs of", &id)) {
             Ok(jobs) => {
                 jobs.logs(
                     id,
@@ -144,28 +168,28 @@ impl Host for View<'_> {
 
     async fn wait(&mut self, id: String, timeout_ms: u32) -> Answer<Job> {
         let timeout_ms = self.left_ms(timeout_ms);
-        Ok(match self.reader() {
+        Ok(match self.reader(of("wait for", &id)) {
             Ok(jobs) => jobs.wait(id, timeout_ms, self.call.caller()).await,
             Err(error) => Err(error),
         })
     }
 
     async fn cancel(&mut self, id: String) -> Answer<Job> {
-        Ok(match self.writer() {
+        Ok(match self.writer("cancel", &id) {
             Ok(jobs) => jobs.cancel(id, self.call.caller()).await,
             Err(error) => Err(error),
         })
     }
 
     async fn suspend(&mut self, id: String) -> Answer<Job> {
-        Ok(match self.writer() {
+        Ok(match self.writer("suspend", &id) {
             Ok(jobs) => jobs.suspend(id, self.call.caller()).await,
             Err(error) => Err(error),
         })
     }
 
     async fn resume(&mut self, id: String) -> Answer<Job> {
-        Ok(match self.writer() {
+        Ok(match self.writer("resume", &id) {
             Ok(jobs) => jobs.resume(id, self.call.caller()).await,
             Err(error) => Err(error),
         })

@@ -29,7 +29,7 @@ impl Host for View<'_> {
         let bytes = message.len() + fields.as_ref().map_or(0, String::len);
         // Text beyond the limit is dropped: a plugin that talks too much has done no harm yet.
         if self.0.charge_log(bytes) {
-            self.0.observer.log(LogLine {
+            self.0.observer().log(LogLine {
                 level,
                 message: &message,
                 fields: fields.as_deref(),
@@ -49,6 +49,6 @@ impl Host for View<'_> {
         let fraction = fraction
             .filter(|fraction| fraction.is_finite())
             .map(|fraction| fraction.clamp(0.0, 1.0));
-        Ok(self.0.observer.progress(&message, fraction))
+        Ok(self.0.observer().progress(&message, fraction))
     }
 }

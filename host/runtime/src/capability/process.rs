@@ -1,20 +1,23 @@
 //! Native programs, each granted by name. What holds them is whoever runs them for the host.
 
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 use ml_intern_manifest::ProcessRules;
 use wasmtime::component::{HasData, Linker};
 
-use crate::call::Call;
+use crate::call::{AuditRecord, Call, Verdict};
 use crate::process::{Command, Host, Outcome};
 use crate::state::PluginState;
 use crate::types::Error;
 
 /// The largest output kept of each stream, in bytes.
 const MAX_OUTPUT: u32 = 16 << 20;
+/// Characters of a command in an audit record.
+const MAX_SHOWN: usize = 256;
 
 pub(crate) struct View<'a> {
-    rules: &'a ProcessRules,
+    rules: Arc<ProcessRules>,
     call: &'a Call,
 }
 
@@ -28,7 +31,7 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     crate::process::add_to_linker::<_, Process>(linker, |state| {
         let call = state.call();
         View {
-            rules: &call.effective.process,
+            rules: Arc::clone(&call.effective().process),
             call,
         }
     })
@@ -37,7 +40,7 @@ pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
 impl Host for View<'_> {
     async fn run(&mut self, mut command: Command) -> wasmtime::Result<Result<Outcome, Error>> {
         if let Err(denial) = self.rules.check(&command.program) {
-            return Ok(Err(self.call.deny(denial)));
+            return Ok(Err(self.call.refuse(denial, shown(&command))));
         }
         if let Err(problem) = check(&command) {
             return Ok(Err(Error::InvalidInput(problem)));
@@ -50,8 +53,34 @@ impl Host for View<'_> {
         let left = u32::try_from(self.call.clock.left().as_millis()).unwrap_or(u32::MAX);
         command.timeout_ms = command.timeout_ms.min(left);
         command.max_output_bytes = command.max_output_bytes.min(MAX_OUTPUT);
-        Ok(processes.run(command, self.call.caller()).await)
+        let program = command.program.clone();
+        let target = shown(&command);
+        let run = processes.run(command, self.call.caller());
+        // A program whose grant is taken back ends at once, with all its children.
+        let denial = self
+            .call
+            .revoked(|effective| effective.process.check(&program));
+        let result = tokio::select! {
+            result = run => result,
+            denial = denial => return Ok(Err(self.call.refuse(denial, target))),
+        };
+        match &result {
+            Err(Error::Denied(denial)) => self.call.audit(&AuditRecord::new(
+                "process",
+                target,
+                Verdict::Denied(denial.detail.clone()),
+            )),
+            Err(_) | Ok(_) => self.call.allowed("process", target, self.rules.describe()),
+        }
+        Ok(result)
     }
+}
+
+/// The command as an audit record shows it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(&command.program).chain(&command.arguments);
+    let line = words.map(String::as_str).collect::<Vec<_>>().join(" ");
+    line.chars().take(MAX_SHOWN).collect()
 }
 
 fn check(command: &Command) -> Result<(), String> {

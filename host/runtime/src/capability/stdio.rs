@@ -52,7 +52,7 @@ impl Output {
         let message = text.trim_end_matches(['\n', '\r']);
         if !message.is_empty() && self.call.charge_log(line.len()) {
             let stream = Some(self.stream);
-            self.call.observer.log(LogLine {
+            self.call.observer().log(LogLine {
                 level: Level::Debug,
                 message,
                 fields: None,

@@ -152,7 +152,7 @@ impl Guarded {
 
     fn report(&mut self) {
         if !std::mem::replace(&mut self.reported, true) {
-            self.answer.call.observer.audit(&self.answer.record);
+            self.answer.call.audit(&self.answer.record);
         }
     }
 
@@ -175,12 +175,12 @@ impl Guarded {
         let passed = self
             .answer
             .record
-            .response_bytes
+            .received_bytes
             .saturating_add(chunk.len() as u64);
         if passed > self.answer.limit {
             return Err(self.too_large());
         }
-        self.answer.record.response_bytes = passed;
+        self.answer.record.received_bytes = passed;
         let clean = self.scrubber.push(&self.answer.call.secrets, chunk);
         Ok(Some(clean).filter(|clean| !clean.is_empty()))
     }

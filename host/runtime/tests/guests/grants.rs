@@ -64,7 +64,7 @@ async fn a_program_runs_when_granted_and_waiting_for_a_person_is_not_counted() {
     let place = Place::new();
     let programs = Arc::new(Programs(Mutex::default()));
     let setup = Setup {
-        effective: effective(REQUEST, "{ process = { programs = [\"git\"] } }"),
+        policy: policy(REQUEST, "{ process = { programs = [\"git\"] } }"),
         services: Services {
             processes: Some(programs.clone()),
             ..Services::default()
@@ -112,7 +112,7 @@ fn denial(result: Result<tool::Output, CallError>) -> String {
 async fn a_denial_names_the_line_that_would_allow_the_call() {
     let place = Place::new();
     let setup = Setup {
-        effective: effective(REQUEST, "{}"),
+        policy: policy(REQUEST, "{}"),
         ..Setup::bare(Limits::default())
     };
     let plugin = place.runtime.plugin(source(runs_git().component()), setup);
@@ -121,7 +121,7 @@ async fn a_denial_names_the_line_that_would_allow_the_call() {
             .contains("[plugins.guest.grant] process = { programs = [\"git\"] }")
     );
     let granted = Setup {
-        effective: effective(REQUEST, "{ process = { programs = [\"git\"] } }"),
+        policy: policy(REQUEST, "{ process = { programs = [\"git\"] } }"),
         ..Setup::bare(Limits::default())
     };
     let plugin = place
@@ -145,7 +145,7 @@ async fn a_workspace_that_is_gone_is_the_hosts_fault_and_says_where() {
     let place = Place::new();
     let request = "[[request.fs]]\nmount = \"/workspace\"\naccess = \"read\"";
     let setup = Setup {
-        effective: effective(
+        policy: policy(
             request,
             "{ fs = [{ mount = \"/workspace\", access = \"read\" }] }",
         ),

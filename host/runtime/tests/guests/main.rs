@@ -87,7 +87,7 @@ fn cause(result: Result<tool::Output, CallError>) -> FaultCause {
 }
 
 /// What a plugin that asks for `request` may do under `grant`, both TOML.
-fn effective(request: &str, grant: &str) -> Arc<Effective> {
+fn policy(request: &str, grant: &str) -> Policy {
     let plugin = format!(
         "[plugin]\nid = \"test/guest\"\nversion = \"0.1.0\"\ndescription = \"x\"\nlicense = \"Apache-2.0\"\nabi = \"0.1\"\n{request}"
     );
@@ -95,9 +95,9 @@ fn effective(request: &str, grant: &str) -> Arc<Effective> {
     let run = format!("[plugins.guest]\nsource = \"./guest.wasm\"\ngrant = {grant}");
     let run = RunManifest::parse("ml-intern.toml", &run).unwrap();
     let grant = run.plugins[0].grant_for(&plugin.request);
-    Arc::new(
-        Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap(),
-    )
+    Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new())
+        .unwrap()
+        .into()
 }
 
 /// Remembers what it sees.
