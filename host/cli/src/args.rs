@@ -176,6 +176,41 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+    /// Allow a plugin more
+    Grant {
+        /// Name in the run manifest
+        name: String,
+        #[command(flatten)]
+        what: GrantArgs,
+        /// Allow it without a question
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Take back what a plugin may do, also in sessions that are running
+    Revoke {
+        /// Name in the run manifest
+        name: String,
+        #[command(flatten)]
+        what: GrantArgs,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Say which rule allows or denies a request, and the line that would change it
+    Explain {
+        /// GET, HEAD, POST, PUT, PATCH or DELETE
+        method: String,
+        url: String,
+        /// Only this plugin, by its name in the run manifest
+        #[arg(long, value_name = "NAME")]
+        plugin: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
     /// Accept the local plugins of the run manifest as they are now
     Lock {
         #[command(flatten)]
@@ -188,6 +223,42 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+}
+
+/// What is granted or taken back.
+#[derive(ClapArgs)]
+#[group(required = true, multiple = true)]
+pub(crate) struct GrantArgs {
+    /// Lines of the manifest's grant table, as a denial shows them
+    #[arg(value_name = "TOML")]
+    pub(crate) lines: Vec<String>,
+    /// Everything: what the plugin asks for, or what it was granted
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// A host, or a URL: `example.org`, `http://127.0.0.1:8080`
+    #[arg(long, value_name = "HOST")]
+    pub(crate) http: Vec<String>,
+    /// The workspace
+    #[arg(long, value_name = "ACCESS", value_parser = ["read", "read-write"])]
+    pub(crate) fs: Option<String>,
+    /// A native program
+    #[arg(long, value_name = "NAME")]
+    pub(crate) program: Vec<String>,
+    /// A flavor of jobs; together with --max-usd
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flavor: Vec<String>,
+    /// US dollars for all jobs of a session
+    #[arg(long, value_name = "USD", value_parser = usd, requires = "flavor")]
+    pub(crate) max_usd: Option<f64>,
+    /// A tool of the session that the plugin may call
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Vec<String>,
+    /// Questions to the session's model
+    #[arg(long)]
+    pub(crate) model: bool,
+    /// A credential that is added to the plugin's requests
+    #[arg(long, value_name = "NAME")]
+    pub(crate) credential: Vec<String>,
 }
 
 #[derive(Subcommand)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod lock;
 pub(crate) mod plugins;
+pub(crate) mod watch;
 pub(crate) mod workbench;
 
 pub(crate) use plugins::{Loaded, Plugins};

@@ -54,6 +54,51 @@ pub fn add_entry(
     finish(file, &document)
 }
 
+/// The text with the grant of an entry replaced. A builtin plugin that the file does not list gets
+/// an entry. An empty grant is written too: it allows nothing, where none at all would leave a
+/// builtin plugin what it asks for.
+///
+/// # Errors
+/// When the text does not parse, or the name cannot be one.
+pub fn set_grant(
+    file: &str,
+    text: &str,
+    section: Section,
+    name: &str,
+    grant: &Grant,
+) -> Result<String, Error> {
+    let EntryName(name) = EntryName::parse(name)?;
+    let mut document = open(file, text)?;
+    let implicit = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    let entries = document
+        .entry(section.as_str())
+        .or_insert_with(implicit)
+        .as_table_like_mut();
+    let entry = entries.and_then(|entries| {
+        entries
+            .entry(&name)
+            .or_insert_with(implicit)
+            .as_table_like_mut()
+    });
+    let Some(entry) = entry else {
+        return Err(Error::value(format!(
+            "{file}: write [{}] as a table",
+            section.path(&name)
+        )));
+    };
+    let lines: DocumentMut = grant
+        .toml_lines()
+        .join("\n")
+        .parse()
+        .expect("a grant is written as TOML");
+    entry.insert("grant", Item::Table(lines.as_table().clone()));
+    finish(file, &document)
+}
+
 /// The text without the entry, and whether there was one.
 ///
 /// # Errors
@@ -174,6 +219,23 @@ mod tests {
             RunManifest::parse("x", &text).unwrap(),
             RunManifest::default()
         );
+    }
+
+    #[test]
+    fn a_grant_is_replaced_where_it_stands_and_made_where_it_is_missing() {
+        let set = |text: &str, name: &str, grant: &Grant| {
+            set_grant("ml-intern.toml", text, Section::Plugins, name, grant).unwrap()
+        };
+        let text = set(TEXT, "old", &grant());
+        let run = RunManifest::parse("x", &text).unwrap();
+        assert_eq!(run.plugins[1].grant, Some(grant()));
+        assert!(text.contains("# gone soon") && text.contains("# for now"));
+        let text = set(&text, "files", &Grant::default());
+        let run = RunManifest::parse("x", &text).unwrap();
+        assert_eq!(run.plugins[0].grant, Some(Grant::default()), "{text}");
+        let text = set("", "shell", &grant());
+        let run = RunManifest::parse("x", &text).unwrap();
+        assert_eq!(run.plugins[0].grant, Some(grant()), "{text}");
     }
 
     #[test]

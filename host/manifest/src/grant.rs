@@ -4,6 +4,8 @@
 //! at load, and split into one object of rules per capability, so that a capability sees its own
 //! rules and no others.
 
+mod agent;
+mod change;
 mod effective;
 mod fs;
 mod http;
@@ -16,14 +18,15 @@ use serde::Deserialize;
 
 use crate::pattern::{FlavorPattern, Method, PathPattern, Scheme};
 
-pub(crate) use effective::toml_string;
+pub use agent::AgentRules;
+pub use effective::toml_string;
 pub use effective::{CredentialRule, Credentials, Effective};
 pub use fs::FsRules;
 pub use http::{HttpRule, HttpRules};
 pub use process::{JobsRules, ProcessRules};
 pub use request::{
-    Access, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest, HttpRequest,
-    HttpTarget, JobsRequest, ProcessRequest, Request,
+    Access, AgentRequest, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest,
+    HttpRequest, HttpTarget, JobsRequest, ProcessRequest, Request,
 };
 pub(crate) use request::{set, usd};
 
@@ -43,6 +46,8 @@ pub struct Grant {
     pub process: Option<ProcessGrant>,
     /// Remote compute.
     pub jobs: Option<JobsGrant>,
+    /// What it may ask of the session.
+    pub agent: Option<AgentGrant>,
     /// Names of credentials that the host may add to this plugin's requests.
     pub credentials: Vec<String>,
 }
@@ -67,6 +72,7 @@ impl Grant {
                 flavors: jobs.flavors.clone(),
                 max_usd: jobs.max_usd,
             }),
+            agent: request.agent.as_ref().map(AgentGrant::of),
             credentials: request
                 .credential
                 .iter()
@@ -166,6 +172,48 @@ pub struct JobsGrant {
     pub max_usd: f64,
 }
 
+/// What the user lets a plugin ask of the session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentGrant {
+    /// Whether it may ask the session's model, alone or through an agent of its own.
+    pub complete: bool,
+    /// Tools of the session that it may call.
+    #[serde(deserialize_with = "request::tools")]
+    pub tools: Vec<String>,
+}
+
+impl ProcessGrant {
+    fn add(&mut self, more: Self) {
+        change::extend(&mut self.programs, more.programs);
+    }
+
+    fn take(&mut self, less: &Self) {
+        self.programs
+            .retain(|program| !less.programs.contains(program));
+    }
+}
+
+impl JobsGrant {
+    fn add(&mut self, more: Self) {
+        change::extend(&mut self.flavors, more.flavors);
+        self.max_usd = self.max_usd.max(more.max_usd);
+    }
+
+    fn take(&mut self, less: &Self) {
+        self.flavors.retain(|flavor| !less.flavors.contains(flavor));
+    }
+}
+
+impl AgentGrant {
+    pub(crate) fn of(request: &AgentRequest) -> Self {
+        Self {
+            complete: request.complete,
+            tools: request.tools.clone(),
+        }
+    }
+}
+
 impl Grant {
     /// The grant as the lines of its TOML table, in the order of the fields.
     pub(crate) fn toml_lines(&self) -> Vec<String> {
@@ -199,6 +247,16 @@ impl Grant {
                 "jobs = {{ flavors = {flavors}, max-usd = {} }}",
                 jobs.max_usd
             ));
+        }
+        if let Some(agent) = &self.agent {
+            let mut keys = Vec::new();
+            if agent.complete {
+                keys.push("complete = true".to_owned());
+            }
+            if !agent.tools.is_empty() {
+                keys.push(format!("tools = {}", toml_list(&agent.tools)));
+            }
+            lines.push(format!("agent = {{ {} }}", keys.join(", ")));
         }
         if !self.credentials.is_empty() {
             lines.push(format!("credentials = {}", toml_list(&self.credentials)));

@@ -52,13 +52,13 @@ mod size;
 
 pub use digest::Digest;
 pub use document::suggestion;
-pub use edit::{add_entry, remove_entry};
+pub use edit::{add_entry, remove_entry, set_grant};
 pub use error::{Denial, Error, Position};
 pub use grant::{
-    Access, ConfigRequest, CredentialBinding, CredentialRequest, CredentialRule, Credentials,
-    Effective, FsGrant, FsRequest, FsRules, Grant, HttpGrant, HttpRequest, HttpRule, HttpRules,
-    HttpTarget, JobsGrant, JobsRequest, JobsRules, ProcessGrant, ProcessRequest, ProcessRules,
-    Request, WORKSPACE_MOUNT,
+    Access, AgentGrant, AgentRequest, AgentRules, ConfigRequest, CredentialBinding,
+    CredentialRequest, CredentialRule, Credentials, Effective, FsGrant, FsRequest, FsRules, Grant,
+    HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant, JobsRequest, JobsRules,
+    ProcessGrant, ProcessRequest, ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
 };
 pub use limits::{Limits, RequestedLimits};
 pub use lockfile::{Change, LockEntry, Lockfile};

@@ -32,6 +32,11 @@ pub struct Limits {
     pub handles: u32,
     /// Text and lists copied from the guest in one host call, in bytes.
     pub argument_bytes: u64,
+    /// Calls of the host that one call may make. The processor's time ends a busy loop of cheap
+    /// calls long before; this bounds what a slow host function could be made to repeat.
+    pub host_calls: u64,
+    /// Headers of one HTTP message, in bytes as they are kept in memory.
+    pub header_bytes: u64,
 }
 
 const MIB: u64 = 1 << 20;
@@ -51,6 +56,8 @@ impl Default for Limits {
             random_bytes: MIB,
             handles: 256,
             argument_bytes: 16 * MIB,
+            host_calls: 5_000_000,
+            header_bytes: 128 * 1024,
         }
     }
 }
@@ -71,9 +78,10 @@ impl Limits {
     }
 }
 
-/// The `[limits]` table of a plugin manifest; what is absent keeps the kind's default.
+/// The `[limits]` table of a plugin manifest, and `limits` of an entry of the run manifest, which lies
+/// over it; what is absent in both keeps the kind's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RequestedLimits {
     /// 1 MiB to 2 GiB.
     #[serde(default, deserialize_with = "memory")]
@@ -90,19 +98,64 @@ pub struct RequestedLimits {
     /// 1 to 64.
     #[serde(default, deserialize_with = "concurrent")]
     pub concurrent: Option<u32>,
+    /// 1 KiB to 16 MiB.
+    #[serde(default, deserialize_with = "log")]
+    pub log: Option<Size>,
+    /// 1 KiB to 64 MiB.
+    #[serde(default, deserialize_with = "random")]
+    pub random: Option<Size>,
+    /// 16 to 4096.
+    #[serde(default, deserialize_with = "handles")]
+    pub handles: Option<u32>,
+    /// 64 KiB to 256 MiB.
+    #[serde(default, deserialize_with = "argument")]
+    pub argument: Option<Size>,
+    /// 1000 to 100,000,000.
+    #[serde(default, deserialize_with = "host_calls")]
+    pub host_calls: Option<u64>,
+    /// 4 KiB to 1 MiB.
+    #[serde(default, deserialize_with = "headers")]
+    pub headers: Option<Size>,
 }
 
 impl RequestedLimits {
     /// Fills in the defaults of `kind`.
     pub fn for_kind(&self, kind: Kind) -> Limits {
-        let default = Limits::for_kind(kind);
+        self.over(Limits::for_kind(kind))
+    }
+
+    /// What is set here, and otherwise `default`.
+    pub fn over(&self, default: Limits) -> Limits {
         Limits {
             memory_bytes: self.memory.map_or(default.memory_bytes, |size| size.0),
             cpu: self.cpu.unwrap_or(default.cpu),
             timeout: self.timeout.unwrap_or(default.timeout),
             output_bytes: self.output.map_or(default.output_bytes, |size| size.0),
             concurrent: self.concurrent.unwrap_or(default.concurrent),
+            log_bytes: self.log.map_or(default.log_bytes, |size| size.0),
+            random_bytes: self.random.map_or(default.random_bytes, |size| size.0),
+            handles: self.handles.unwrap_or(default.handles),
+            argument_bytes: self.argument.map_or(default.argument_bytes, |size| size.0),
+            host_calls: self.host_calls.unwrap_or(default.host_calls),
+            header_bytes: self.headers.map_or(default.header_bytes, |size| size.0),
             ..default
+        }
+    }
+
+    /// What is set here, and otherwise what `base` sets.
+    pub(crate) fn or(&self, base: &Self) -> Self {
+        Self {
+            memory: self.memory.or(base.memory),
+            cpu: self.cpu.or(base.cpu),
+            timeout: self.timeout.or(base.timeout),
+            output: self.output.or(base.output),
+            concurrent: self.concurrent.or(base.concurrent),
+            log: self.log.or(base.log),
+            random: self.random.or(base.random),
+            handles: self.handles.or(base.handles),
+            argument: self.argument.or(base.argument),
+            host_calls: self.host_calls.or(base.host_calls),
+            headers: self.headers.or(base.headers),
         }
     }
 }
@@ -133,6 +186,30 @@ fn output<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D:
 
 fn concurrent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     within(deserializer, 1, 64).map(Some)
+}
+
+fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(1024), Size(16 * MIB)).map(Some)
+}
+
+fn random<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(1024), Size(64 * MIB)).map(Some)
+}
+
+fn handles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    within(deserializer, 16, 4096).map(Some)
+}
+
+fn argument<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(64 * 1024), Size(256 * MIB)).map(Some)
+}
+
+fn host_calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, 1000, 100_000_000).map(Some)
+}
+
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(4096), Size(MIB)).map(Some)
 }
 
 fn duration_within<'de, D: Deserializer<'de>>(
@@ -177,5 +254,27 @@ mod tests {
         assert_eq!(limits.timeout, Duration::from_secs(36_060));
         assert_eq!(limits.concurrent, 1);
         assert_eq!(limits.cpu, Limits::default().cpu);
+    }
+
+    #[test]
+    fn the_user_s_limits_lie_over_the_author_s_and_stay_within_bounds() {
+        let read = |text: &str| toml::from_str::<RequestedLimits>(text);
+        let author = read("memory = \"64MiB\"\nhandles = 32\n").unwrap();
+        let user = read("handles = 64\nhost-calls = 1000\nheaders = \"8KiB\"\n").unwrap();
+        let limits = user.over(author.for_kind(Kind::Tool));
+        assert_eq!((limits.memory_bytes, limits.handles), (64 << 20, 64));
+        assert_eq!((limits.host_calls, limits.header_bytes), (1000, 8192));
+        for text in [
+            "handles = 15",
+            "log = \"17MiB\"",
+            "random = \"1GiB\"",
+            "argument = \"1KiB\"",
+            "host-calls = 0",
+            "headers = \"2MiB\"",
+            "cpu = \"0s\"",
+            "fuel = 1",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 }

@@ -55,8 +55,10 @@ pub struct Abi {
 }
 
 impl Abi {
-    /// The version that this host links.
-    pub const HOST: Self = Self { major: 0, minor: 1 };
+    /// The newest version that this host links.
+    pub const HOST: Self = Self { major: 0, minor: 2 };
+    /// Every version that this host links, oldest first. Older ones are lifted to the newest.
+    pub const SUPPORTED: [Self; 2] = [Self { major: 0, minor: 1 }, Self::HOST];
 }
 
 impl fmt::Display for Abi {

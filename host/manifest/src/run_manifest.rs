@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::document;
 use crate::error::Error;
 use crate::grant::{Grant, Request};
-use crate::limits::within;
+use crate::limits::{RequestedLimits, within};
 use crate::plugin_ref::{Source, is_name, shorten};
 use crate::size::DurationText;
 
@@ -156,6 +156,11 @@ pub struct Entry {
     pub grant: Option<Grant>,
     /// Values set by the user, as strings.
     pub config: BTreeMap<String, String>,
+    /// Limits that the user sets, over those of the author.
+    pub limits: RequestedLimits,
+    /// What the names of its tools begin with in this project, so that two plugins may offer tools
+    /// of one name.
+    pub prefix: Option<String>,
     /// Of notifiers: what they are told; none = [`Event::DEFAULT`].
     pub events: Option<Vec<Event>>,
 }
@@ -194,6 +199,8 @@ impl Entry {
             given_source: self.given_source.or_else(|| base.given_source.clone()),
             grant: self.grant.or_else(|| base.grant.clone()),
             config,
+            limits: self.limits.or(&base.limits),
+            prefix: self.prefix.or_else(|| base.prefix.clone()),
             events: self.events.or_else(|| base.events.clone()),
             name: self.name,
         }
@@ -328,6 +335,10 @@ struct RawEntry {
     grant: Option<Grant>,
     #[serde(default)]
     config: BTreeMap<String, Value>,
+    #[serde(default)]
+    limits: RequestedLimits,
+    #[serde(default, deserialize_with = "prefix")]
+    prefix: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -337,6 +348,8 @@ struct RawNotifier {
     grant: Option<Grant>,
     #[serde(default)]
     config: BTreeMap<String, Value>,
+    #[serde(default)]
+    limits: RequestedLimits,
     #[serde(default, deserialize_with = "crate::grant::set")]
     events: Option<Vec<Event>>,
 }
@@ -352,6 +365,8 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
         given_source: raw.source,
         grant: raw.grant,
         config: texts(raw.config),
+        limits: raw.limits,
+        prefix: raw.prefix,
         events: None,
     };
     Ok(table.into_iter().map(entry).collect())
@@ -365,9 +380,27 @@ fn notifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D
         given_source: raw.source,
         grant: raw.grant,
         config: texts(raw.config),
+        limits: raw.limits,
+        prefix: None,
         events: raw.events,
     };
     Ok(table.into_iter().map(entry).collect())
+}
+
+fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let fits = (1..=32).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if fits {
+        return Ok(Some(text));
+    }
+    Err(de::Error::custom(format!(
+        "`{}` cannot begin the name of a tool; write lower-case letters, digits and underscores, at most 32, such as `acme_`",
+        shorten(&text)
+    )))
 }
 
 fn texts(config: BTreeMap<String, Value>) -> BTreeMap<String, String> {

@@ -197,7 +197,7 @@ impl<'a> Outline<'a> {
 
     /// What the component is for and which ABI it speaks, by the names of its exports alone.
     fn interfaces(&self) -> Result<(Vec<Kind>, Abi), String> {
-        let host = Abi::HOST;
+        let mut found = None;
         for name in self
             .exports
             .iter()
@@ -210,21 +210,31 @@ impl<'a> Outline<'a> {
             let version = interface
                 .split_once('@')
                 .and_then(|(_, version)| abi(version));
-            if version != Some(host) {
+            let spoken = version.filter(|version| Abi::SUPPORTED.contains(version));
+            if spoken.is_none() {
                 let theirs = version.map_or_else(
                     || "no version".to_owned(),
                     |version| format!("ABI {version}"),
                 );
-                let remedy = if version > Some(host) {
+                let remedy = if version > Some(Abi::HOST) {
                     "update ml-intern, or take a version of the plugin built for this one"
                 } else {
                     "rebuild the plugin against this version of the interfaces, or take a newer version of it"
                 };
                 return Err(format!(
-                    "uses `{}`, {theirs}, and this program speaks ABI {host}; {remedy}",
-                    shorten(name)
+                    "uses `{}`, {theirs}, and this program speaks {}; {remedy}",
+                    shorten(name),
+                    spoken_here()
                 ));
             }
+            if found.is_some_and(|found| Some(found) != spoken) {
+                return Err(format!(
+                    "mixes versions of the interfaces: `{}` beside ABI {}; build it against one",
+                    shorten(name),
+                    found.unwrap_or(Abi::HOST)
+                ));
+            }
+            found = spoken;
         }
         let exported = |kind: &Kind| {
             let interface = |name: &&&str| {
@@ -246,14 +256,14 @@ impl<'a> Outline<'a> {
         if kinds.is_empty() {
             let wanted: Vec<String> = Kind::ALL
                 .iter()
-                .map(|kind| format!("`{PACKAGE}{kind}@{host}.0`"))
+                .map(|kind| format!("`{PACKAGE}{kind}@{}.0`", Abi::HOST))
                 .collect();
             return Err(format!(
                 "exports none of {}; implement one of these interfaces",
                 wanted.join(", ")
             ));
         }
-        Ok((kinds, host))
+        Ok((kinds, found.unwrap_or(Abi::HOST)))
     }
 
     /// The component's own section, else the only one within it (a Rust guest carries it in the
@@ -282,6 +292,12 @@ impl<'a> Outline<'a> {
             )),
         }
     }
+}
+
+/// `ABI 0.1 and 0.2`.
+fn spoken_here() -> String {
+    let versions = Abi::SUPPORTED.map(|version| version.to_string());
+    format!("ABI {}", versions.join(" and "))
 }
 
 fn bounded(count: usize) -> Result<(), String> {

@@ -222,7 +222,7 @@ mod tests {
         fs::write(built.join("a.wasm"), component(true)).unwrap();
         assert!(refuse(path).contains("holds no `plugin.toml`"));
         fs::write(path.join("plugin.toml"), MANIFEST).unwrap();
-        assert_eq!(resolve(path).unwrap().abi, Abi::HOST);
+        assert_eq!(resolve(path).unwrap().abi, Abi::SUPPORTED[0]);
         fs::write(path.join("plugin.toml"), MANIFEST.replace("1.2.0", "1.3.0")).unwrap();
         assert!(refuse(path).contains("was built from another `plugin.toml`"));
         fs::write(built.join("b.wasm"), component(true)).unwrap();

@@ -28,7 +28,7 @@ id = "bench/guest"
 version = "0.1.0"
 description = "x"
 license = "Apache-2.0"
-abi = "0.1"
+abi = "0.2"
 [[request.http]]
 host = "export.arxiv.org"
 [[request.fs]]

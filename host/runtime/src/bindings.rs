@@ -8,7 +8,7 @@ pub mod tool {
         path: "../../wit",
         world: "tool-plugin",
         imports: {
-            "ml-intern:plugin/agent.set-plan": async | trappable,
+            "ml-intern:plugin/agent": async | trappable,
             "ml-intern:plugin/jobs": async | trappable,
             "ml-intern:plugin/process.run": async | trappable,
             default: trappable,
@@ -30,6 +30,7 @@ pub mod provider {
         with: {
             "ml-intern:plugin/types": super::tool::ml_intern::plugin::types,
             "ml-intern:plugin/log": super::tool::ml_intern::plugin::log,
+            "ml-intern:plugin/credential": super::tool::ml_intern::plugin::credential,
             "wasi:config/store": super::tool::wasi::config::store,
         },
         additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
@@ -45,6 +46,7 @@ pub mod notifier {
         with: {
             "ml-intern:plugin/types": super::tool::ml_intern::plugin::types,
             "ml-intern:plugin/log": super::tool::ml_intern::plugin::log,
+            "ml-intern:plugin/credential": super::tool::ml_intern::plugin::credential,
             "wasi:config/store": super::tool::wasi::config::store,
         },
         additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],

@@ -129,10 +129,6 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// Calls of the host that one call may make. The CPU budget ends a busy loop of cheap calls long
-/// before; this bounds what a slow host function could be made to repeat.
-pub(crate) const MAX_HOST_CALLS: u64 = 5_000_000;
-
 /// Decisions of one call that are written down one by one; the rest is counted.
 const MAX_AUDITS: u64 = 256;
 
@@ -211,10 +207,9 @@ impl Call {
                 limit: self.setup.limits.cpu,
             });
         }
-        if self.host_calls.load(Ordering::Relaxed) > MAX_HOST_CALLS {
-            return Some(FaultCause::HostCalls {
-                limit: MAX_HOST_CALLS,
-            });
+        let limit = self.setup.limits.host_calls;
+        if self.host_calls.load(Ordering::Relaxed) > limit {
+            return Some(FaultCause::HostCalls { limit });
         }
         None
     }
@@ -350,6 +345,7 @@ impl Call {
             plugin: self.plugin.clone(),
             session: self.context.session.clone(),
             call: self.context.call.clone(),
+            read_only: self.context.read_only,
             clock: Arc::clone(&self.clock),
             cancel: self.cancel.clone(),
             observer: Arc::clone(&self.observer),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, request};
 use http_body_util::BodyExt;
-use ml_intern_manifest::{CredentialRule, Denial, HttpRule};
+use ml_intern_manifest::{CredentialRule, Denial, Effective, HttpRule};
 use url::{Host, Url};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -77,6 +77,32 @@ pub(crate) async fn send(
             Err(failure.error)
         }
     }
+}
+
+/// Says, without sending anything, which rule would allow a request, in words; or why none does, with
+/// the line that would.
+///
+/// # Errors
+/// The reason, in the words in which a plugin would be refused.
+pub fn explain_request(effective: &Effective, method: &str, url: &str) -> Result<String, String> {
+    let uri = url
+        .parse()
+        .map_err(|_| format!("`{}` is not a URL", ml_intern_manifest::shorten(url)))?;
+    let url = parse(&uri)?;
+    let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
+    let port = url.port_or_known_default().unwrap_or_default();
+    match effective.http.check(method, scheme, host, port, url.path()) {
+        Ok(rule) => Ok(in_words(rule, effective.credential_for(scheme, host, port))),
+        Err(denial) => Err(denial.detail),
+    }
+}
+
+fn in_words(rule: &HttpRule, credential: Option<&CredentialRule>) -> String {
+    let mut words = rule.describe();
+    if let Some(credential) = credential {
+        words.push_str(&format!(", with the credential `{}`", credential.name));
+    }
+    words
 }
 
 /// What a rule allowed.
@@ -139,12 +165,8 @@ fn allow(call: &Call, parts: &mut request::Parts) -> Result<Allowed, Refusal> {
     if let Some(credential) = credential {
         add_credential(call, credential, &mut parts.headers)?;
     }
-    let mut words = rule.describe();
-    if let Some(credential) = credential {
-        words.push_str(&format!(", with the credential `{}`", credential.name));
-    }
     Ok(Allowed {
-        rule: words,
+        rule: in_words(rule, credential),
         private_ok: rule.private_ok,
         max_response: rule.max_response,
         secure: scheme == "https",

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, EngineWeak, PoolingAllocationConfig, Strategy};
 
+use crate::abi::Version;
 use crate::capability;
 use crate::state::PluginState;
 
@@ -44,9 +45,8 @@ pub(crate) struct Host {
     instances: Arc<Semaphore>,
     /// Memories of the pool that are free; none without a pool.
     memories: Option<Arc<Semaphore>>,
-    tool: OnceLock<Linker<PluginState>>,
-    provider: OnceLock<Linker<PluginState>>,
-    notifier: OnceLock<Linker<PluginState>>,
+    /// By world, then by version of the contract.
+    linkers: [[OnceLock<Linker<PluginState>>; Version::COUNT]; World::COUNT],
 }
 
 /// Room for one instance, given back when dropped.
@@ -61,6 +61,19 @@ pub(crate) enum World {
     Tool,
     Provider,
     Notifier,
+}
+
+impl World {
+    const COUNT: usize = 3;
+
+    /// The name of the interface that its components export.
+    pub(crate) fn interface(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Provider => "provider",
+            Self::Notifier => "notifier",
+        }
+    }
 }
 
 impl Host {
@@ -80,9 +93,7 @@ impl Host {
             ticker,
             instances: Arc::new(Semaphore::new(instances as usize)),
             memories,
-            tool: OnceLock::new(),
-            provider: OnceLock::new(),
-            notifier: OnceLock::new(),
+            linkers: Default::default(),
         })
     }
 
@@ -116,17 +127,17 @@ impl Host {
     }
 
     /// The linker of a world: what its plugins may import, and nothing else.
-    pub(crate) fn linker(&self, world: World) -> wasmtime::Result<&Linker<PluginState>> {
-        let cell = match world {
-            World::Tool => &self.tool,
-            World::Provider => &self.provider,
-            World::Notifier => &self.notifier,
-        };
+    pub(crate) fn linker(
+        &self,
+        world: World,
+        version: Version,
+    ) -> wasmtime::Result<&Linker<PluginState>> {
+        let cell = &self.linkers[world as usize][version as usize];
         if let Some(linker) = cell.get() {
             return Ok(linker);
         }
         let mut linker = Linker::new(&self.engine);
-        capability::link(&mut linker, world)?;
+        capability::link(&mut linker, world, version)?;
         Ok(cell.get_or_init(|| linker))
     }
 }

@@ -20,6 +20,7 @@
 
 #![warn(missing_docs)]
 
+mod abi;
 pub mod bindings;
 mod cache;
 mod call;
@@ -45,6 +46,7 @@ pub use bindings::tool::exports::ml_intern::plugin::tool;
 pub use bindings::tool::ml_intern::plugin::{agent, jobs, log, process, types};
 pub use call::{AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Unobserved, Verdict};
 pub use capability::keyvalue::KeyValue;
+pub use egress::explain_request;
 pub use egress::secret::{Credential, Secret};
 pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};
 pub use load::ComponentSource;

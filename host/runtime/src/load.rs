@@ -11,13 +11,10 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::bindings::notifier::NotifierPluginPre;
-use crate::bindings::provider::ProviderPluginPre;
-use crate::bindings::tool::ToolPluginPre;
-use crate::engine::{Host, World};
+use crate::abi::{NotifierPre, ProviderPre, ToolPre};
+use crate::engine::Host;
 use crate::fault::FaultCause;
 use crate::runtime::Runtime;
-use crate::state::PluginState;
 
 /// The largest component that is compiled, in bytes.
 pub(crate) const MAX_COMPONENT: usize = 64 << 20;
@@ -62,29 +59,28 @@ impl fmt::Debug for ComponentSource {
 /// A component as code, and prepared for the worlds it has been used as.
 pub(crate) struct Loaded {
     pub(crate) component: Component,
-    tool: OnceLock<ToolPluginPre<PluginState>>,
-    provider: OnceLock<ProviderPluginPre<PluginState>>,
-    notifier: OnceLock<NotifierPluginPre<PluginState>>,
+    tool: OnceLock<ToolPre>,
+    provider: OnceLock<ProviderPre>,
+    notifier: OnceLock<NotifierPre>,
 }
 
 /// What a world's component is prepared as.
 macro_rules! prepared {
-    ($name:ident, $pre:ident, $world:expr) => {
-        pub(crate) fn $name(&self, host: &Host) -> Result<&$pre<PluginState>, FaultCause> {
+    ($name:ident, $pre:ident) => {
+        pub(crate) fn $name(&self, host: &Host) -> Result<&$pre, FaultCause> {
             if let Some(pre) = self.$name.get() {
                 return Ok(pre);
             }
-            let prepare = || $pre::new(host.linker($world)?.instantiate_pre(&self.component)?);
-            let pre = prepare().map_err(|error| not_loadable(&error))?;
+            let pre = $pre::new(host, &self.component).map_err(|error| not_loadable(&error))?;
             Ok(self.$name.get_or_init(|| pre))
         }
     };
 }
 
 impl Loaded {
-    prepared!(tool, ToolPluginPre, World::Tool);
-    prepared!(provider, ProviderPluginPre, World::Provider);
-    prepared!(notifier, NotifierPluginPre, World::Notifier);
+    prepared!(tool, ToolPre);
+    prepared!(provider, ProviderPre);
+    prepared!(notifier, NotifierPre);
 }
 
 fn not_loadable(error: &wasmtime::Error) -> FaultCause {

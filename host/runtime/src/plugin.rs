@@ -72,7 +72,7 @@ impl fmt::Debug for Setup {
     }
 }
 
-/// A plugin that can be called. Cheap to clone; clones share their limits.
+/// A plugin that can be called. Cheap to clone; clones share their limits and their grant.
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
@@ -116,7 +116,7 @@ struct Asked<'a> {
 /// Calls one exported function in a fresh instance. A macro, for the types of the worlds have
 /// nothing in common but their shape.
 macro_rules! guest {
-    ($plugin:ident, $asked:ident, $world:ident.$interface:ident.$function:ident($($argument:expr),*)) => {{
+    ($plugin:ident, $asked:ident, $world:ident.$function:ident($($argument:expr),*)) => {{
         let inner = &*$plugin.0;
         let observer = Arc::clone(&$asked.observer);
         let outcome = async {
@@ -126,8 +126,8 @@ macro_rules! guest {
             let pre = running.loaded.$world(running.host).map_err(|cause| running.fault(cause))?;
             let work = async {
                 let called = async {
-                    let instance = pre.instantiate_async(&mut store).await?;
-                    instance.$interface().$function(&mut store, $($argument),*).await
+                    let instance = pre.instantiate(&mut store).await?;
+                    instance.$function(&mut store, $($argument),*).await
                 };
                 let returned = called.await;
                 (returned, store.data().memory.refusal)
@@ -153,6 +153,11 @@ fn ended(fault: &Fault) -> AuditRecord {
 }
 
 impl Plugin {
+    /// The grant in force, to be replaced when the user takes a part of it back.
+    pub fn policy(&self) -> Policy {
+        self.0.setup.policy.clone()
+    }
+
     /// Loads or compiles the component, so that the first call need not.
     ///
     /// # Errors
@@ -190,12 +195,7 @@ impl Plugin {
             sink: None,
             cancel,
         };
-        let output = guest!(
-            self,
-            asked,
-            tool.ml_intern_plugin_tool
-                .call_call(&name, &arguments, &told)
-        )?;
+        let output = guest!(self, asked, tool.call(&name, &arguments, &told))?;
         check_documents(&output).map_err(|text| self.0.fault(&call, FaultCause::Answer(text)))?;
         Ok(output)
     }
@@ -213,7 +213,7 @@ impl Plugin {
             sink: None,
             cancel: &cancel,
         };
-        guest!(self, asked, tool.ml_intern_plugin_tool.call_describe())
+        guest!(self, asked, tool.describe())
     }
 
     /// Completes a conversation. Deltas go to `sink` as they come and are for display only.
@@ -231,11 +231,7 @@ impl Plugin {
             sink: Some(sink),
             cancel,
         };
-        guest!(
-            self,
-            asked,
-            provider.ml_intern_plugin_provider.call_complete(request)
-        )
+        guest!(self, asked, provider.complete(request))
     }
 
     /// The models of a provider.
@@ -251,11 +247,7 @@ impl Plugin {
             sink: None,
             cancel,
         };
-        guest!(
-            self,
-            asked,
-            provider.ml_intern_plugin_provider.call_models()
-        )
+        guest!(self, asked, provider.models())
     }
 
     /// The input tokens of a request by the service's own count, where it has one.
@@ -272,13 +264,7 @@ impl Plugin {
             sink: None,
             cancel,
         };
-        guest!(
-            self,
-            asked,
-            provider
-                .ml_intern_plugin_provider
-                .call_count_tokens(request)
-        )
+        guest!(self, asked, provider.count_tokens(request))
     }
 
     /// Sends a notice.
@@ -295,11 +281,7 @@ impl Plugin {
             sink: None,
             cancel,
         };
-        guest!(
-            self,
-            asked,
-            notifier.ml_intern_plugin_notifier.call_notify(notice)
-        )
+        guest!(self, asked, notifier.notify(notice))
     }
 
     /// The answer to an earlier approval notice, if one has come.
@@ -317,13 +299,7 @@ impl Plugin {
             sink: None,
             cancel,
         };
-        guest!(
-            self,
-            asked,
-            notifier
-                .ml_intern_plugin_notifier
-                .call_poll_reply(&external_id)
-        )
+        guest!(self, asked, notifier.poll_reply(&external_id))
     }
 }
 

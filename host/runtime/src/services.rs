@@ -23,6 +23,8 @@ pub struct Caller {
     pub call: String,
     /// Stop it while a person is asked.
     pub clock: Arc<CallClock>,
+    /// Whether the call is held to reading, and with it everything that it asks for.
+    pub read_only: bool,
     /// Set when the call is cancelled; its future is dropped soon after.
     pub cancel: CancellationToken,
     /// Where the output of a program is shown while it runs.
@@ -88,6 +90,17 @@ pub trait Jobs: Send + Sync {
 /// The session that called the tool.
 #[async_trait]
 pub trait SessionHost: Send + Sync {
+    /// Asks the session's model; granted, and its sizes checked.
+    async fn complete(&self, ask: agent::Ask, caller: Caller) -> Result<String, types::Error>;
+    /// Calls another tool, which is granted.
+    async fn call_tool(
+        &self,
+        name: String,
+        arguments: String,
+        caller: Caller,
+    ) -> Result<agent::Answer, types::Error>;
+    /// Runs an agent of the plugin's own; model and tools are granted, and sizes checked.
+    async fn run(&self, task: agent::Task, caller: Caller) -> Result<agent::Report, types::Error>;
     /// Replaces the session's plan; the items have been checked.
     async fn set_plan(
         &self,

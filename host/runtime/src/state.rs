@@ -7,7 +7,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::call::{Call, Stream};
-use crate::capability::http::{Hooks, MAX_FIELDS};
+use crate::capability::http::Hooks;
 use crate::capability::{fs, stdio};
 use crate::meter::MemoryLimiter;
 
@@ -37,7 +37,7 @@ impl PluginState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(MAX_FIELDS);
+        http.set_field_size_limit(usize::try_from(limits.header_bytes).unwrap_or(usize::MAX));
         Ok(Self {
             table,
             wasi: wasi.build(),

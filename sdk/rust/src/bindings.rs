@@ -33,8 +33,9 @@ pub mod provider {
         default_bindings_module: "::ml_intern_plugin::bindings::provider",
         generate_all,
         with: {
-            "ml-intern:plugin/types@0.1.0": crate::bindings::tool::ml_intern::plugin::types,
-            "ml-intern:plugin/log@0.1.0": crate::bindings::tool::ml_intern::plugin::log,
+            "ml-intern:plugin/types@0.2.0": crate::bindings::tool::ml_intern::plugin::types,
+            "ml-intern:plugin/log@0.2.0": crate::bindings::tool::ml_intern::plugin::log,
+            "ml-intern:plugin/credential@0.2.0": crate::bindings::tool::ml_intern::plugin::credential,
             "wasi:config/store@0.2.0-rc.1": crate::bindings::tool::wasi::config::store,
         },
     });
@@ -50,8 +51,9 @@ pub mod notifier {
         default_bindings_module: "::ml_intern_plugin::bindings::notifier",
         generate_all,
         with: {
-            "ml-intern:plugin/types@0.1.0": crate::bindings::tool::ml_intern::plugin::types,
-            "ml-intern:plugin/log@0.1.0": crate::bindings::tool::ml_intern::plugin::log,
+            "ml-intern:plugin/types@0.2.0": crate::bindings::tool::ml_intern::plugin::types,
+            "ml-intern:plugin/log@0.2.0": crate::bindings::tool::ml_intern::plugin::log,
+            "ml-intern:plugin/credential@0.2.0": crate::bindings::tool::ml_intern::plugin::credential,
             "wasi:config/store@0.2.0-rc.1": crate::bindings::tool::wasi::config::store,
         },
     });

@@ -6,7 +6,7 @@
 //!
 //! Start from [`Tool`], [`Descriptor`] and [`Output`]; [`Provider`] and [`Notifier`] have the
 //! same shape. Anything that a plugin asks of the world goes through WASI or through [`config`],
-//! [`keyvalue`], [`http`], [`jobs`], [`process`], [`agent`] and [`log`], and is refused unless the
+//! [`keyvalue`], [`http`], [`jobs`], [`process`], [`agent`], [`credential`] and [`log`], and is refused unless the
 //! plugin's manifest requests it and the user granted it.
 //!
 //! ```
@@ -72,7 +72,7 @@ pub use bindings::tool::exports::ml_intern::plugin::tool::{
     Content, Context, Descriptor, Effects, Guest as Tool, Operation, Output,
 };
 pub use bindings::tool::ml_intern::plugin::types::{Blob, Control, Denial, Error, Upstream};
-pub use bindings::tool::ml_intern::plugin::{agent, jobs, process};
+pub use bindings::tool::ml_intern::plugin::{agent, credential, jobs, process};
 pub use tool::arguments;
 
 #[doc(hidden)]

@@ -12,6 +12,23 @@ pub(crate) struct PlanKeeper {
 
 #[async_trait]
 impl SessionHost for PlanKeeper {
+    async fn complete(&self, _: agent::Ask, _: Caller) -> Result<String, types::Error> {
+        Err(types::Error::Unsupported("later".into()))
+    }
+
+    async fn call_tool(
+        &self,
+        _: String,
+        _: String,
+        _: Caller,
+    ) -> Result<agent::Answer, types::Error> {
+        Err(types::Error::Unsupported("later".into()))
+    }
+
+    async fn run(&self, _: agent::Task, _: Caller) -> Result<agent::Report, types::Error> {
+        Err(types::Error::Unsupported("later".into()))
+    }
+
     async fn set_plan(
         &self,
         items: Vec<agent::PlanItem>,

@@ -2,6 +2,7 @@
 
 use super::audit::CallObserver;
 use super::permission::{Asker, Calls};
+use crate::ui;
 use async_trait::async_trait;
 use ml_intern_agent::Session;
 use ml_intern_agent::message::Image;
@@ -16,7 +17,8 @@ const RESULT_BYTES: usize = 128 * 1024;
 
 pub(crate) struct PluginTools {
     tools: Vec<Tool>,
-    plugins: BTreeMap<String, Plugin>,
+    /// By the name of the tool: whose it is, and what its plugin calls it.
+    plugins: BTreeMap<String, (Plugin, String)>,
     session: OnceLock<Arc<Session>>,
     calls: Arc<Calls>,
     verbose: bool,
@@ -26,6 +28,8 @@ pub(crate) struct PluginTools {
 pub(crate) struct ToolPlugin {
     /// `id@version`.
     pub(crate) title: String,
+    /// What the names of its tools begin with here.
+    pub(crate) prefix: String,
     pub(crate) plugin: Plugin,
     pub(crate) descriptors: Vec<tool::Descriptor>,
     pub(crate) powers: Powers,
@@ -39,7 +43,8 @@ impl PluginTools {
         let mut owners = BTreeMap::new();
         for loaded in plugins {
             for descriptor in loaded.descriptors {
-                owners.insert(descriptor.name.clone(), loaded.plugin.clone());
+                let own = descriptor.name[loaded.prefix.len()..].to_owned();
+                owners.insert(descriptor.name.clone(), (loaded.plugin.clone(), own));
                 tools.push(offered(
                     descriptor,
                     &loaded.title,
@@ -98,7 +103,7 @@ impl Toolbox for PluginTools {
     }
 
     async fn call(&self, invocation: Invocation) -> Outcome {
-        let (Some(plugin), Some(session)) =
+        let (Some((plugin, own_name)), Some(session)) =
             (self.plugins.get(&invocation.tool), self.session.get())
         else {
             return Outcome::Error(format!("there is no tool `{}`", invocation.tool));
@@ -132,19 +137,15 @@ impl Toolbox for PluginTools {
         let running = self.calls.start(&invocation.call, asker);
         let arguments = invocation.arguments.to_string();
         let result = plugin
-            .call_tool(
-                &invocation.tool,
-                &arguments,
-                context,
-                Arc::new(observer),
-                &cancel,
-            )
+            .call_tool(own_name, &arguments, context, Arc::new(observer), &cancel)
             .await;
         let asked = running.asked();
         let outcome = match result {
             Ok(output) => answered(output, asked.denied),
             Err(CallError::Guest(error)) => refused(&error, asked.denied),
-            Err(CallError::Fault(fault)) => Outcome::Fault(format!("the plugin failed: {fault}")),
+            Err(CallError::Fault(fault)) => {
+                Outcome::Fault(ui::for_model(&format!("the plugin failed: {fault}")))
+            }
             Err(error) => Outcome::Error(error.to_string()),
         };
         with_notes(outcome, &asked.notes)
@@ -164,7 +165,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
             }),
         }
     }
-    let content = bounded(texts.join("\n\n"));
+    let content = bounded(ui::for_model(&texts.join("\n\n")));
     if denied && output.is_error {
         return Outcome::Denied(content);
     }
@@ -176,7 +177,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
 }
 
 fn refused(error: &GuestError, denied: bool) -> Outcome {
-    let text = bounded(error.to_string());
+    let text = bounded(ui::for_model(&error.to_string()));
     if denied || matches!(error.error, types::Error::Denied(_)) {
         Outcome::Denied(text)
     } else {

@@ -1,5 +1,8 @@
 //! `plugin`: what is installed and what it may do.
 
+mod explain;
+mod grant;
+
 use crate::args::PluginCommand;
 use crate::compose::plugins::values;
 use crate::compose::{Loaded, Plugins, lock};
@@ -20,6 +23,9 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         PluginCommand::List { manifest, .. }
         | PluginCommand::Info { manifest, .. }
         | PluginCommand::Add { manifest, .. }
+        | PluginCommand::Grant { manifest, .. }
+        | PluginCommand::Revoke { manifest, .. }
+        | PluginCommand::Explain { manifest, .. }
         | PluginCommand::Lock { manifest }
         | PluginCommand::Remove { manifest, .. } => manifest.manifest.clone(),
     };
@@ -30,6 +36,17 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         PluginCommand::Add {
             source, name, yes, ..
         } => add(&config, &source, name, yes).await,
+        PluginCommand::Grant {
+            name, what, yes, ..
+        } => grant::grant(&config, &name, &what, yes),
+        PluginCommand::Revoke { name, what, .. } => grant::revoke(&config, &name, &what),
+        PluginCommand::Explain {
+            method,
+            url,
+            plugin,
+            json,
+            ..
+        } => explain::explain(&config, &method, &url, plugin.as_deref(), json),
         PluginCommand::Lock { .. } => relock(&config),
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
@@ -96,11 +113,7 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     let values = values(entry, &loaded.resolved);
     reach(&loaded.effective, &wanted(&loaded, &values)?, style);
     if loaded.kind() == manifest::Kind::Tool {
-        let described = plugins
-            .runtime
-            .describe(&loaded.source())
-            .await
-            .or_fail(Kind::Plugin)?;
+        let described = plugins.describe(&loaded).await?;
         tools(&described, style);
     }
     Ok(0)
@@ -243,11 +256,7 @@ async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
         ui::err(&format!("  • {}", ui::clean(&line)));
     }
     if loaded.kind() == manifest::Kind::Tool {
-        let described = plugins
-            .runtime
-            .describe(&loaded.source())
-            .await
-            .or_fail(Kind::Plugin)?;
+        let described = plugins.describe(loaded).await?;
         let names = described
             .iter()
             .map(|tool| tool.name.clone())
@@ -275,11 +284,7 @@ async fn clash(plugins: &Plugins<'_>, new: &Loaded, names: &[String]) -> Result<
     // An entry of the same name is replaced.
     for entry in entries.filter(|entry| entry.name != new.name) {
         let other = plugins.load(Section::Plugins, entry)?;
-        let described = plugins
-            .runtime
-            .describe(&other.source())
-            .await
-            .or_fail(Kind::Plugin)?;
+        let described = plugins.describe(&other).await?;
         if let Some(tool) = described.iter().find(|tool| names.contains(&tool.name)) {
             let text = format!(
                 "{} offers the tool `{}`, which [{}] ({}) offers already",

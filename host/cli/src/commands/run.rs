@@ -59,8 +59,11 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let began = SystemTime::now();
     let feed = Feed::start(renderer(arguments, &choices, &opened.id)).or_fail(Kind::Failed)?;
     let (new, cut) = (opened.new, opened.cut);
-    let bench = prepared.build(&choices, opened.session, feed.observer())?;
-    let outcome = work(&config, &choices, &bench, new, cut, input, &signals).await;
+    let (bench, watch) = prepared.build(&choices, opened.session, feed.observer())?;
+    let outcome = tokio::select! {
+        outcome = work(&config, &choices, &bench, new, cut, input, &signals) => outcome,
+        never = watch.run() => match never {},
+    };
     for problem in bench.notifiers.finish().await {
         ui::warn(&problem);
     }

@@ -10,6 +10,7 @@ use ml_intern_manifest::{
     self as manifest, Access, Digest, Effective, Entry, Section, Source, WORKSPACE_MOUNT,
 };
 use ml_intern_registry::{Catalog, Resolved};
+use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
     ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
 };
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 /// Plugins that are loaded at the same time.
 const SIDE_BY_SIDE: usize = 16;
+/// Characters of a tool's name, its prefix included.
+const TOOL_NAME: usize = 64;
 /// Configuration key under which a plugin with a folder finds the workspace's real path, because
 /// models use it.
 const WORKSPACE_KEY: &str = "workspace";
@@ -30,6 +33,8 @@ pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) resolved: Resolved,
     pub(crate) effective: Effective,
+    pub(crate) limits: manifest::Limits,
+    pub(crate) prefix: String,
 }
 
 impl Loaded {
@@ -68,11 +73,7 @@ impl Loaded {
     }
 
     pub(crate) fn kind(&self) -> manifest::Kind {
-        match self.section {
-            Section::Plugins => manifest::Kind::Tool,
-            Section::Providers => manifest::Kind::Provider,
-            Section::Notifiers => manifest::Kind::Notifier,
-        }
+        kind_of(self.section)
     }
 
     pub(crate) fn source(&self) -> ComponentSource {
@@ -84,6 +85,14 @@ impl Loaded {
             digest: self.resolved.digest,
             bytes: Arc::new(move || Ok(Cow::Owned(bytes.to_vec()))),
         }
+    }
+}
+
+fn kind_of(section: Section) -> manifest::Kind {
+    match section {
+        Section::Plugins => manifest::Kind::Tool,
+        Section::Providers => manifest::Kind::Provider,
+        Section::Notifiers => manifest::Kind::Notifier,
     }
 }
 
@@ -149,11 +158,14 @@ impl<'a> Plugins<'a> {
         let config = values(entry, &resolved);
         let grant = entry.grant_for(request);
         let effective = Effective::compute(&path, request, &grant, &config).or_fail(Kind::Usage)?;
+        let limits = resolved.manifest.limits(kind_of(section));
         let loaded = Loaded {
             section,
             name: entry.name.clone(),
             resolved,
             effective,
+            limits: entry.limits.over(limits),
+            prefix: entry.prefix.clone().unwrap_or_default(),
         };
         let kind = loaded.kind();
         if !loaded.resolved.kinds.contains(&kind) {
@@ -167,6 +179,26 @@ impl<'a> Plugins<'a> {
             return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text)));
         }
         Ok(loaded)
+    }
+
+    /// The tools of a plugin as this project sees them: with the prefix that the user set, and with
+    /// nothing in their words that a terminal or a model would read as something else.
+    pub(crate) async fn describe(&self, loaded: &Loaded) -> Result<Vec<Descriptor>> {
+        let described = self.runtime.describe(&loaded.source()).await;
+        let mut tools = described.or_fail(Kind::Plugin)?;
+        for tool in &mut tools {
+            tool.name.insert_str(0, &loaded.prefix);
+            if tool.name.len() > TOOL_NAME {
+                return Err(Failure::usage(format!(
+                    "the tool `{}` has more than {TOOL_NAME} characters; shorten `prefix` in [{}]",
+                    tool.name,
+                    loaded.path()
+                )));
+            }
+            tool.description = ui::for_model(&tool.description);
+            tool.input_schema = ui::for_model(&tool.input_schema);
+        }
+        Ok(tools)
     }
 
     /// Makes a plugin callable. `session` is the session's folder, for values that last as long.
@@ -192,7 +224,7 @@ impl<'a> Plugins<'a> {
                 Some(project.join("values").join(&file)),
             ),
             credentials: credentials(&loaded.effective),
-            limits: loaded.resolved.manifest.limits(loaded.kind()),
+            limits: loaded.limits.clone(),
             services,
         };
         self.runtime.plugin(loaded.source(), setup)

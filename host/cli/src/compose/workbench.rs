@@ -10,6 +10,7 @@ use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
 use crate::compose::plugins::{Loaded, Plugins, job_credentials, sends_requests, writes_files};
+use crate::compose::watch::{Watch, Watched};
 use crate::config::{Config, program_folders};
 use crate::error::{Failure, Kind, OrFail, Result};
 use ml_intern_agent::approval::{Gate, Mode};
@@ -80,8 +81,7 @@ impl<'a> Prepared<'a> {
         check_python(config, &loaded)?;
         let mut descriptors = Vec::new();
         for one in loaded.iter().filter(|one| one.section == Section::Plugins) {
-            let described = plugins.runtime.describe(&one.source()).await;
-            descriptors.push(described.or_fail(Kind::Plugin)?);
+            descriptors.push(plugins.describe(one).await?);
         }
         check_names(&loaded, &descriptors)?;
         Ok(Self {
@@ -92,13 +92,13 @@ impl<'a> Prepared<'a> {
         })
     }
 
-    /// Puts the session together.
+    /// Puts the session together, and what takes back from it what the user takes back while it runs.
     pub(crate) fn build(
         self,
         choices: &Choices,
         opened: OpenSession,
         screen: Arc<dyn Observer>,
-    ) -> Result<Workbench> {
+    ) -> Result<(Workbench, Watch)> {
         let config = self.plugins.config;
         let folder = opened.log.folder().to_path_buf();
         let notifiers = Arc::new(Notifiers::new(opened.id.clone(), self.listeners()));
@@ -139,7 +139,8 @@ impl<'a> Prepared<'a> {
                 session: session.clone(),
             })),
         };
-        let tools = self.tools(&folder, &services);
+        let mut watched = Vec::new();
+        let tools = self.tools(&folder, &services, &mut watched);
         let toolbox = PluginTools::new(tools, calls, choices.verbose);
         toolbox.attach(session.clone());
         let provider = self
@@ -148,7 +149,10 @@ impl<'a> Prepared<'a> {
             .find(|one| one.section == Section::Providers);
         let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
         let title = provider.title();
+        let described_by = provider;
         let provider = self.plugins.plugin(provider, None, Services::default());
+        watched.push(Watched::new(described_by, provider.policy()));
+        let watch = Watch::new(config, watched, session.clone());
         let provider = PluginProvider::new(provider, title, session.clone(), choices.verbose);
         let agent = Agent {
             session,
@@ -160,32 +164,40 @@ impl<'a> Prepared<'a> {
             budget: choices.budget,
             stream: choices.stream,
         };
-        Ok(Workbench {
+        let bench = Workbench {
             agent,
             jobs,
             notifiers,
-        })
+        };
+        Ok((bench, watch))
     }
 
-    fn tools(&self, session: &std::path::Path, services: &Services) -> Vec<ToolPlugin> {
+    fn tools(
+        &self,
+        session: &std::path::Path,
+        services: &Services,
+        watched: &mut Vec<Watched>,
+    ) -> Vec<ToolPlugin> {
         let loaded = self
             .loaded
             .iter()
             .filter(|one| one.section == Section::Plugins);
-        let tools = loaded
-            .zip(&self.descriptors)
-            .map(|(one, descriptors)| ToolPlugin {
+        let tools = loaded.zip(&self.descriptors).map(|(one, descriptors)| {
+            let session = Some(PathBuf::from(session));
+            let plugin = self.plugins.plugin(one, session, services.clone());
+            watched.push(Watched::new(one, plugin.policy()));
+            ToolPlugin {
                 title: one.title(),
-                plugin: self
-                    .plugins
-                    .plugin(one, Some(PathBuf::from(session)), services.clone()),
+                prefix: one.prefix.clone(),
+                plugin,
                 descriptors: descriptors.clone(),
                 powers: Powers {
                     writes_files: writes_files(&one.effective),
                     sends_requests: sends_requests(&one.effective),
                 },
                 grants: one.effective.describe(),
-            });
+            }
+        });
         tools.collect()
     }
 
@@ -258,7 +270,12 @@ fn check_names(loaded: &[Loaded], descriptors: &[Vec<tool::Descriptor>]) -> Resu
                 plugin.path()
             );
             return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text))
-                .hint("remove one of the two with `ml-intern plugin remove NAME`"));
+                .hint(format!(
+                    "set one of the two apart in ml-intern.toml with: [{}] prefix = \"{}_\"",
+                    plugin.path(),
+                    plugin.name.replace('-', "_")
+                ))
+                .hint("or remove one with `ml-intern plugin remove NAME`"));
         }
     }
     Ok(())

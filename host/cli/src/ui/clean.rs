@@ -23,6 +23,34 @@ pub(crate) fn one_line(text: &str, width: usize) -> String {
     cut(&words, width)
 }
 
+/// As [`clean`], for text that a model reads: no instruction may hide from the person who reads along.
+/// Line ends stay as they are, and so do the two joiners, with which scripts and emoji are spelled.
+/// How much was taken away is said at the end.
+pub(crate) fn for_model(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut removed = 0;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\n' | '\t' | '\u{200c}' | '\u{200d}' => kept.push(character),
+            '\r' if characters.peek() == Some(&'\n') => kept.push('\r'),
+            '\r' => kept.push('\n'),
+            '\u{1b}' => {
+                skip_escape(&mut characters);
+                removed += 1;
+            }
+            _ if character.is_control() || is_invisible(character) => removed += 1,
+            _ => kept.push(character),
+        }
+    }
+    if removed > 0 {
+        kept.push_str(&format!(
+            "\n[{removed} control sequences or invisible characters were removed]"
+        ));
+    }
+    kept
+}
+
 /// Makes every character seen that [`clean`] would take away, as `\u{1b}`. For what a person is asked about: nothing of a
 /// command may hide behind what a terminal does with it.
 pub(crate) fn visible(text: &str) -> String {
@@ -99,6 +127,18 @@ mod tests {
         let evil = "a\u{1b}[31mred\u{1b}[0m\u{1b}]52;c;aGk=\u{7}b\u{1b}]0;t\u{1b}\\c\u{1b}[?25ld\u{202e}e\u{8}f\u{9b}31mg\u{1b}";
         assert_eq!(clean(evil), "aredbcdef31mg");
         assert_eq!(clean("x\r\ny\rz"), "x\ny\nz");
+    }
+
+    #[test]
+    fn a_model_reads_what_a_person_sees_and_is_told_what_is_missing() {
+        let family = "👨\u{200d}👩 a\r\nb\tc";
+        assert_eq!(for_model(family), family);
+        let hidden = "fine\u{e0041}\u{e0042}\u{202e}\u{200b}\u{1b}[2J\u{1b}]52;c;aGk=\u{7} text";
+        let read = for_model(hidden);
+        assert!(
+            read.starts_with("fine text\n[6 control sequences"),
+            "{read}"
+        );
     }
 
     #[test]

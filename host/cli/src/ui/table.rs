@@ -9,22 +9,31 @@ const WIDEST: usize = 60;
 /// Rows under a heading; columns as wide as their widest cell.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    /// Characters of the last column.
+    last: usize,
 }
 
 impl Table {
     pub(crate) fn new(heading: &[&str]) -> Self {
         Self {
+            last: WIDEST,
             rows: vec![heading.iter().map(|cell| (*cell).to_owned()).collect()],
         }
     }
 
+    /// Lets the last column hold this many characters.
+    pub(crate) fn last(mut self, width: usize) -> Self {
+        self.last = width;
+        self
+    }
+
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(
-            cells
-                .into_iter()
-                .map(|cell| one_line(&cell, WIDEST))
-                .collect(),
-        );
+        let last = self.rows[0].len() - 1;
+        let width = |column| if column == last { self.last } else { WIDEST };
+        let cells = cells.into_iter().enumerate();
+        let cells = cells.map(|(column, cell)| one_line(&cell, width(column)));
+        let row = cells.collect();
+        self.rows.push(row);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

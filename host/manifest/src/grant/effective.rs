@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::document::suggestion;
 use crate::error::{Denial, Error};
 use crate::grant::request::{CredentialBinding, CredentialRequest, Request};
-use crate::grant::{FsRules, Grant, HttpRules, JobsRules, ProcessRules};
+use crate::grant::{AgentRules, FsRules, Grant, HttpRules, JobsRules, ProcessRules};
 use crate::pattern::{HostPattern, Scheme, is_plain_path, origin};
 use crate::plugin_ref::shorten;
 
@@ -21,6 +21,8 @@ pub struct Effective {
     pub process: Arc<ProcessRules>,
     /// Remote compute.
     pub jobs: Arc<JobsRules>,
+    /// The session's model and tools.
+    pub agent: Arc<AgentRules>,
     /// Credentials that the host adds to requests.
     pub credentials: Arc<Credentials>,
     /// What the plugin reads as its configuration: the user's values, then the author's defaults.
@@ -51,8 +53,9 @@ impl Effective {
             http: HttpRules::compute(request, grant, &base_urls, held.clone()).into(),
             fs: FsRules::compute(request, grant, held.clone()).into(),
             process: ProcessRules::compute(request, grant, held.clone()).into(),
-            jobs: JobsRules::compute(request, grant, held).into(),
-            credentials: Credentials::compute(request, grant, &base_urls).into(),
+            jobs: JobsRules::compute(request, grant, held.clone()).into(),
+            agent: AgentRules::compute(request, grant, held.clone()).into(),
+            credentials: Credentials::compute(request, grant, &base_urls, held).into(),
             config: configuration(section, request, config)?.into(),
         })
     }
@@ -83,6 +86,7 @@ impl Effective {
         lines.extend(self.http.describe());
         lines.extend(self.process.describe());
         lines.extend(self.jobs.describe());
+        lines.extend(self.agent.describe());
         lines.extend(self.credentials.rules.iter().map(CredentialRule::describe));
         lines
     }
@@ -92,6 +96,8 @@ impl Effective {
 #[derive(Debug, Clone)]
 pub struct Credentials {
     rules: Vec<CredentialRule>,
+    requested: Vec<String>,
+    held: Held,
 }
 
 /// One granted credential and the places it goes to.
@@ -109,7 +115,12 @@ pub struct CredentialRule {
 }
 
 impl Credentials {
-    fn compute(request: &Request, grant: &Grant, base_urls: &BTreeMap<String, BaseUrl>) -> Self {
+    fn compute(
+        request: &Request,
+        grant: &Grant,
+        base_urls: &BTreeMap<String, BaseUrl>,
+        held: Held,
+    ) -> Self {
         let granted = |wanted: &&CredentialRequest| grant.credentials.contains(&wanted.name);
         let rule = |wanted: &CredentialRequest| CredentialRule {
             name: wanted.name.clone(),
@@ -125,7 +136,19 @@ impl Credentials {
                 .filter(granted)
                 .map(rule)
                 .collect(),
+            requested: request
+                .credential
+                .iter()
+                .map(|wanted| wanted.name.clone())
+                .collect(),
+            held,
         }
+    }
+
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.rules.retain(|rule| other.rules.contains(rule));
+        both
     }
 
     /// Every granted credential, in the order of the plugin manifest.
@@ -133,9 +156,36 @@ impl Credentials {
         &self.rules
     }
 
-    /// Whether a credential of this name is granted; the most that a plugin may learn of it.
+    /// Whether a credential of this name is granted.
     pub fn allows(&self, name: &str) -> bool {
         self.rules.iter().any(|rule| rule.name == name)
+    }
+
+    /// As [`Self::allows`], with the reason why not.
+    ///
+    /// # Errors
+    /// The line that would allow it.
+    pub fn check(&self, name: &str) -> Result<(), Denial> {
+        if self.allows(name) {
+            return Ok(());
+        }
+        let asked = format!("the credential `{}`", shorten(name));
+        let detail = if self.requested.iter().any(|own| own == name) {
+            let rule = format!("credentials = [{}]", toml_string(&shorten(name)));
+            format!(
+                "{asked} is not granted; allow it in ml-intern.toml with: {}",
+                self.held.grant_line(&rule)
+            )
+        } else {
+            format!(
+                "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: [[request.credential]] name = {}",
+                toml_string(&shorten(name))
+            )
+        };
+        Err(Denial {
+            capability: "credential",
+            detail,
+        })
     }
 }
 
@@ -363,7 +413,7 @@ impl Held {
 }
 
 /// `text` as a TOML basic string.
-pub(crate) fn toml_string(text: &str) -> String {
+pub fn toml_string(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

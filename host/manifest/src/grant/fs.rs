@@ -74,6 +74,14 @@ impl FsRules {
         self.held.read_only = true;
     }
 
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let workspace = self.workspace.zip(other.workspace);
+        Self {
+            workspace: workspace.map(|(own, other)| own.min(other)),
+            ..self.clone()
+        }
+    }
+
     /// What is allowed, in words; none when no folder is.
     pub fn describe(&self) -> Option<String> {
         Some(match self.access(WORKSPACE_MOUNT)? {

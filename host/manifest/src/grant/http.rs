@@ -206,6 +206,12 @@ impl HttpRules {
         self.held.read_only = true;
     }
 
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.rules.retain(|rule| other.rules.contains(rule));
+        both
+    }
+
     pub(super) fn describe(&self) -> impl Iterator<Item = String> + '_ {
         self.rules.iter().map(HttpRule::describe)
     }

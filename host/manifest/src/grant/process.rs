@@ -82,6 +82,13 @@ impl ProcessRules {
         }
     }
 
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.programs
+            .retain(|program| other.programs.contains(program));
+        both
+    }
+
     pub(super) fn hold_read_only(&mut self) {
         self.held.read_only = true;
     }
@@ -241,6 +248,13 @@ impl JobsRules {
             "jobs = {{ flavors = [{}], max-usd = {usd} }}",
             flavors.join(", ")
         ))
+    }
+
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.granted.retain(|flavor| other.granted.contains(flavor));
+        both.max_usd = both.max_usd.min(other.max_usd);
+        both
     }
 
     pub(super) fn hold_read_only(&mut self) {

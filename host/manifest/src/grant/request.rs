@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 use crate::size::Size;
 
-pub(crate) use read::{flavors, mount, programs, set, usd};
+pub(crate) use read::{flavors, mount, programs, set, tools, usd};
 
 /// Everything that a plugin asks for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Request {
     pub process: Option<ProcessRequest>,
     /// Remote compute.
     pub jobs: Option<JobsRequest>,
+    /// The session's model and tools.
+    pub agent: Option<AgentRequest>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,7 @@ struct RawRequest {
     fs: Vec<FsRequest>,
     process: Option<ProcessRequest>,
     jobs: Option<JobsRequest>,
+    agent: Option<AgentRequest>,
 }
 
 impl TryFrom<RawRequest> for Request {
@@ -79,6 +82,7 @@ impl TryFrom<RawRequest> for Request {
             fs: raw.fs,
             process: raw.process,
             jobs: raw.jobs,
+            agent: raw.agent,
         })
     }
 }
@@ -338,4 +342,15 @@ pub struct JobsRequest {
     /// US dollars over all jobs of a session.
     #[serde(deserialize_with = "read::usd")]
     pub max_usd: f64,
+}
+
+/// What a plugin asks of the session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentRequest {
+    /// Whether it asks the session's model, alone or through an agent of its own.
+    pub complete: bool,
+    /// Tools of the session that it calls.
+    #[serde(deserialize_with = "read::tools")]
+    pub tools: Vec<String>,
 }

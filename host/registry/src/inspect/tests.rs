@@ -50,7 +50,7 @@ fn a_component_says_what_it_is() {
     assert_eq!(inspected.manifest.plugin.id.as_str(), "acme/arxiv");
     assert_eq!(inspected.manifest_text, MANIFEST);
     assert_eq!(inspected.kinds, [Kind::Tool, Kind::Notifier]);
-    assert_eq!(inspected.abi, Abi::HOST);
+    assert_eq!(inspected.abi, Abi::SUPPORTED[0]);
     assert_eq!(
         inspected.imports,
         ["wasi:http/types@0.2.3", "ml-intern:plugin/log@0.1.0"]
@@ -126,18 +126,18 @@ fn the_abi_is_read_from_the_names_of_the_interfaces() {
         )
     };
     assert!(exporting(&[]).contains(
-        "exports none of `ml-intern:plugin/tool@0.1.0`, `ml-intern:plugin/provider@0.1.0`"
+        "exports none of `ml-intern:plugin/tool@0.2.0`, `ml-intern:plugin/provider@0.2.0`"
     ));
     assert!(exporting(&["acme:plugin/tool@0.1.0", "tool"]).contains("exports none of"));
-    let newer = exporting(&["ml-intern:plugin/tool@0.2.0"]);
+    let newer = exporting(&["ml-intern:plugin/tool@0.3.0"]);
     assert!(
-        newer.contains("ABI 0.2, and this program speaks ABI 0.1; update ml-intern"),
+        newer.contains("ABI 0.3, and this program speaks ABI 0.1 and 0.2; update ml-intern"),
         "{newer}"
     );
     assert!(exporting(&["ml-intern:plugin/tool@1.1.0"]).contains("ABI 1.1"));
     let older = exporting(&["ml-intern:plugin/tool@0.0.9"]);
     assert!(
-        older.contains("ABI 0.0, and this program speaks ABI 0.1; rebuild the plugin"),
+        older.contains("ABI 0.0, and this program speaks ABI 0.1 and 0.2; rebuild the plugin"),
         "{older}"
     );
     for name in ["ml-intern:plugin/tool", "ml-intern:plugin/tool@0.1.0-rc.1"] {
@@ -148,7 +148,9 @@ fn the_abi_is_read_from_the_names_of_the_interfaces() {
             "ml-intern:plugin/tool@0.1.0",
             "ml-intern:plugin/provider@0.2.0"
         ])
-        .contains("`ml-intern:plugin/provider@0.2.0`, ABI 0.2")
+        .contains(
+            "mixes versions of the interfaces: `ml-intern:plugin/provider@0.2.0` beside ABI 0.1"
+        )
     );
     assert!(
         exporting(&["ml-intern:plugin/tool@0.1.0", "ml-intern:plugin/tool@0.1.1"])

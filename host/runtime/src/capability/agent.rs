@@ -1,11 +1,16 @@
-//! What a tool may ask of the session that called it. Needs no grant; the plan is checked here.
+//! What a tool may ask of the session that called it: its plan, which needs no grant, and its model
+//! and tools, which do.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+
+use ml_intern_manifest::{AgentRules, Denial};
 
 use wasmtime::component::{HasData, Linker};
 
-use crate::agent::{Host, PlanItem};
+use crate::agent::{Answer, Ask, Host, PlanItem, Report, Task};
 use crate::call::Call;
+use crate::services::SessionHost;
 use crate::state::PluginState;
 use crate::types::Error;
 
@@ -13,7 +18,16 @@ const MAX_ITEMS: usize = 100;
 const MAX_ID: usize = 64;
 const MAX_CONTENT: usize = 1024;
 
-pub(crate) struct View<'a>(&'a Call);
+/// Bytes of the texts that a plugin hands to a model.
+const MAX_SYSTEM: usize = 64 << 10;
+const MAX_PROMPT: usize = 1 << 20;
+const MAX_TOKENS: u32 = 32_768;
+const MAX_ITERATIONS: u32 = 200;
+
+pub(crate) struct View<'a> {
+    rules: Arc<AgentRules>,
+    call: &'a Call,
+}
 
 struct Agent;
 
@@ -21,21 +35,118 @@ impl HasData for Agent {
     type Data<'a> = View<'a>;
 }
 
+impl<'a> View<'a> {
+    pub(crate) fn of(state: &'a mut PluginState) -> Self {
+        let call = state.call();
+        Self {
+            rules: Arc::clone(&call.effective().agent),
+            call,
+        }
+    }
+
+    fn session(&self) -> Result<&dyn SessionHost, Error> {
+        let session = self.call.setup.services.session.as_deref();
+        session.ok_or_else(|| Error::Unsupported("this host has no session".to_owned()))
+    }
+
+    /// Writes down what was decided.
+    fn decide(&self, checked: Result<(), Denial>, target: &str) -> Result<(), Error> {
+        match checked {
+            Ok(()) => {
+                let rule = self.rules.describe();
+                self.call.allowed("agent", target.to_owned(), rule);
+                Ok(())
+            }
+            Err(denial) => Err(self.call.refuse(denial, target.to_owned())),
+        }
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<String, Error> {
+        self.decide(self.rules.check_complete(), "complete")?;
+        check_text("system", ask.system.as_deref(), MAX_SYSTEM)?;
+        check_text("prompt", Some(&ask.prompt), MAX_PROMPT)?;
+        check_number("max-tokens", ask.max_tokens, MAX_TOKENS)?;
+        self.session()?.complete(ask, self.call.caller()).await
+    }
+
+    async fn call(&self, name: String, arguments: String) -> Result<Answer, Error> {
+        self.decide(self.rules.check_tool(&name), &shown("call", &name))?;
+        let session = self.session()?;
+        session.call_tool(name, arguments, self.call.caller()).await
+    }
+
+    async fn start(&self, task: Task) -> Result<Report, Error> {
+        self.decide(self.rules.check_complete(), "run")?;
+        for tool in &task.tools {
+            self.decide(self.rules.check_tool(tool), &shown("run with", tool))?;
+        }
+        check_text("instructions", Some(&task.instructions), MAX_SYSTEM)?;
+        check_text("prompt", Some(&task.prompt), MAX_PROMPT)?;
+        check_number("max-iterations", task.max_iterations, MAX_ITERATIONS)?;
+        if task
+            .budget_usd
+            .is_some_and(|usd| !(0.0..=1e6).contains(&usd))
+        {
+            let text = "budget-usd must be 0 to 1000000 US dollars";
+            return Err(Error::InvalidInput(text.to_owned()));
+        }
+        self.session()?.run(task, self.call.caller()).await
+    }
+}
+
+/// `call bash`, with what a guest says cut short.
+fn shown(verb: &str, tool: &str) -> String {
+    let tool: String = tool.chars().take(MAX_ID).collect();
+    format!("{verb} {tool}")
+}
+
+fn check_text(what: &str, text: Option<&str>, most: usize) -> Result<(), Error> {
+    match text {
+        Some(text) if text.trim().is_empty() || text.len() > most => Err(Error::InvalidInput(
+            format!("{what} must have 1 to {most} bytes that are not all blank"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_number(what: &str, number: u32, most: u32) -> Result<(), Error> {
+    if (1..=most).contains(&number) {
+        Ok(())
+    } else {
+        let text = format!("{what} must be 1 to {most}, not {number}");
+        Err(Error::InvalidInput(text))
+    }
+}
+
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    crate::agent::add_to_linker::<_, Agent>(linker, |state| View(state.call()))
+    crate::agent::add_to_linker::<_, Agent>(linker, |state| View::of(state))
 }
 
 impl Host for View<'_> {
     async fn set_plan(&mut self, items: Vec<PlanItem>) -> wasmtime::Result<Result<(), Error>> {
-        let Some(session) = &self.0.setup.services.session else {
-            return Ok(Err(Error::Unsupported(
-                "this host keeps no plan".to_owned(),
-            )));
-        };
         if let Err(problem) = check(&items) {
             return Ok(Err(Error::InvalidInput(problem)));
         }
-        Ok(session.set_plan(items, self.0.caller()).await)
+        Ok(match self.session() {
+            Ok(session) => session.set_plan(items, self.call.caller()).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn complete(&mut self, ask: Ask) -> wasmtime::Result<Result<String, Error>> {
+        Ok(self.ask(ask).await)
+    }
+
+    async fn call_tool(
+        &mut self,
+        name: String,
+        arguments: String,
+    ) -> wasmtime::Result<Result<Answer, Error>> {
+        Ok(self.call(name, arguments).await)
+    }
+
+    async fn run(&mut self, task: Task) -> wasmtime::Result<Result<Report, Error>> {
+        Ok(self.start(task).await)
     }
 }
 

@@ -11,9 +11,6 @@ use crate::call::Call;
 use crate::egress;
 use crate::state::PluginState;
 
-/// Headers of one message, as wasmtime counts them in memory.
-pub(crate) const MAX_FIELDS: usize = 128 << 10;
-
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
 }

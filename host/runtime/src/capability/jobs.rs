@@ -30,18 +30,20 @@ impl HasData for JobsData {
 }
 
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    crate::jobs::add_to_linker::<_, JobsData>(linker, |state| {
-        let call = state.call();
-        View {
-            rules: Arc::clone(&call.effective().jobs),
-            call,
-        }
-    })
+    crate::jobs::add_to_linker::<_, JobsData>(linker, |state| View::of(state))
 }
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
-impl View<'_> {
+impl<'a> View<'a> {
+    pub(crate) fn of(state: &'a mut PluginState) -> Self {
+        let call = state.call();
+        Self {
+            rules: Arc::clone(&call.effective().jobs),
+            call,
+        }
+    }
+
     /// The service, if the plugin may look at jobs at all. `target` says what at.
     fn reader(&self, target: String) -> Result<&dyn Jobs, Error> {
         self.decide(self.rules.check_use(), target)

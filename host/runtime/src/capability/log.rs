@@ -15,8 +15,14 @@ impl HasData for Log {
     type Data<'a> = View<'a>;
 }
 
+impl<'a> View<'a> {
+    pub(crate) fn of(state: &'a mut PluginState) -> Self {
+        Self(state.call())
+    }
+}
+
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    crate::log::add_to_linker::<_, Log>(linker, |state| View(state.call()))
+    crate::log::add_to_linker::<_, Log>(linker, |state| View::of(state))
 }
 
 impl Host for View<'_> {

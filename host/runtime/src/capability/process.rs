@@ -27,14 +27,18 @@ impl HasData for Process {
     type Data<'a> = View<'a>;
 }
 
-pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    crate::process::add_to_linker::<_, Process>(linker, |state| {
+impl<'a> View<'a> {
+    pub(crate) fn of(state: &'a mut PluginState) -> Self {
         let call = state.call();
-        View {
+        Self {
             rules: Arc::clone(&call.effective().process),
             call,
         }
-    })
+    }
+}
+
+pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
+    crate::process::add_to_linker::<_, Process>(linker, |state| View::of(state))
 }
 
 impl Host for View<'_> {

@@ -15,8 +15,14 @@ impl HasData for Sink {
     type Data<'a> = View<'a>;
 }
 
+impl<'a> View<'a> {
+    pub(crate) fn of(state: &'a mut PluginState) -> Self {
+        Self(state.call())
+    }
+}
+
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    crate::sink::add_to_linker::<_, Sink>(linker, |state| View(state.call()))
+    crate::sink::add_to_linker::<_, Sink>(linker, |state| View::of(state))
 }
 
 impl Host for View<'_> {

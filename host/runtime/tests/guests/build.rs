@@ -6,6 +6,11 @@ use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+/// The version of the contract that `wit/` holds. The texts of guests are written with the oldest
+/// one, and turned into the version that they are built for.
+pub(crate) const NEWEST: &str = "0.2.0";
+pub(crate) const OLDEST: &str = "0.1.0";
+
 /// A core module of the tool world. `describe` returns no tools and `call` an empty output, by a
 /// pointer into memory that is zero, unless `call` says otherwise.
 pub(crate) struct Guest {
@@ -66,12 +71,15 @@ impl Guest {
 
     /// The bytes of the component.
     pub(crate) fn component(&self) -> Vec<u8> {
-        encode(&self.text("0.1.0"), "0.1.0")
+        self.component_of(NEWEST)
     }
 
     /// The same for another version of the contract.
     pub(crate) fn component_of(&self, version: &str) -> Vec<u8> {
-        encode(&self.text(version), version)
+        encode(
+            &self.text(version).replace("@0.1.0", &format!("@{version}")),
+            version,
+        )
     }
 
     /// The core module alone.
@@ -81,11 +89,15 @@ impl Guest {
 }
 
 fn encode(text: &str, version: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let (folder, own) = match version {
+        OLDEST => (wit.join("released").join(OLDEST), OLDEST),
+        _ => (wit, NEWEST),
+    };
     let renamed = tempfile::tempdir().unwrap();
     copy(&folder, renamed.path(), &|text| {
         text.replace(
-            "ml-intern:plugin@0.1.0",
+            &format!("ml-intern:plugin@{own}"),
             &format!("ml-intern:plugin@{version}"),
         )
     });
@@ -108,6 +120,9 @@ fn copy(from: &Path, to: &Path, change: &dyn Fn(&str) -> String) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
+        if path.ends_with("released") {
+            continue;
+        }
         if path.is_dir() {
             std::fs::create_dir(&target).unwrap();
             copy(&path, &target, change);

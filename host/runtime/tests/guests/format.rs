@@ -77,9 +77,9 @@ async fn machine_code_is_refused_as_a_plugin() {
 #[tokio::test]
 async fn another_version_of_the_contract_and_unknown_imports_do_not_load() {
     let place = Place::new();
-    let text = refusal(&place, Guest::default().component_of("0.2.0")).await;
+    let text = refusal(&place, Guest::default().component_of("0.3.0")).await;
     assert!(
-        text.contains("0.2.0") || text.contains("ml-intern:plugin/tool@0.1.0"),
+        text.contains("0.3.0") || text.contains("ml-intern:plugin/tool@0.2.0"),
         "{text}"
     );
     let import = wat::parse_str(

@@ -35,7 +35,8 @@ pub(super) fn audit(
         "OUT",
         "IN",
         "RULE OR REASON",
-    ]);
+    ])
+    .last(REASON);
     for (stamp, event) in &events {
         let Event::Audit { audit } = event else {
             continue;

@@ -238,6 +238,23 @@ pub(crate) fn programs<'de, D: Deserializer<'de>>(
     )
 }
 
+pub(crate) fn tools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    strings(
+        deserializer,
+        is_tool_name,
+        "write names of tools, such as `bash`; there is no `*`",
+    )
+}
+
+/// As the contract has it: `^[a-z][a-z0-9_]{0,63}$`.
+fn is_tool_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
 pub(crate) fn flavors<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<FlavorPattern>, D::Error> {
