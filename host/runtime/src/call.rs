@@ -101,6 +101,8 @@ pub struct AuditRecord {
 /// How a network request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
+    /// Allowed; how it ended is not the host's to say.
+    Allowed,
     /// Answered with this status.
     Answered(u16),
     /// Refused by the host, with the reason.
@@ -230,6 +232,11 @@ impl Call {
         let types::Error::Denied(told) = error else {
             return;
         };
+        // What was refused one by one has been explained already.
+        let explained = |denial: &Denial| denial.capability.starts_with("fs.");
+        if lock(&self.denials).iter().any(explained) {
+            return;
+        }
         let fs = &self.effective.fs;
         let missing = [false, true].map(|write| fs.check(WORKSPACE_MOUNT, write).err());
         if let Some(missing) = missing.into_iter().flatten().next()

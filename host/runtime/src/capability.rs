@@ -20,6 +20,7 @@ use crate::state::PluginState;
 /// Links what plugins of this world may import. An import that is not here does not load.
 pub(crate) fn link(linker: &mut Linker<PluginState>, world: World) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    fs::link(linker)?;
     http::link(linker)?;
     log::link(linker)?;
     config::link(linker)?;

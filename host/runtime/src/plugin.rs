@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::call::{Call, CallContext, CallParts, Observer, Sink, Unobserved};
+use crate::capability::fs::Written;
 use crate::capability::keyvalue::KeyValue;
 use crate::egress::secret::{Credential, Secrets};
 use crate::engine::{Host, Room, Ticking};
@@ -32,6 +33,10 @@ pub struct Setup {
     pub effective: Arc<Effective>,
     /// The folder behind `/workspace`, opened only where the grant says so.
     pub workspace: Option<PathBuf>,
+    /// Files and folders of the workspace that no plugin changes, relative to it.
+    pub protected: Vec<PathBuf>,
+    /// What its calls have written to the workspace.
+    pub written: Written,
     /// What it keeps between calls.
     pub store: KeyValue,
     /// Values of the credentials that its grant names.
@@ -54,6 +59,8 @@ impl Setup {
         Self {
             effective: Arc::new(nothing.expect("an empty request has nothing that could be wrong")),
             workspace: None,
+            protected: Vec::new(),
+            written: Written::default(),
             store: KeyValue::in_memory(),
             credentials: Vec::new(),
             limits,
