@@ -2,12 +2,18 @@
 //! neighbour still answers, and an audit event says what happened. The table in
 //! `docs/security.md` lists every case with its test.
 
+/// What a plugin says of itself: too much, too late, misleading, or something else than before.
+pub(crate) mod describe;
 /// Time, memory and sizes, from the outside.
-mod limits;
+pub(crate) mod limits;
+/// Bytes, descriptions and identities that are not what was approved.
+mod supply;
 /// An attacker and a neighbour in one session, and how each attack ended.
 pub(crate) mod support;
 
 /// The module with tests for each hostile guest.
 pub(crate) mod guests {
-    pub(crate) use super::{limits as hostile_limits, support as good};
+    pub(crate) use super::{
+        describe as hostile_describe, limits as hostile_limits, support as good,
+    };
 }

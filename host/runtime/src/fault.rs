@@ -150,6 +150,18 @@ pub enum FaultCause {
         /// The limit in force, in bytes.
         limit: u64,
     },
+    /// More random bytes in one call of the host than allowed.
+    #[error("asked for more than {limit} random bytes at once")]
+    Random {
+        /// The limit in force, in bytes.
+        limit: u64,
+    },
+    /// The headers of one message are larger than allowed.
+    #[error("made headers of more than {limit} bytes for one message")]
+    Headers {
+        /// The limit in force, in bytes.
+        limit: u64,
+    },
     /// Too many handles open at one time.
     #[error("opened more than {limit} handles")]
     Handles {

@@ -45,6 +45,7 @@ pub use bindings::tool::exports::ml_intern::plugin::tool;
 pub use bindings::tool::ml_intern::plugin::{agent, jobs, log, process, types};
 pub use call::{AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Unobserved, Verdict};
 pub use capability::keyvalue::KeyValue;
+pub use describe::description_digest;
 pub use egress::secret::{Credential, Secret};
 pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};
 pub use load::ComponentSource;

@@ -16,7 +16,6 @@ macro_rules! guests {
     ($($name:ident $path:literal)*) => {
         const GUESTS: &[(&str, &str)] = &[$((stringify!($name), $path)),*];
         mod tested {
-            #[expect(unused_imports, reason = "one of them has each guest")]
             use crate::{hostile::guests::*, plugins::guests::*};
             $(#[expect(unused_imports, reason = "it has to be there")] use self::$name as _;)*
         }

@@ -9,6 +9,7 @@ use crate::ui::{self, Style, Table};
 use ml_intern_manifest::{
     self as manifest, Effective, Grant, HttpTarget, RunManifest, Section, Source,
 };
+use ml_intern_runtime::description_digest;
 use ml_intern_runtime::tool::Descriptor;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         PluginCommand::Add {
             source, name, yes, ..
         } => add(&config, &source, name, yes).await,
-        PluginCommand::Lock { .. } => relock(&config),
+        PluginCommand::Lock { .. } => relock(&config).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }
@@ -95,12 +96,7 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     ui::out(&table.render(style));
     let values = values(entry, &loaded.resolved);
     reach(&loaded.effective, &wanted(&loaded, &values)?, style);
-    if loaded.kind() == manifest::Kind::Tool {
-        let described = plugins
-            .runtime
-            .describe(&loaded.source())
-            .await
-            .or_fail(Kind::Plugin)?;
+    if let Some(described) = description(&plugins, &loaded).await? {
         tools(&described, style);
     }
     Ok(0)
@@ -190,7 +186,8 @@ async fn add(config: &Config, source: &str, name: Option<String>, yes: bool) -> 
         entry.ok_or_else(|| Failure::usage(format!("{label} has no [{}]", section.path(&name))))?;
     let plugins = Plugins::new(config)?;
     let loaded = plugins.load(section, entry)?;
-    show_request(&plugins, &loaded).await?;
+    let described = description(&plugins, &loaded).await?;
+    show_request(&plugins, &loaded, described.as_deref()).await?;
     if !yes && !confirmed()? {
         return Err(Failure::new(
             Kind::Blocked,
@@ -200,7 +197,9 @@ async fn add(config: &Config, source: &str, name: Option<String>, yes: bool) -> 
     lock::replace(&path, &added)?;
     if !source.is_builtin() {
         let mut lockfile = lock::read(&config.lockfile_path_for(&path))?;
-        lockfile.insert(section, &name, lock::entry(&loaded, source.to_string()));
+        let describe = described.as_deref().map(description_digest);
+        let locked = lock::entry(&loaded, source.to_string(), describe);
+        lockfile.insert(section, &name, locked);
         lock::write(&config.lockfile_path_for(&path), &lockfile)?;
     }
     ui::out(&format!("added [{}] to {label}", section.path(&name)));
@@ -222,7 +221,20 @@ fn typed_source(text: &str, manifest_folder: &Path) -> Result<Source> {
     ))
 }
 
-async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
+/// What a tool plugin says of its tools; nothing of another.
+async fn description(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<Option<Vec<Descriptor>>> {
+    if loaded.kind() != manifest::Kind::Tool {
+        return Ok(None);
+    }
+    let described = plugins.runtime.describe(&loaded.source()).await;
+    described.map(Some).or_fail(Kind::Plugin)
+}
+
+async fn show_request(
+    plugins: &Plugins<'_>,
+    loaded: &Loaded,
+    described: Option<&[Descriptor]>,
+) -> Result<()> {
     let style = Style::stderr();
     let digest = loaded.resolved.digest;
     ui::err(&format!(
@@ -242,12 +254,7 @@ async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
     for line in may.into_iter().chain(unset_places(loaded)) {
         ui::err(&format!("  • {}", ui::clean(&line)));
     }
-    if loaded.kind() == manifest::Kind::Tool {
-        let described = plugins
-            .runtime
-            .describe(&loaded.source())
-            .await
-            .or_fail(Kind::Plugin)?;
+    if let Some(described) = described {
         let names = described
             .iter()
             .map(|tool| tool.name.clone())
@@ -320,7 +327,7 @@ fn confirmed() -> Result<bool> {
     ))
 }
 
-fn relock(config: &Config) -> Result<u8> {
+async fn relock(config: &Config) -> Result<u8> {
     let plugins = Plugins::new(config)?;
     let path = config.lockfile_path();
     let old = lock::read(&path)?;
@@ -339,11 +346,10 @@ fn relock(config: &Config) -> Result<u8> {
             .iter()
             .find(|own| own.name == entry.name);
         let source = own.unwrap_or(entry).source();
-        new.insert(
-            section,
-            &entry.name,
-            lock::entry(&loaded, source.to_string()),
-        );
+        let described = description(&plugins, &loaded).await?;
+        let describe = described.as_deref().map(description_digest);
+        let locked = lock::entry(&loaded, source.to_string(), describe);
+        new.insert(section, &entry.name, locked);
     }
     lock::write(&path, &new)?;
     let changes = old.diff(&new);

@@ -30,6 +30,8 @@ pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) resolved: Resolved,
     pub(crate) effective: Effective,
+    /// Digest of the description that was approved, where the lockfile has one.
+    pub(crate) approved: Option<Digest>,
 }
 
 impl Loaded {
@@ -120,7 +122,7 @@ impl<'a> Plugins<'a> {
         for some in entries.chunks(SIDE_BY_SIDE) {
             loaded.extend(self.load_side_by_side(some)?);
         }
-        lock::check(self.config, &loaded)?;
+        lock::check(self.config, &mut loaded)?;
         Ok(loaded)
     }
 
@@ -154,6 +156,7 @@ impl<'a> Plugins<'a> {
             name: entry.name.clone(),
             resolved,
             effective,
+            approved: None,
         };
         let kind = loaded.kind();
         if !loaded.resolved.kinds.contains(&kind) {

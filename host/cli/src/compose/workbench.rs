@@ -9,6 +9,7 @@ use crate::adapters::plan::PlanKeeper;
 use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
+use crate::compose::lock;
 use crate::compose::plugins::{Loaded, Plugins, job_credentials, sends_requests, writes_files};
 use crate::config::{Config, program_folders};
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -19,7 +20,7 @@ use ml_intern_agent::turn::Agent;
 use ml_intern_agent::{Session, Stamp, State};
 use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
-use ml_intern_runtime::{Services, tool};
+use ml_intern_runtime::{Services, description_digest, tool};
 use ml_intern_trace::SessionLog;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -81,7 +82,11 @@ impl<'a> Prepared<'a> {
         let mut descriptors = Vec::new();
         for one in loaded.iter().filter(|one| one.section == Section::Plugins) {
             let described = plugins.runtime.describe(&one.source()).await;
-            descriptors.push(described.or_fail(Kind::Plugin)?);
+            let described = described.or_fail(Kind::Plugin)?;
+            if one.approved.is_some() {
+                lock::check_description(config, one, description_digest(&described))?;
+            }
+            descriptors.push(described);
         }
         check_names(&loaded, &descriptors)?;
         Ok(Self {

@@ -39,9 +39,9 @@ const TOOLS: &[(&str, &str, Run)] = &[
     ("recurse", "calls itself `amount` times", size::recurse),
     ("log_text", "logs one text of `amount` MiB", size::log_text),
     (
-        "list",
+        "long_list",
         "passes the host a list of `amount` thousand texts",
-        size::list,
+        size::long_list,
     ),
     (
         "handles",
@@ -58,7 +58,7 @@ const TOOLS: &[(&str, &str, Run)] = &[
         "makes `amount` headers of a KiB each",
         size::headers,
     ),
-    ("result", "answers with `amount` KiB", size::result),
+    ("huge_result", "answers with `amount` KiB", size::huge_result),
     (
         "flood_log",
         "logs `amount` KiB in lines of a KiB",

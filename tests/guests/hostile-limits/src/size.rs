@@ -34,7 +34,7 @@ pub(crate) fn log_text(told: Told) -> Result<Output, Error> {
     done()
 }
 
-pub(crate) fn list(told: Told) -> Result<Output, Error> {
+pub(crate) fn long_list(told: Told) -> Result<Output, Error> {
     process::run(&process::Command {
         program: "true".to_owned(),
         arguments: vec![String::new(); told.amount as usize * 1000],
@@ -68,7 +68,7 @@ pub(crate) fn headers(told: Told) -> Result<Output, Error> {
     done()
 }
 
-pub(crate) fn result(told: Told) -> Result<Output, Error> {
+pub(crate) fn huge_result(told: Told) -> Result<Output, Error> {
     Ok(Output::text("x".repeat((told.amount << 10) as usize)))
 }
 
