@@ -4,6 +4,8 @@
 
 /// What a plugin says of itself: too much, too late, misleading, or something else than before.
 pub(crate) mod describe;
+/// The same from Python and JavaScript.
+mod languages;
 /// Time, memory and sizes, from the outside.
 pub(crate) mod limits;
 /// Bytes, descriptions and identities that are not what was approved.

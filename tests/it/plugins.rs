@@ -9,7 +9,7 @@ mod lock;
 mod manage;
 pub(crate) mod many;
 pub(crate) mod naughty;
-mod target;
+pub(crate) mod target;
 mod values;
 
 /// The module with tests for each guest that these tests load.

@@ -100,7 +100,7 @@ pub(crate) async fn attack(home: Home, attacks: impl IntoIterator<Item = Call>) 
 }
 
 /// Whether a missing audit event fails a case.
-const STRICT: bool = false;
+const STRICT: bool = true;
 
 /// The audit event of a call about a capability, written with a verdict other than `allowed`.
 /// Panics when there is none.

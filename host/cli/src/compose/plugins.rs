@@ -1,5 +1,6 @@
 //! From entries of the run manifest to plugins that can be called.
 
+use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
 use crate::compose::lock;
 use crate::config::{Config, variable};
@@ -103,6 +104,8 @@ impl<'a> Plugins<'a> {
         settings.compiling = Some(Arc::new(|plugin| {
             ui::progress(&format!("compiling {plugin}, once"))
         }));
+        let program = std::env::current_exe().or_fail(Kind::Failed)?;
+        settings.compiler = Some(vec![program.into_os_string(), COMPILE.into()]);
         settings.roots = variable("SSL_CERT_FILE").map(PathBuf::from);
         let runtime = Runtime::new(settings);
         Ok(Self {
