@@ -1,7 +1,7 @@
 //! Builds the components below `guests/` for `wasm32-wasip2` and tells the tests where they are.
 //!
-//! The list is a macro, `foreach_guest!`, with the name of each guest and the path of its
-//! component: a test module that names a function for each does not compile when a guest is added
+//! The list is a macro, `foreach_guest!`, with the name of each guest (`_` for `-`) and the path of
+//! its component: a test module that names a function for each does not compile when a guest is added
 //! without tests.
 
 use std::fmt::Write as _;
@@ -15,7 +15,11 @@ fn main() {
     let mut names: Vec<String> = fs::read_dir(&guests)
         .expect("tests/guests is there")
         .filter_map(Result::ok)
-        .filter(|entry| entry.path().join("plugin.toml").is_file())
+        .filter(|entry| {
+            // Guests in other languages have no Cargo.toml; `scripts/foreign-guests` builds them.
+            let path = entry.path();
+            path.join("plugin.toml").is_file() && path.join("Cargo.toml").is_file()
+        })
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
@@ -32,7 +36,8 @@ fn main() {
     let built = guests.join("target/wasm32-wasip2/release");
     let mut code = String::from("macro_rules! foreach_guest {\n    ($with:ident) => { $with! {\n");
     for name in &names {
-        let component = built.join(format!("{}.wasm", name.replace('-', "_")));
+        let name = name.replace('-', "_");
+        let component = built.join(format!("{name}.wasm"));
         assert!(component.is_file(), "no {}", component.display());
         writeln!(code, "        {name} {component:?}").expect("a string takes everything");
     }

@@ -37,7 +37,11 @@ fn answer(question: &Value, decision: &str) -> Value {
 }
 
 /// Answers the next `count` questions the same way, waits for the end, and returns the questions.
-async fn answer_all(mut running: Running, count: usize, decision: &str) -> (Vec<Value>, Finished) {
+pub(crate) async fn answer_all(
+    mut running: Running,
+    count: usize,
+    decision: &str,
+) -> (Vec<Value>, Finished) {
     let mut questions = Vec::new();
     for number in 0..count {
         let question = running.question(number).await;
@@ -57,7 +61,7 @@ fn statuses(events: &[Value]) -> Vec<&str> {
 }
 
 /// The effects that were asked about, in order.
-fn asked(events: &[Value]) -> Vec<&str> {
+pub(crate) fn asked(events: &[Value]) -> Vec<&str> {
     let questions = of_type(events, "permission.requested");
     questions
         .iter()

@@ -14,6 +14,8 @@ mod architecture;
 mod bad_input;
 /// The process dies at any moment; the session goes on.
 mod crash;
+/// Attacks, one function for each case of the suite in `docs/security.md`.
+mod hostile;
 /// Jobs outlive calls and hosts, and are found, followed and ended from the command line.
 mod jobs;
 /// The main path against servers that speak OpenAI's protocol.

@@ -56,10 +56,15 @@ pub(crate) enum Command {
     /// Watches over one job; started by the local back end
     #[command(name = SUPERVISE, hide = true)]
     Supervise { folder: PathBuf },
+    /// Compiles one component from standard input; started by the runtime
+    #[command(name = COMPILE, hide = true)]
+    Compile { instances: String },
 }
 
 /// Hidden subcommand that a job's supervisor process runs.
 pub(crate) const SUPERVISE: &str = "__supervise";
+/// Hidden subcommand of the process that compiles a plugin.
+pub(crate) const COMPILE: &str = "__compile";
 
 #[derive(ClapArgs)]
 pub(crate) struct ManifestArg {

@@ -30,6 +30,10 @@ pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
         Command::Supervise { folder } => {
             Ok(u8::try_from(ml_intern_jobs::supervise(&folder)).unwrap_or(1))
         }
+        Command::Compile { instances } => {
+            let code = ml_intern_runtime::compile_for_parent(&instances);
+            Ok(u8::try_from(code).unwrap_or(1))
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ml_intern_manifest::Limits;
+use ml_intern_manifest::{Digest, Limits};
+use serde_json::json;
 
 use crate::fault::{CallError, Fault, FaultCause};
 use crate::load::ComponentSource;
 use crate::plugin::Setup;
 use crate::runtime::Runtime;
-use crate::tool::Descriptor;
+use crate::tool::{Descriptor, Effects, Operation};
 
 /// Folder of the cache. The number goes up when what is accepted changes.
 const FOLDERS: &[&str] = &["describe-1"];
@@ -71,6 +72,35 @@ impl Runtime {
         }
         Ok(tools)
     }
+}
+
+/// The digest of what a plugin says of its tools, by which the lockfile pins it. Made of named parts
+/// in a fixed order, so that it lasts over versions of this program.
+pub fn description_digest(tools: &[Descriptor]) -> Digest {
+    let effects = |effects: &Effects| {
+        json!([
+            effects.read_only,
+            effects.destructive,
+            effects.idempotent,
+            effects.open_world
+        ])
+    };
+    let operation = |one: &Operation| json!([one.name, effects(&one.effects)]);
+    let tool = |tool: &Descriptor| {
+        json!({
+            "name": tool.name,
+            "title": tool.title,
+            "description": tool.description,
+            "input-schema": tool.input_schema,
+            "output-schema": tool.output_schema,
+            "effects": effects(&tool.effects),
+            "operations": tool.operations.as_ref().map(|(argument, operations)| {
+                json!([argument, operations.iter().map(operation).collect::<Vec<_>>()])
+            }),
+        })
+    };
+    let text = tools.iter().map(tool).collect::<serde_json::Value>();
+    Digest::of(text.to_string().as_bytes())
 }
 
 /// An answer that is the same every time should not take long; a Python guest starts its
@@ -175,7 +205,6 @@ fn is_tool_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tool::{Effects, Operation};
 
     fn tool(name: &str) -> Descriptor {
         let effects = Effects {
@@ -214,6 +243,40 @@ mod tests {
             serde_json::from_slice::<Vec<Descriptor>>(&kept).unwrap(),
             tools
         );
+    }
+
+    #[test]
+    fn the_digest_of_a_description_tells_every_part_apart() {
+        let change = |change: &dyn Fn(&mut Descriptor)| {
+            let mut one = tool("read");
+            change(&mut one);
+            description_digest(&[one])
+        };
+        let digests = [
+            change(&|_| ()),
+            change(&|tool| tool.name.push('s')),
+            change(&|tool| tool.title = Some(String::new())),
+            change(&|tool| tool.description.push('!')),
+            change(&|tool| tool.input_schema.push(' ')),
+            change(&|tool| tool.output_schema = Some(tool.input_schema.clone())),
+            change(&|tool| tool.effects.read_only = false),
+            change(&|tool| tool.effects.destructive = true),
+            change(&|tool| tool.operations = None),
+            change(&|tool| {
+                let (_, operations) = tool.operations.as_mut().unwrap();
+                operations[0].effects.idempotent = false;
+            }),
+            description_digest(&[]),
+            description_digest(&[tool("read"), tool("a")]),
+            description_digest(&[tool("a"), tool("read")]),
+        ];
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest), "{at}");
+        }
+        assert_eq!(digests[0], description_digest(&[tool("read")]));
+        // Written into lockfiles: a change of this value stops every run until it is accepted.
+        let pinned = "sha256:";
+        assert!(digests[0].to_string().starts_with(pinned));
     }
 
     #[test]

@@ -76,6 +76,38 @@ impl World {
     }
 }
 
+/// How instances get their memory, which compiled code has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instances {
+    /// From a pool of reserved address space.
+    Pooled,
+    /// Mapped for each.
+    OnDemand,
+}
+
+impl Instances {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pooled => "pooled",
+            Self::OnDemand => "on-demand",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Pooled, Self::OnDemand]
+            .into_iter()
+            .find(|one| one.name() == name)
+    }
+
+    /// An engine that compiles for such instances.
+    pub(crate) fn engine(self) -> wasmtime::Result<Engine> {
+        match self {
+            Self::Pooled => Engine::new(&pooled(1)),
+            Self::OnDemand => Engine::new(&on_demand()),
+        }
+    }
+}
+
 impl Host {
     /// `instances` calls may run at one time without waiting. Where the address space is too
     /// short for a pool, instances are mapped on demand instead: slower, and otherwise alike.
@@ -101,6 +133,14 @@ impl Host {
     pub(crate) fn tick(&self) -> Ticking {
         self.ticker.enter();
         Ticking(Arc::clone(&self.ticker))
+    }
+
+    /// What compiled code has to be made for.
+    pub(crate) fn kind(&self) -> Instances {
+        match self.memories {
+            Some(_) => Instances::Pooled,
+            None => Instances::OnDemand,
+        }
     }
 
     /// Waits until an instance of `component` finds room. Everybody waits for the two in the same

@@ -150,6 +150,18 @@ pub enum FaultCause {
         /// The limit in force, in bytes.
         limit: u64,
     },
+    /// More random bytes in one call of the host than allowed.
+    #[error("asked for more than {limit} random bytes at once")]
+    Random {
+        /// The limit in force, in bytes.
+        limit: u64,
+    },
+    /// The headers of one message are larger than allowed.
+    #[error("made headers of more than {limit} bytes for one message")]
+    Headers {
+        /// The limit in force, in bytes.
+        limit: u64,
+    },
     /// Too many handles open at one time.
     #[error("opened more than {limit} handles")]
     Handles {
@@ -160,6 +172,21 @@ pub enum FaultCause {
     #[error("called the host more than {limit} times")]
     HostCalls {
         /// The limit in force.
+        limit: u64,
+    },
+    /// Compiling it takes longer than a component of its size may take.
+    #[error(
+        "takes more than {} of processor time to compile; build it with smaller functions",
+        seconds(.limit)
+    )]
+    CompileTime {
+        /// The limit in force.
+        limit: Duration,
+    },
+    /// Compiling it takes more memory than that may take.
+    #[error("takes more than {limit} bytes of memory to compile; build it with smaller functions")]
+    CompileMemory {
+        /// The limit in force, in bytes.
         limit: u64,
     },
     /// The bytes are no component that this host runs.
@@ -186,6 +213,9 @@ impl FaultCause {
             Self::Memory { .. } => Some("limits.memory"),
             Self::Output { .. } => Some("limits.output"),
             Self::Argument { .. } => Some("limits.argument"),
+            Self::Random { .. } => Some("limits.random"),
+            Self::Headers { .. } => Some("limits.headers"),
+            Self::CompileTime { .. } | Self::CompileMemory { .. } => Some("limits.compile"),
             Self::Handles { .. } => Some("limits.handles"),
             Self::HostCalls { .. } => Some("limits.host-calls"),
             Self::Trap(_)

@@ -12,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::abi::{NotifierPre, ProviderPre, ToolPre};
+use crate::compile;
 use crate::engine::Host;
 use crate::fault::FaultCause;
 use crate::runtime::Runtime;
@@ -87,25 +88,22 @@ fn not_loadable(error: &wasmtime::Error) -> FaultCause {
     FaultCause::NotLoadable(crate::outcome::shortened(&format!("{error:#}")))
 }
 
-/// Loads a component from the compile cache, or compiles it. Blocks for as long as that takes.
-pub(crate) fn load(runtime: &Runtime, source: &ComponentSource) -> Result<Loaded, FaultCause> {
-    let engine = &runtime.host()?.engine;
-    let folders = ["aot", &engine_hash(engine)];
-    let name = format!("{}.cwasm", source.digest.hex());
-    let component = match from_cache(runtime, engine, &folders, &name) {
+/// Loads a component from the compile cache, or compiles it.
+pub(crate) async fn load(
+    runtime: &Arc<Runtime>,
+    source: &ComponentSource,
+) -> Result<Loaded, FaultCause> {
+    let cached = {
+        let (runtime, source) = (Arc::clone(runtime), source.clone());
+        blocking(move || {
+            let engine = &runtime.host()?.engine;
+            let (folder, name) = place(engine, &source);
+            Ok(from_cache(&runtime, engine, &["aot", &folder], &name))
+        })
+    };
+    let component = match cached.await? {
         Some(component) => component,
-        None => {
-            runtime.compiling(&source.id);
-            let component = compile(engine, source)?;
-            let stored = component.serialize().map_err(|error| not_loadable(&error));
-            if let Err(error) = runtime.cache.write(&folders, &name, &stored?) {
-                runtime.report(&format!(
-                    "compiled plugin `{}` is not kept: {error}",
-                    source.id
-                ));
-            }
-            component
-        }
+        None => compiled(runtime, source).await?,
     };
     Ok(Loaded {
         component,
@@ -113,6 +111,62 @@ pub(crate) fn load(runtime: &Runtime, source: &ComponentSource) -> Result<Loaded
         provider: OnceLock::new(),
         notifier: OnceLock::new(),
     })
+}
+
+/// Folder and name of a component's code in the cache.
+fn place(engine: &Engine, source: &ComponentSource) -> (String, String) {
+    (
+        engine_hash(engine),
+        format!("{}.cwasm", source.digest.hex()),
+    )
+}
+
+/// Compiles a component and keeps the code.
+async fn compiled(
+    runtime: &Arc<Runtime>,
+    source: &ComponentSource,
+) -> Result<Component, FaultCause> {
+    runtime.compiling(&source.id);
+    let bytes = {
+        let source = source.clone();
+        blocking(move || checked_bytes(&source)).await?
+    };
+    let code = match runtime.compiler() {
+        Some(program) => compile::compile(program, runtime.host()?.kind(), &bytes).await?,
+        None => {
+            let runtime = Arc::clone(runtime);
+            let code = move || {
+                let code = runtime.host()?.engine.precompile_component(&bytes);
+                code.map_err(|error| not_loadable(&error))
+            };
+            blocking(code).await?
+        }
+    };
+    let (runtime, source) = (Arc::clone(runtime), source.clone());
+    let keep = move || {
+        let engine = &runtime.host()?.engine;
+        let (folder, name) = place(engine, &source);
+        if let Err(error) = runtime.cache.write(&["aot", &folder], &name, &code) {
+            runtime.report(&format!(
+                "compiled plugin `{}` is not kept: {error}",
+                source.id
+            ));
+        }
+        deserialize(engine, &code).map_err(|error| not_loadable(&error))
+    };
+    blocking(keep).await
+}
+
+/// Runs what takes its time on a thread for that.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FaultCause> + Send + 'static,
+) -> Result<T, FaultCause> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(FaultCause::NotLoadable(format!(
+            "the compiler failed: {error}"
+        ))),
+    }
 }
 
 fn from_cache(
@@ -139,12 +193,14 @@ fn from_cache(
 
 #[expect(
     unsafe_code,
-    reason = "loading machine code is unsafe; the caller has authenticated these very bytes as written by this installation"
+    reason = "loading machine code is unsafe; the caller has these very bytes from its own compiler, or has authenticated them as written by this installation"
 )]
 fn deserialize(engine: &Engine, authenticated: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `Component::deserialize` needs bytes made by `Component::serialize`. They carry an
-    // HMAC under a key that only this user can read, which only `load` computes, over exactly what
-    // `serialize` returned for this digest and engine; and they lie in memory that nobody else maps.
+    // SAFETY: `Component::deserialize` needs bytes made by `Engine::precompile_component`. Either they
+    // have just come from it, in this process or through a pipe from a process that this one started
+    // from its own program; or they carry an HMAC under a key that only this user can read, which
+    // only `compiled` computes, over exactly such bytes for this digest and engine. They lie in
+    // memory that nobody else maps.
     unsafe { Component::deserialize(engine, authenticated) }
 }
 
@@ -169,7 +225,8 @@ fn engine_hash(engine: &Engine) -> String {
         .collect()
 }
 
-fn compile(engine: &Engine, source: &ComponentSource) -> Result<Component, FaultCause> {
+/// The bytes of a component, as far as can be said without compiling them.
+fn checked_bytes(source: &ComponentSource) -> Result<Cow<'static, [u8]>, FaultCause> {
     let refused = FaultCause::NotLoadable;
     let bytes =
         (source.bytes)().map_err(|error| refused(format!("its bytes cannot be read: {error}")))?;
@@ -187,7 +244,7 @@ fn compile(engine: &Engine, source: &ComponentSource) -> Result<Component, Fault
         )));
     }
     check_format(&bytes).map_err(|problem| refused(problem.to_owned()))?;
-    Component::from_binary(engine, &bytes).map_err(|error| not_loadable(&error))
+    Ok(bytes)
 }
 
 /// The preamble of the component binary format: magic, version 13, layer 1

@@ -3,12 +3,14 @@
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::bindings::notifier::exports::ml_intern::plugin::notifier::Receipt;
 use crate::bindings::provider::exports::ml_intern::plugin::provider::Model;
 use crate::bindings::provider::ml_intern::plugin::chat::{Part, Response};
 use crate::bindings::tool::exports::ml_intern::plugin::tool::{Content, Descriptor, Output};
 use crate::call::Call;
+use crate::capability::http::MAX_FIELDS;
 use crate::fault::FaultCause;
 use crate::meter::Refusal;
 use crate::types;
@@ -42,10 +44,23 @@ pub(crate) fn classify(
             limit: limits.handles,
         };
     }
-    // wasmtime has no type for this one.
-    if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
+    if let Some(FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig) =
+        error.downcast_ref::<FieldMapError>()
+    {
+        return FaultCause::Headers {
+            limit: MAX_FIELDS as u64,
+        };
+    }
+    // wasmtime has no types for these two.
+    let text = format!("{error:#}");
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
         return FaultCause::Argument {
             limit: limits.argument_bytes,
+        };
+    }
+    if text.contains("requested len") && text.contains("exceeds limit") {
+        return FaultCause::Random {
+            limit: limits.random_bytes,
         };
     }
     FaultCause::Trap(describe(error, &call.stderr()))

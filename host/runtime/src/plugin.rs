@@ -326,15 +326,7 @@ impl Inner {
     }
 
     async fn loaded(&self) -> Result<&Loaded, FaultCause> {
-        let load_once = || async {
-            let (runtime, source) = (Arc::clone(&self.runtime), self.source.clone());
-            match tokio::task::spawn_blocking(move || load(&runtime, &source)).await {
-                Ok(loaded) => loaded,
-                Err(error) => Err(FaultCause::NotLoadable(format!(
-                    "the compiler failed: {error}"
-                ))),
-            }
-        };
+        let load_once = || load(&self.runtime, &self.source);
         self.component.get_or_try_init(load_once).await
     }
 

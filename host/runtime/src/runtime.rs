@@ -1,6 +1,7 @@
 //! The runtime of a process: engine, compile cache, network.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -31,6 +32,11 @@ pub struct RuntimeConfig {
     pub roots: Option<PathBuf>,
     /// Told what was wrong with the cache; nothing of it fails a call.
     pub report: Option<Report>,
+    /// A program and its arguments, to which one more is added, that calls
+    /// [`compile_for_parent`](crate::compile_for_parent); with it a component is compiled in a process
+    /// of its own, under limits. None: in this process, whatever it takes; for components that are
+    /// trusted.
+    pub compiler: Option<Vec<OsString>>,
     /// Told the id of a plugin whose compilation begins, which takes from 0.1 s to minutes.
     pub compiling: Option<Report>,
 }
@@ -44,6 +50,7 @@ impl RuntimeConfig {
             instances: 64,
             roots: None,
             report: None,
+            compiler: None,
             compiling: None,
         }
     }
@@ -57,6 +64,7 @@ impl fmt::Debug for RuntimeConfig {
             instances,
             roots,
             report: _,
+            compiler,
             compiling: _,
         } = self;
         f.debug_struct("RuntimeConfig")
@@ -64,6 +72,7 @@ impl fmt::Debug for RuntimeConfig {
             .field("key_file", key_file)
             .field("instances", instances)
             .field("roots", roots)
+            .field("compiler", compiler)
             .finish_non_exhaustive()
     }
 }
@@ -121,6 +130,10 @@ impl Runtime {
             .get_or_init(|| Host::new(self.config.instances).map_err(|error| format!("{error:#}")));
         made.as_ref()
             .map_err(|error| FaultCause::Host(format!("the engine cannot be made: {error}")))
+    }
+
+    pub(crate) fn compiler(&self) -> Option<&[OsString]> {
+        self.config.compiler.as_deref()
     }
 
     pub(crate) fn compiling(&self, plugin: &str) {

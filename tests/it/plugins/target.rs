@@ -6,7 +6,7 @@ use hyper::Response;
 
 use crate::support::http::{Listening, full, listen};
 
-pub(super) struct Target {
+pub(crate) struct Target {
     listening: Listening,
     seen: Arc<Mutex<Vec<String>>>,
 }
@@ -14,7 +14,7 @@ pub(super) struct Target {
 impl Target {
     /// Answers `/away` with a redirect to `away`, `/token` with the credential that came, and
     /// everything else with `hello`.
-    pub(super) async fn start(away: String) -> Self {
+    pub(crate) async fn start(away: String) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
         let answer = move |_, request: hyper::Request<hyper::body::Incoming>| {
@@ -44,12 +44,12 @@ impl Target {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.listening.addr)
     }
 
     /// Method and path of each request.
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }

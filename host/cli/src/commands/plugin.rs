@@ -4,6 +4,7 @@ mod explain;
 mod grant;
 
 use crate::args::PluginCommand;
+use crate::compose::plugins::Described;
 use crate::compose::plugins::values;
 use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
@@ -47,7 +48,7 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
             json,
             ..
         } => explain::explain(&config, &method, &url, plugin.as_deref(), json),
-        PluginCommand::Lock { .. } => relock(&config),
+        PluginCommand::Lock { .. } => relock(&config).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }
@@ -112,9 +113,8 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     ui::out(&table.render(style));
     let values = values(entry, &loaded.resolved);
     reach(&loaded.effective, &wanted(&loaded, &values)?, style);
-    if loaded.kind() == manifest::Kind::Tool {
-        let described = plugins.describe(&loaded).await?;
-        tools(&described, style);
+    if let Some(described) = description(&plugins, &loaded).await? {
+        tools(&described.tools, style);
     }
     Ok(0)
 }
@@ -203,7 +203,8 @@ async fn add(config: &Config, source: &str, name: Option<String>, yes: bool) -> 
         entry.ok_or_else(|| Failure::usage(format!("{label} has no [{}]", section.path(&name))))?;
     let plugins = Plugins::new(config)?;
     let loaded = plugins.load(section, entry)?;
-    show_request(&plugins, &loaded).await?;
+    let described = description(&plugins, &loaded).await?;
+    show_request(&plugins, &loaded, described.as_ref()).await?;
     if !yes && !confirmed()? {
         return Err(Failure::new(
             Kind::Blocked,
@@ -213,7 +214,9 @@ async fn add(config: &Config, source: &str, name: Option<String>, yes: bool) -> 
     lock::replace(&path, &added)?;
     if !source.is_builtin() {
         let mut lockfile = lock::read(&config.lockfile_path_for(&path))?;
-        lockfile.insert(section, &name, lock::entry(&loaded, source.to_string()));
+        let describe = described.as_ref().map(Described::digest);
+        let locked = lock::entry(&loaded, source.to_string(), describe);
+        lockfile.insert(section, &name, locked);
         lock::write(&config.lockfile_path_for(&path), &lockfile)?;
     }
     ui::out(&format!("added [{}] to {label}", section.path(&name)));
@@ -235,7 +238,19 @@ fn typed_source(text: &str, manifest_folder: &Path) -> Result<Source> {
     ))
 }
 
-async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
+/// What a tool plugin says of its tools; nothing of another.
+async fn description(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<Option<Described>> {
+    if loaded.kind() != manifest::Kind::Tool {
+        return Ok(None);
+    }
+    plugins.describe(loaded).await.map(Some)
+}
+
+async fn show_request(
+    plugins: &Plugins<'_>,
+    loaded: &Loaded,
+    described: Option<&Described>,
+) -> Result<()> {
     let style = Style::stderr();
     let digest = loaded.resolved.digest;
     ui::err(&format!(
@@ -255,9 +270,9 @@ async fn show_request(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<()> {
     for line in may.into_iter().chain(unset_places(loaded)) {
         ui::err(&format!("  • {}", ui::clean(&line)));
     }
-    if loaded.kind() == manifest::Kind::Tool {
-        let described = plugins.describe(loaded).await?;
+    if let Some(described) = described {
         let names = described
+            .tools
             .iter()
             .map(|tool| tool.name.clone())
             .collect::<Vec<_>>();
@@ -285,7 +300,11 @@ async fn clash(plugins: &Plugins<'_>, new: &Loaded, names: &[String]) -> Result<
     for entry in entries.filter(|entry| entry.name != new.name) {
         let other = plugins.load(Section::Plugins, entry)?;
         let described = plugins.describe(&other).await?;
-        if let Some(tool) = described.iter().find(|tool| names.contains(&tool.name)) {
+        if let Some(tool) = described
+            .tools
+            .iter()
+            .find(|tool| names.contains(&tool.name))
+        {
             let text = format!(
                 "{} offers the tool `{}`, which [{}] ({}) offers already",
                 new.title(),
@@ -325,7 +344,7 @@ fn confirmed() -> Result<bool> {
     ))
 }
 
-fn relock(config: &Config) -> Result<u8> {
+async fn relock(config: &Config) -> Result<u8> {
     let plugins = Plugins::new(config)?;
     let path = config.lockfile_path();
     let old = lock::read(&path)?;
@@ -344,11 +363,10 @@ fn relock(config: &Config) -> Result<u8> {
             .iter()
             .find(|own| own.name == entry.name);
         let source = own.unwrap_or(entry).source();
-        new.insert(
-            section,
-            &entry.name,
-            lock::entry(&loaded, source.to_string()),
-        );
+        let described = description(&plugins, &loaded).await?;
+        let describe = described.as_ref().map(Described::digest);
+        let locked = lock::entry(&loaded, source.to_string(), describe);
+        new.insert(section, &entry.name, locked);
     }
     lock::write(&path, &new)?;
     let changes = old.diff(&new);

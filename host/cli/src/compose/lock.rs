@@ -3,7 +3,7 @@
 use crate::compose::Loaded;
 use crate::config::{Config, text_of};
 use crate::error::{Failure, Kind, OrFail, Result};
-use ml_intern_manifest::{LockEntry, Lockfile};
+use ml_intern_manifest::{Digest, LockEntry, Lockfile};
 use std::io::Write;
 use std::path::Path;
 
@@ -40,8 +40,9 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
     })
 }
 
-/// What the lockfile says of a plugin as it is now.
-pub(crate) fn entry(loaded: &Loaded, source: String) -> LockEntry {
+/// What the lockfile says of a plugin as it is now. `describe` is the digest of what a tool plugin
+/// says of its tools.
+pub(crate) fn entry(loaded: &Loaded, source: String, describe: Option<Digest>) -> LockEntry {
     let header = &loaded.resolved.manifest.plugin;
     LockEntry {
         id: header.id.clone(),
@@ -50,39 +51,56 @@ pub(crate) fn entry(loaded: &Loaded, source: String) -> LockEntry {
         sha256: loaded.resolved.digest,
         abi: loaded.resolved.abi,
         kinds: loaded.resolved.kinds.clone(),
-        describe: None,
+        describe,
         grants: loaded.effective.describe(),
     }
 }
 
+const ACCEPT: &str = "read what it may do with `ml-intern plugin info NAME`, then accept it as it is \
+                      with `ml-intern plugin lock`";
+
+/// Stops when a plugin says something else of its tools than when it was approved. The same bytes
+/// need not give the same answer: a component can ask for the time, or for a random number.
+pub(crate) fn check_description(config: &Config, plugin: &Loaded, now: Digest) -> Result<()> {
+    let Some(approved) = plugin.approved.filter(|approved| *approved != now) else {
+        return Ok(());
+    };
+    let error = anyhow::anyhow!(
+        "[{}] describes its tools in another way than when it was approved, and its version is the \
+         same: {} has {approved}, and now it is {now}",
+        plugin.path(),
+        config.lockfile_path().display()
+    );
+    Err(Failure::new(Kind::Plugin, error).hint(ACCEPT))
+}
+
 /// Stops when a plugin is not what it was when it was approved. Builtin plugins are as trusted as
-/// the program that carries them, and change with it, so they are not locked.
-pub(crate) fn check(config: &Config, loaded: &[Loaded]) -> Result<()> {
+/// the program that carries them, and change with it, so they are not locked. What was approved of
+/// its descriptions is kept for [`check_description`], because nothing runs here.
+pub(crate) fn check(config: &Config, loaded: &mut [Loaded]) -> Result<()> {
     let path = config.lockfile_path();
     let locked = read(&path)?;
     let mut now = Lockfile::default();
     let mut before = Lockfile::default();
     let mut missing = Vec::new();
     for plugin in loaded
-        .iter()
+        .iter_mut()
         .filter(|plugin| !plugin.resolved.source.is_builtin())
     {
         match locked.get(plugin.section, &plugin.name) {
             Some(entry) => {
-                // The digest of the bytes stands for everything that they answer.
+                plugin.approved = entry.describe;
                 let entry = LockEntry {
                     describe: None,
                     ..entry.clone()
                 };
-                let current = self::entry(plugin, entry.source.clone());
+                let current = self::entry(plugin, entry.source.clone(), None);
                 before.insert(plugin.section, &plugin.name, entry);
                 now.insert(plugin.section, &plugin.name, current);
             }
             None => missing.push(format!("[{}]", plugin.path())),
         }
     }
-    let accept = "read what it may do with `ml-intern plugin info NAME`, then accept it as it is \
-                  with `ml-intern plugin lock`";
     let changes = before.diff(&now);
     if !changes.is_empty() {
         let list = changes
@@ -90,11 +108,11 @@ pub(crate) fn check(config: &Config, loaded: &[Loaded]) -> Result<()> {
             .map(|change| format!("\n  {change}"))
             .collect::<String>();
         let error = anyhow::anyhow!("a plugin is not what {} says:{list}", path.display());
-        return Err(Failure::new(Kind::Plugin, error).hint(accept));
+        return Err(Failure::new(Kind::Plugin, error).hint(ACCEPT));
     }
     if missing.is_empty() {
         return Ok(());
     }
     let error = anyhow::anyhow!("{} is not in {}", missing.join(", "), path.display());
-    Err(Failure::new(Kind::Plugin, error).hint(accept))
+    Err(Failure::new(Kind::Plugin, error).hint(ACCEPT))
 }

@@ -1,5 +1,6 @@
 //! From entries of the run manifest to plugins that can be called.
 
+use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
 use crate::compose::lock;
 use crate::config::{Config, variable};
@@ -13,7 +14,7 @@ use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
     ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
-    Written,
+    Written, description_digest,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) effective: Effective,
     pub(crate) limits: manifest::Limits,
     pub(crate) prefix: String,
+    /// Digest of the description that was approved, where the lockfile has one.
+    pub(crate) approved: Option<Digest>,
 }
 
 impl Loaded {
@@ -89,6 +92,21 @@ impl Loaded {
     }
 }
 
+/// The tools of a plugin.
+pub(crate) struct Described {
+    /// As this project sees them.
+    pub(crate) tools: Vec<Descriptor>,
+    /// As the plugin names them.
+    own: Vec<Descriptor>,
+}
+
+impl Described {
+    /// By which the lockfile pins what the plugin says.
+    pub(crate) fn digest(&self) -> Digest {
+        description_digest(&self.own)
+    }
+}
+
 fn kind_of(section: Section) -> manifest::Kind {
     match section {
         Section::Plugins => manifest::Kind::Tool,
@@ -111,6 +129,8 @@ impl<'a> Plugins<'a> {
         settings.compiling = Some(Arc::new(|plugin| {
             ui::progress(&format!("compiling {plugin}, once"))
         }));
+        let program = std::env::current_exe().or_fail(Kind::Failed)?;
+        settings.compiler = Some(vec![program.into_os_string(), COMPILE.into()]);
         settings.roots = variable("SSL_CERT_FILE").map(PathBuf::from);
         let runtime = Runtime::new(settings);
         Ok(Self {
@@ -130,7 +150,7 @@ impl<'a> Plugins<'a> {
         for some in entries.chunks(SIDE_BY_SIDE) {
             loaded.extend(self.load_side_by_side(some)?);
         }
-        lock::check(self.config, &loaded)?;
+        lock::check(self.config, &mut loaded)?;
         Ok(loaded)
     }
 
@@ -167,6 +187,7 @@ impl<'a> Plugins<'a> {
             effective,
             limits: entry.limits.over(limits),
             prefix: entry.prefix.clone().unwrap_or_default(),
+            approved: None,
         };
         let kind = loaded.kind();
         if !loaded.resolved.kinds.contains(&kind) {
@@ -184,9 +205,10 @@ impl<'a> Plugins<'a> {
 
     /// The tools of a plugin as this project sees them: with the prefix that the user set, and with
     /// nothing in their words that a terminal or a model would read as something else.
-    pub(crate) async fn describe(&self, loaded: &Loaded) -> Result<Vec<Descriptor>> {
+    pub(crate) async fn describe(&self, loaded: &Loaded) -> Result<Described> {
         let described = self.runtime.describe(&loaded.source()).await;
-        let mut tools = described.or_fail(Kind::Plugin)?;
+        let own = described.or_fail(Kind::Plugin)?;
+        let mut tools = own.clone();
         for tool in &mut tools {
             tool.name.insert_str(0, &loaded.prefix);
             if tool.name.len() > TOOL_NAME {
@@ -199,7 +221,7 @@ impl<'a> Plugins<'a> {
             tool.description = ui::for_model(&tool.description);
             tool.input_schema = ui::for_model(&tool.input_schema);
         }
-        Ok(tools)
+        Ok(Described { tools, own })
     }
 
     /// Makes a plugin callable. `session` is the session's folder, for values that last as long.

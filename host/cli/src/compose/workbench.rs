@@ -9,6 +9,7 @@ use crate::adapters::plan::PlanKeeper;
 use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
+use crate::compose::lock;
 use crate::compose::plugins::{Loaded, Plugins, job_credentials, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
 use crate::config::{Config, program_folders};
@@ -81,7 +82,11 @@ impl<'a> Prepared<'a> {
         check_python(config, &loaded)?;
         let mut descriptors = Vec::new();
         for one in loaded.iter().filter(|one| one.section == Section::Plugins) {
-            descriptors.push(plugins.describe(one).await?);
+            let described = plugins.describe(one).await?;
+            if one.approved.is_some() {
+                lock::check_description(config, one, described.digest())?;
+            }
+            descriptors.push(described.tools);
         }
         check_names(&loaded, &descriptors)?;
         Ok(Self {

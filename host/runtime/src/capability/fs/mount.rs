@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -14,7 +14,6 @@ use super::refusal::{Refused, Why};
 
 /// Folders between a file and the mount. Deeper ones can be made by renaming, and are not changed.
 const MAX_DEPTH: usize = 1024;
-
 
 /// To look at a folder, not into it.
 #[cfg(target_os = "linux")]

@@ -1,0 +1,186 @@
+//! Guests as plugins of a session: what they are made of, what they are granted, and how their
+//! calls ended.
+
+use serde_json::Value;
+
+use super::{
+    fake_openai::{Call, FakeOpenAi, Reply, Script},
+    ml_intern::{Finished, Home},
+    world::{World, of_type},
+};
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+// The component of each guest, and a module with tests for each.
+macro_rules! guests {
+    ($($name:ident $path:literal)*) => {
+        const GUESTS: &[(&str, &str)] = &[$((stringify!($name), $path)),*];
+        mod tested {
+            use crate::{hostile::guests::*, plugins::guests::*};
+            $(#[expect(unused_imports, reason = "it has to be there")] use self::$name as _;)*
+        }
+    };
+}
+foreach_guest!(guests);
+
+/// The bytes of a guest.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let own = name.replace('-', "_");
+    let found = GUESTS.iter().find(|(name, _)| *name == own);
+    let (_, path) = found.unwrap_or_else(|| panic!("no guest `{name}`"));
+    std::fs::read(path).unwrap()
+}
+
+/// The `plugin.toml` of a guest.
+pub(crate) fn guest_manifest(name: &str) -> String {
+    let folder = format!("{}/guests/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(format!("{folder}/plugin.toml")).unwrap()
+}
+
+/// A component with this text as the manifest that counts: the section of the component itself
+/// goes before the one that a Rust guest carries in its core module.
+pub(crate) fn with_manifest(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
+    let name = "ml-intern:plugin";
+    let content = [&[name.len() as u8], name.as_bytes(), manifest.as_bytes()].concat();
+    component.push(0);
+    let mut left = content.len();
+    while left > 0x7f {
+        component.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    component.push(left as u8);
+    component.extend(content);
+    component
+}
+
+/// A plugin as a user would write it into `ml-intern.toml`: nothing is granted unless said.
+#[derive(Clone)]
+pub(crate) struct Installed {
+    name: String,
+    component: Vec<u8>,
+    /// The guest's folder, where it is one.
+    guest: Option<String>,
+    /// In place of the manifest that the component carries.
+    manifest: Option<String>,
+    grant: String,
+    config: Vec<(String, String)>,
+}
+
+impl Installed {
+    /// A guest of `tests/guests`, under its own name.
+    pub(crate) fn guest(name: &str) -> Self {
+        Self {
+            guest: Some(name.to_owned()),
+            ..Self::component(name, guest(name))
+        }
+    }
+
+    /// Any component that carries its manifest.
+    pub(crate) fn component(name: &str, component: Vec<u8>) -> Self {
+        Self {
+            name: name.to_owned(),
+            component,
+            guest: None,
+            manifest: None,
+            grant: String::new(),
+            config: Vec::new(),
+        }
+    }
+
+    /// Another name in `ml-intern.toml`.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// Lines of TOML for `[plugins.NAME.grant]`.
+    pub(crate) fn grant(mut self, lines: &str) -> Self {
+        self.grant = lines.to_owned();
+        self
+    }
+
+    /// A value for `[plugins.NAME.config]`.
+    pub(crate) fn config(mut self, key: &str, value: &str) -> Self {
+        self.config.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lines of TOML for `[limits]` of its `plugin.toml`, in place of the guest's own.
+    pub(crate) fn limits(self, lines: &str) -> Self {
+        self.manifest(|text| {
+            let others = text.split("[limits]").next().unwrap_or_default();
+            format!("{others}[limits]\n{lines}\n")
+        })
+    }
+
+    /// Changes the guest's `plugin.toml`.
+    pub(crate) fn manifest(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        let of_guest = || guest_manifest(self.guest.as_deref().expect("made with `guest`"));
+        let manifest = self.manifest.take().unwrap_or_else(of_guest);
+        self.manifest = Some(change(&manifest));
+        self
+    }
+
+    /// The file's bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match &self.manifest {
+            Some(manifest) => with_manifest(self.component.clone(), manifest),
+            None => self.component.clone(),
+        }
+    }
+
+    /// Its part of `ml-intern.toml`.
+    pub(crate) fn entry(&self) -> String {
+        let Self { name, grant, .. } = self;
+        let mut text = format!(
+            "[plugins.{name}]\nsource = \"./{name}.wasm\"\n\n[plugins.{name}.grant]\n{grant}\n"
+        );
+        if !self.config.is_empty() {
+            text += &format!("\n[plugins.{name}.config]\n");
+        }
+        for (key, value) in &self.config {
+            text += &format!("{key} = {value:?}\n");
+        }
+        text
+    }
+}
+
+/// Writes plugins and their `ml-intern.toml` into the workspace and locks them. Nothing is asked.
+pub(crate) async fn install(home: &Home, plugins: &[Installed]) {
+    let mut manifest = String::from("[agent]\npermission-mode = \"auto\"\n");
+    for plugin in plugins {
+        home.write(&format!("{}.wasm", plugin.name), plugin.bytes());
+        manifest += &format!("\n{}", plugin.entry());
+    }
+    home.write("ml-intern.toml", manifest);
+    let locked = home.ml_intern(["plugin", "lock"]).run().await;
+    locked.assert_code(0);
+}
+
+/// Runs a session in which the model makes one call after the other and then says `done`.
+pub(crate) async fn run(
+    home: Home,
+    calls: impl IntoIterator<Item = Call>,
+) -> (World, Vec<Value>, Finished) {
+    let mut replies: Vec<Reply> = calls.into_iter().map(|call| Reply::calls([call])).collect();
+    replies.push(Reply::text("done"));
+    let fake = FakeOpenAi::start(Script::steps(replies)).await;
+    home.set("OPENAI_BASE_URL", fake.base_url());
+    let world = World { home, fake };
+    let done = world.run(["--output-format=stream-json", "go"]).run().await;
+    world.fake.assert_all_accepted();
+    let events = done.events();
+    (world, events, done)
+}
+
+/// Status and text of each call, in order.
+pub(crate) fn outcomes(events: &[Value]) -> Vec<(&str, &str)> {
+    let finished = of_type(events, "tool.finished");
+    finished
+        .into_iter()
+        .map(|event| {
+            let field = |name: &str| event[name].as_str().expect("a text");
+            (field("status"), field("content"))
+        })
+        .collect()
+}
