@@ -4,6 +4,7 @@ use crate::support::{
 };
 
 mod broken;
+mod change;
 mod grants;
 mod lock;
 mod manage;
@@ -18,7 +19,7 @@ pub(crate) mod guests {
 }
 
 /// A home whose workspace holds the guest `naughty`, granted what the lines in TOML say, locked.
-async fn home(grant: &str) -> Home {
+pub(crate) async fn home(grant: &str) -> Home {
     let home = Home::new();
     install(&home, &[Installed::guest("naughty").grant(grant)]).await;
     home

@@ -5,6 +5,7 @@ use crate::support::{
     world::World,
 };
 
+mod audit;
 mod commands;
 mod listed;
 mod resumed;

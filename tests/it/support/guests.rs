@@ -53,6 +53,48 @@ pub(crate) fn with_manifest(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
     component
 }
 
+/// The version of the contract that the guests of this run speak, when it is not the newest:
+/// `scripts/test` sends the hostile suite through every shim of the host.
+const TESTED_ABI: &str = "ML_INTERN_TEST_ABI";
+
+/// The component as it would be, built against the version under test. The versions have the names of
+/// one length, and 0.2 only adds to 0.1, so that the names are all that differs.
+fn for_tested_abi(component: Vec<u8>) -> Vec<u8> {
+    match std::env::var(TESTED_ABI).as_deref() {
+        Err(_) | Ok("0.2") => component,
+        Ok("0.1") => lowered(&component),
+        Ok(other) => panic!("no guest is built for ABI {other}"),
+    }
+}
+
+fn lowered(component: &[u8]) -> Vec<u8> {
+    let interfaces = [
+        "agent", "chat", "jobs", "log", "notifier", "process", "provider", "sink", "tool", "types",
+    ];
+    let mut component = replaced(component, "abi = \"0.2\"", "abi = \"0.1\"");
+    for interface in interfaces {
+        let [new, old] = ["0.2.0", "0.1.0"].map(|v| format!("ml-intern:plugin/{interface}@{v}"));
+        component = replaced(&component, &new, &old);
+    }
+    component
+}
+
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let mut at = 0;
+    while let Some(found) = bytes[at..]
+        .windows(from.len())
+        .position(|window| window == from)
+    {
+        at += found;
+        bytes[at..at + to.len()].copy_from_slice(to);
+        at += to.len();
+    }
+    bytes
+}
+
 /// A plugin as a user would write it into `ml-intern.toml`: nothing is granted unless said.
 #[derive(Clone)]
 pub(crate) struct Installed {
@@ -123,10 +165,10 @@ impl Installed {
 
     /// The file's bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        match &self.manifest {
+        for_tested_abi(match &self.manifest {
             Some(manifest) => with_manifest(self.component.clone(), manifest),
             None => self.component.clone(),
-        }
+        })
     }
 
     /// Its part of `ml-intern.toml`.
