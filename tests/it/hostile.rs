@@ -8,14 +8,23 @@ pub(crate) mod describe;
 mod languages;
 /// Time, memory and sizes, from the outside.
 pub(crate) mod limits;
+/// Names that look like others or lead astray, in namespaces with a name server of their own.
+mod names;
+/// Places that were not granted, and answers that want too much.
+pub(crate) mod network;
+/// Credentials that are another's, go elsewhere, come back or are sent along.
+mod secrets;
 /// Bytes, descriptions and identities that are not what was approved.
 mod supply;
 /// An attacker and a neighbour in one session, and how each attack ended.
 pub(crate) mod support;
+/// A server that keeps every byte and answers with bytes that no library would send.
+mod wire;
 
 /// The module with tests for each hostile guest.
 pub(crate) mod guests {
     pub(crate) use super::{
-        describe as hostile_describe, limits as hostile_limits, support as good,
+        describe as hostile_describe, limits as hostile_limits, network as hostile_network,
+        support as good,
     };
 }

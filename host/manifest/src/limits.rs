@@ -41,6 +41,12 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Files, folders and links that one call creates.
     pub files: u64,
+    /// Requests to the network within any 60 seconds, over all calls of the plugin; refused ones
+    /// count too.
+    pub requests_per_minute: u32,
+    /// Requests under way at one time, over all calls of the plugin, from the first byte sent to
+    /// the last one received.
+    pub requests_at_once: u32,
 }
 
 const MIB: u64 = 1 << 20;
@@ -70,6 +76,9 @@ impl Default for Limits {
             // A call that writes more wants a job. Both stay below what a laptop's disk has left.
             file_bytes: GIB,
             files: 10_000,
+            // Ten a second is above what any service in use here allows.
+            requests_per_minute: 600,
+            requests_at_once: 16,
         }
     }
 }
@@ -83,7 +92,8 @@ impl Limits {
             limits.timeout = Duration::from_secs(600);
             // A response carries reasoning and images, which the model does not read back as text.
             limits.output_bytes = 16 * MIB;
-            // Eight sub-sessions and a compaction may wait for a model at the same time.
+            // Eight sub-sessions and a compaction may wait for a model at the same time, each with
+            // one request.
             limits.concurrent = 16;
         }
         limits
@@ -134,6 +144,12 @@ pub struct RequestedLimits {
     /// 1 to 1,000,000 files created.
     #[serde(default, deserialize_with = "files")]
     pub files: Option<u64>,
+    /// 1 to 6000.
+    #[serde(default, deserialize_with = "requests_per_minute")]
+    pub requests_per_minute: Option<u32>,
+    /// 1 to 64.
+    #[serde(default, deserialize_with = "requests_at_once")]
+    pub requests_at_once: Option<u32>,
 }
 
 impl RequestedLimits {
@@ -158,6 +174,10 @@ impl RequestedLimits {
             header_bytes: self.headers.map_or(default.header_bytes, |size| size.0),
             file_bytes: self.file_bytes.map_or(default.file_bytes, |size| size.0),
             files: self.files.unwrap_or(default.files),
+            requests_per_minute: self
+                .requests_per_minute
+                .unwrap_or(default.requests_per_minute),
+            requests_at_once: self.requests_at_once.unwrap_or(default.requests_at_once),
             ..default
         }
     }
@@ -242,6 +262,16 @@ fn files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     within(deserializer, 1, 1_000_000).map(Some)
 }
 
+fn requests_per_minute<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u32>, D::Error> {
+    within(deserializer, 1, 6000).map(Some)
+}
+
+fn requests_at_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    within(deserializer, 1, 64).map(Some)
+}
+
 fn duration_within<'de, D: Deserializer<'de>>(
     deserializer: D,
     low: Duration,
@@ -277,13 +307,26 @@ mod tests {
             Limits::for_kind(Kind::Provider).timeout,
             Duration::from_secs(600)
         );
-        let requested: RequestedLimits =
-            toml::from_str("memory = \"64MiB\"\ntimeout = \"10h1m\"\nconcurrent = 1\n").unwrap();
+        let requested: RequestedLimits = toml::from_str(
+            "memory = \"64MiB\"\ntimeout = \"10h1m\"\nconcurrent = 1\nrequests-per-minute = 30\n",
+        )
+        .unwrap();
         let limits = requested.for_kind(Kind::Provider);
         assert_eq!(limits.memory_bytes, 64 << 20);
         assert_eq!(limits.timeout, Duration::from_secs(36_060));
         assert_eq!(limits.concurrent, 1);
         assert_eq!(limits.cpu, Limits::default().cpu);
+        assert_eq!(
+            (limits.requests_per_minute, limits.requests_at_once),
+            (30, Limits::default().requests_at_once)
+        );
+        for wrong in ["requests-per-minute = 0", "requests-at-once = 65"] {
+            let error = toml::from_str::<RequestedLimits>(wrong).unwrap_err();
+            assert!(
+                error.to_string().contains("write a value from 1 to 6"),
+                "{error}"
+            );
+        }
         assert_eq!(limits.files, 10_000);
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::egress::connect::Clients;
 use crate::egress::secret::Secrets;
+use crate::egress::traffic::Traffic;
 use crate::fault::{FaultCause, MAX_DENIALS};
 use crate::meter::{CallClock, CpuMeter, lock};
 use crate::plugin::Setup;
@@ -147,6 +148,7 @@ pub(crate) struct Call {
     pub(crate) meter: Arc<CpuMeter>,
     pub(crate) network: Arc<Clients>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) traffic: Arc<Traffic>,
     host_calls: AtomicU64,
     log_left: AtomicU64,
     audited: AtomicU64,
@@ -168,6 +170,7 @@ pub(crate) struct CallParts {
     pub(crate) cancel: CancellationToken,
     pub(crate) network: Arc<Clients>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) timeout: Duration,
 }
 
@@ -185,6 +188,7 @@ impl Call {
             meter: Arc::default(),
             network: parts.network,
             secrets: parts.secrets,
+            traffic: parts.traffic,
             host_calls: AtomicU64::new(0),
             audited: AtomicU64::new(0),
             reached: Mutex::new(Vec::new()),

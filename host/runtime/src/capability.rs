@@ -11,6 +11,7 @@ pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod sink;
+pub(crate) mod sockets;
 pub(crate) mod stdio;
 
 use wasmtime::component::Linker;
@@ -27,6 +28,7 @@ pub(crate) fn link(
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     fs::link(linker)?;
+    sockets::link(linker)?;
     http::link(linker)?;
     config::link(linker)?;
     if world == World::Tool {

@@ -51,6 +51,9 @@ pub use capability::keyvalue::KeyValue;
 pub use compile::compile_for_parent;
 pub use describe::description_digest;
 pub use egress::explain_request;
+#[doc(hidden)]
+pub use egress::probe::Probe;
+pub use egress::resolve::{Resolve, SystemResolver};
 pub use egress::secret::{Credential, Secret};
 pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};
 pub use load::ComponentSource;

@@ -16,7 +16,8 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::call::{AuditRecord, Call, CallContext, CallParts, Observer, Sink, Unobserved, Verdict};
 use crate::capability::fs::Written;
 use crate::capability::keyvalue::KeyValue;
-use crate::egress::secret::{Credential, Secrets};
+use crate::egress::secret::Credential;
+use crate::egress::traffic::Traffic;
 use crate::engine::{Host, Room, Ticking};
 use crate::fault::{CallError, Fault, FaultCause, GuestError};
 use crate::load::{ComponentSource, Loaded, load};
@@ -87,7 +88,7 @@ struct Inner {
     runtime: Arc<Runtime>,
     source: ComponentSource,
     setup: Arc<Setup>,
-    secrets: Arc<Secrets>,
+    traffic: Arc<Traffic>,
     component: Arc<OnceCell<Loaded>>,
     side_by_side: Semaphore,
 }
@@ -101,9 +102,11 @@ impl fmt::Debug for Plugin {
 impl Runtime {
     /// A plugin made of a component and what it gets. Nothing is read before it is used.
     pub fn plugin(self: &Arc<Self>, source: ComponentSource, setup: Setup) -> Plugin {
+        // What one plugin may use, no other may send either.
+        self.learn_secrets(setup.credentials.iter().map(|credential| &credential.value));
         Plugin(Arc::new(Inner {
             component: self.component(source.digest),
-            secrets: Arc::new(Secrets::new(&setup.credentials)),
+            traffic: Arc::new(Traffic::new(&setup.limits)),
             side_by_side: Semaphore::new(setup.limits.concurrent as usize),
             runtime: Arc::clone(self),
             setup: Arc::new(setup),
@@ -357,7 +360,8 @@ impl Inner {
             sink: asked.sink,
             cancel: asked.cancel.clone(),
             network: Arc::clone(&self.runtime.network),
-            secrets: Arc::clone(&self.secrets),
+            secrets: self.runtime.secrets.current(),
+            traffic: Arc::clone(&self.traffic),
         });
         Ok(Running {
             plugin: self,

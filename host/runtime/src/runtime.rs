@@ -11,6 +11,8 @@ use tokio::sync::OnceCell;
 
 use crate::cache::Cache;
 use crate::egress::connect::Clients;
+use crate::egress::resolve::Resolve;
+use crate::egress::secret::{Known, Secret};
 use crate::engine::Host;
 use crate::fault::{Error, FaultCause};
 use crate::load::Loaded;
@@ -30,6 +32,8 @@ pub struct RuntimeConfig {
     pub instances: u32,
     /// Certificates (PEM) that are trusted beside Mozilla's.
     pub roots: Option<PathBuf>,
+    /// Looks names up; the operating system's resolver when absent. Its answers are vetted.
+    pub resolver: Option<Arc<dyn Resolve>>,
     /// Told what was wrong with the cache; nothing of it fails a call.
     pub report: Option<Report>,
     /// A program and its arguments, to which one more is added, that calls
@@ -49,6 +53,7 @@ impl RuntimeConfig {
             key_file,
             instances: 64,
             roots: None,
+            resolver: None,
             report: None,
             compiler: None,
             compiling: None,
@@ -63,6 +68,7 @@ impl fmt::Debug for RuntimeConfig {
             key_file,
             instances,
             roots,
+            resolver,
             report: _,
             compiler,
             compiling: _,
@@ -73,6 +79,7 @@ impl fmt::Debug for RuntimeConfig {
             .field("instances", instances)
             .field("roots", roots)
             .field("compiler", compiler)
+            .field("resolver", resolver)
             .finish_non_exhaustive()
     }
 }
@@ -82,6 +89,7 @@ pub struct Runtime {
     config: RuntimeConfig,
     pub(crate) cache: Cache,
     pub(crate) network: Arc<Clients>,
+    pub(crate) secrets: Known,
     host: OnceLock<Result<Host, String>>,
     /// Components in use, so that plugins of one digest share their code.
     components: Mutex<HashMap<Digest, Weak<OnceCell<Loaded>>>>,
@@ -116,11 +124,18 @@ impl Runtime {
         }
         Ok(Arc::new(Self {
             cache: Cache::new(config.cache_dir.clone(), config.key_file.clone()),
-            network: Arc::new(Clients::new(config.roots.clone())),
+            network: Arc::new(Clients::new(config.roots.clone(), config.resolver.clone())),
+            secrets: Known::default(),
             host: OnceLock::new(),
             components: Mutex::default(),
             config,
         }))
+    }
+
+    /// Adds values that no plugin may send or receive, from the next call on. Those of the
+    /// credentials of every plugin of this runtime are known already.
+    pub fn learn_secrets<'a>(&self, values: impl IntoIterator<Item = &'a Secret>) {
+        self.secrets.learn(values);
     }
 
     /// The engine, made at the first call.

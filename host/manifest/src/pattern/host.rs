@@ -131,9 +131,18 @@ impl FromStr for HostPattern {
 
 fn check_name(text: &str, name: &str) -> Result<(), Error> {
     if !name.is_ascii() {
+        // Letters of other alphabets look like Latin ones; in ASCII the reader sees which it is.
+        return Err(match ascii_form(name) {
+            Some(ascii) => wrong_host(text, &format!("write its ASCII form, `{ascii}`")),
+            None => wrong_host(text, "it stands for no internet name"),
+        });
+    }
+    if name.split('.').any(|label| label.starts_with("xn--"))
+        && ascii_form(name).as_deref() != Some(name)
+    {
         return Err(wrong_host(
             text,
-            "write its ASCII form, which starts with `xn--`",
+            "a part that starts with `xn--` stands for no internet name",
         ));
     }
     let label = |label: &str| {
@@ -161,6 +170,14 @@ fn check_name(text: &str, name: &str) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// The name as every URL parser here has it (UTS 46).
+fn ascii_form(name: &str) -> Option<String> {
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(ascii)) => Some(ascii),
+        _ => None,
+    }
 }
 
 fn wrong_host(text: &str, advice: &str) -> Error {

@@ -111,6 +111,25 @@ fn what_is_not_a_host_is_refused() {
 }
 
 #[test]
+fn a_host_in_another_alphabet_is_asked_for_in_ascii() {
+    let refused = |text: &str| text.parse::<HostPattern>().unwrap_err().to_string();
+    for (text, says) in [
+        ("b\u{fc}cher.example", "`xn--bcher-kva.example`"),
+        ("*.b\u{fc}cher.example", "`xn--bcher-kva.example`"),
+        // Cyrillic letters that look like `huggingface`.
+        ("hu\u{491}gingf\u{430}ce.co", "`xn--"),
+        ("a\u{202e}.org", "no internet name"),
+        ("xn--a.org", "no internet name"),
+        ("xn--\u{fc}.org", "no internet name"),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(says), "{error}");
+    }
+    assert!(host("XN--Bcher-KVA.example").matches("xn--bcher-kva.example"));
+    assert!(host("*.xn--bcher-kva.example").matches("a.xn--bcher-kva.example"));
+}
+
+#[test]
 fn host_intersection_is_the_narrower_of_the_two() {
     let cases = [
         ("a.org", "a.org", Some("a.org")),

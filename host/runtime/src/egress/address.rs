@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What kind of place an address is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// Routed on the public internet.
     Global,
@@ -14,13 +14,18 @@ pub(crate) enum Reach {
     Never,
 }
 
-/// The metadata service of EC2 over IPv6 (AWS documentation "Instance metadata"); it lies in a
-/// private range.
-const EC2_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-/// The same of Alibaba Cloud and Oracle; they lie in shared and special ranges.
-const OTHER_METADATA: [Ipv4Addr; 2] = [
+/// The metadata services of EC2 (AWS documentation "Instance metadata") and of Compute Engine
+/// (Google Cloud documentation "VM metadata") over IPv6; they lie in a private range.
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
+/// Those outside 169.254.0.0/16 over IPv4: Alibaba Cloud, Oracle Cloud, and what Azure serves its
+/// machines' agents from, which is a public address (Microsoft documentation "168.63.129.16").
+const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(192, 0, 0, 192),
+    Ipv4Addr::new(168, 63, 129, 16),
 ];
 
 /// Sorts an address, after taking IPv4 out of every form of IPv6 that carries it. The ranges are
@@ -28,16 +33,18 @@ const OTHER_METADATA: [Ipv4Addr; 2] = [
 pub(crate) fn reach(address: IpAddr) -> Reach {
     match address {
         IpAddr::V4(address) => reach_v4(address),
-        IpAddr::V6(address) => match embedded_v4(address) {
-            Some(inner) => reach_v4(inner),
-            None => reach_v6(address),
+        IpAddr::V6(address) => match (embedded_v4(address), isatap_v4(address)) {
+            (Some(inner), _) => reach_v4(inner),
+            // Its prefix says where the tunnel begins, its end where that leads.
+            (None, Some(inner)) => reach_v6(address).max(reach_v4(inner)),
+            (None, None) => reach_v6(address),
         },
     }
 }
 
 fn reach_v4(address: Ipv4Addr) -> Reach {
     let [a, b, c, _] = address.octets();
-    if OTHER_METADATA.contains(&address) {
+    if METADATA_V4.contains(&address) {
         return Reach::Never;
     }
     match (a, b, c) {
@@ -56,7 +63,7 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
 
 fn reach_v6(address: Ipv6Addr) -> Reach {
     let segments = address.segments();
-    if address == EC2_METADATA {
+    if METADATA_V6.contains(&address) {
         return Reach::Never;
     }
     if address.is_loopback() {
@@ -74,13 +81,9 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
 }
 
 /// The IPv4 address within an IPv6 one: mapped, compatible, translated (NAT64, also the local-use
-/// prefix of RFC 8215, also ISATAP-like `::ffff:0:0`) or 6to4.
+/// prefix of RFC 8215, and `::ffff:0:0`) or 6to4.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = address.segments();
-    let join = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
     let last = join(segments[6], segments[7]);
     match segments {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(last),
@@ -91,6 +94,19 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0x2002, high, low, ..] => Some(join(high, low)),
         _ => None,
     }
+}
+
+/// The IPv4 address at the end of an ISATAP one (RFC 5214, section 6.1), below any prefix.
+fn isatap_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [.., 0 | 0x200, 0x5efe, high, low] => Some(join(high, low)),
+        _ => None,
+    }
+}
+
+fn join(high: u16, low: u16) -> Ipv4Addr {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -124,6 +140,7 @@ mod tests {
                 "::ffff:1.1.1.1",
                 "64:ff9b::101:101",
                 "2002:101:101::1",
+                "2a00:1450::5efe:101:101",
             ],
         );
     }
@@ -154,6 +171,9 @@ mod tests {
                 "64:ff9b::7f00:1",
                 "2002:a00:1::1",
                 "::ffff:0:10.0.0.1",
+                "2a00:1450::5efe:10.0.0.1",
+                "2a00:1450::200:5efe:7f00:1",
+                "fd12::5efe:101:101",
             ],
         );
     }
@@ -170,6 +190,11 @@ mod tests {
                 "fd00:ec2::254",
                 "100.100.100.200",
                 "::ffff:100.100.100.200",
+                "fd20:ce::254",
+                "168.63.129.16",
+                "::ffff:168.63.129.16",
+                "2a00:1450::5efe:169.254.169.254",
+                "fe80::5efe:101:101",
             ],
         );
         check(
@@ -195,6 +220,8 @@ mod tests {
                 "ff02::1",
                 "2001:db8::1",
                 "2001::1",
+                // Teredo, with a public address in it.
+                "2001:0:4136:e378:8000:63bf:3fff:fdd2",
                 "64:ff9b:1::1",
                 "100::1",
                 "5f00::1",

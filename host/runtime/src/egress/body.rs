@@ -1,78 +1,139 @@
-//! Bodies on their way through the host.
+//! Request bodies on their way out.
 
+use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::call::{AuditRecord, Call, Verdict};
-use crate::egress::secret::Scrubber;
+use crate::call::Call;
+use crate::egress::scan::Scan;
+use crate::egress::secret::Secrets;
 
-/// A refused request's body is read up to these.
-const DRAIN_REQUEST_BYTES: usize = 8 << 20;
-const DRAIN_REQUEST_TIME: Duration = Duration::from_secs(2);
-/// The rest of a response that the guest left is read up to these, so that its connection can be
-/// used again. Where the rest's size is unknown only what is about to end is waited for: a model
-/// that still writes must see that nobody reads.
-const DRAIN_RESPONSE_BYTES: u64 = 256 << 10;
-const DRAIN_RESPONSE_TIME: Duration = Duration::from_secs(1);
-const DRAIN_UNKNOWN_TIME: Duration = Duration::from_millis(50);
+/// What a guest goes on to write of a request that is over is read up to this.
+const DRAIN_BYTES: usize = 64 << 20;
 
-/// Reads what the guest still writes of a refused request.
-pub(crate) async fn drain(mut body: WasiBody, left: Duration) {
-    let read = async {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
-            if bytes > DRAIN_REQUEST_BYTES {
-                return;
-            }
-        }
-    };
-    // Too slow a guest sees the connection closed instead of the reason.
-    drop(tokio::time::timeout(left.min(DRAIN_REQUEST_TIME), read).await);
+/// What is known of a body that is being sent, shared with whoever explains its end.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    bytes: AtomicU64,
+    stopped: OnceLock<Stopped>,
 }
 
-/// A request body that ends with an error where a secret shows up in it.
-pub(crate) struct Outgoing {
-    inner: WasiBody,
-    call: Arc<Call>,
-    /// The end of what has passed, where a secret may have begun.
-    tail: Vec<u8>,
+impl Sent {
+    /// What has left so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Why the host ended the body, if it did.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        self.stopped.get().copied()
+    }
 }
 
-impl Outgoing {
-    pub(crate) fn new(inner: WasiBody, call: Arc<Call>) -> Self {
-        Self {
-            inner,
-            call,
-            tail: Vec::new(),
+/// Why the host ended a body before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Secret,
+    Length { declared: u64, written: u64 },
+    Abandoned,
+}
+
+impl Stopped {
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Self::Secret => Error::HttpRequestDenied,
+            Self::Length { written, .. } => Error::HttpRequestBodySize(Some(written)),
+            Self::Abandoned => Error::HttpProtocolError,
         }
     }
 
-    fn holds_secret(&mut self, chunk: &[u8]) -> bool {
-        let secrets = &self.call.secrets;
-        let overlap = secrets.overlap();
-        self.tail
-            .extend_from_slice(chunk.get(..overlap).unwrap_or(chunk));
-        if secrets.found_in(&self.tail) || secrets.found_in(chunk) {
-            return true;
+    pub(crate) fn is_denial(self) -> bool {
+        self == Self::Secret
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret => f.write_str(
+                "a request body holds a secret; credentials are added by the host and never sent by plugins",
+            ),
+            Self::Length { declared, written } => write!(
+                f,
+                "the plugin declared a body of {declared} bytes and wrote {written}"
+            ),
+            Self::Abandoned => f.write_str("the plugin left its request's body unfinished"),
         }
-        match chunk.len().checked_sub(overlap) {
-            Some(from) => self.tail = chunk[from..].to_vec(),
-            None => {
-                let excess = self.tail.len().saturating_sub(overlap);
-                self.tail.drain(..excess);
-            }
+    }
+}
+
+/// A request body: ends with an error where a secret shows up in it or its length is not the one
+/// declared. Trailers are dropped: nothing here needs them, and they would pass unread.
+///
+/// Whoever drops it early (a refusal, a failed connection, an answer that came first) leaves a
+/// guest that still writes; what it writes is then read and thrown away, so that it learns the
+/// reason instead of seeing a broken pipe.
+pub(crate) struct Outgoing {
+    inner: Option<WasiBody>,
+    secrets: Arc<Secrets>,
+    scan: Scan,
+    declared: Option<u64>,
+    sent: Arc<Sent>,
+    /// What was left of the call when the request began.
+    left: Duration,
+}
+
+impl Outgoing {
+    pub(crate) fn new(inner: WasiBody, headers: &HeaderMap, call: &Call) -> Self {
+        let length = headers.get(CONTENT_LENGTH);
+        Self {
+            inner: Some(inner),
+            secrets: Arc::clone(&call.secrets),
+            scan: Scan::new(),
+            declared: length.and_then(|length| length.to_str().ok()?.parse().ok()),
+            sent: Arc::default(),
+            left: call.clock.left(),
         }
-        false
+    }
+
+    pub(crate) fn sent(&self) -> Arc<Sent> {
+        Arc::clone(&self.sent)
+    }
+
+    fn stop(&self, why: Stopped) -> Error {
+        self.sent.stopped.get_or_init(|| why).error()
+    }
+
+    /// What is wrong with a chunk.
+    fn check(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        let length = chunk.len() as u64;
+        let written = self.sent.bytes() + length;
+        if let Some(declared) = self.declared.filter(|declared| written > *declared) {
+            return Err(self.stop(Stopped::Length { declared, written }));
+        }
+        if !self.secrets.is_empty() && self.scan.push(&self.secrets, chunk) {
+            return Err(self.stop(Stopped::Secret));
+        }
+        self.sent.bytes.store(written, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What is wrong with the whole.
+    fn check_end(&self) -> Result<(), Error> {
+        let written = self.sent.bytes();
+        match self.declared.filter(|declared| written < *declared) {
+            Some(declared) => Err(self.stop(Stopped::Length { declared, written })),
+            None => Ok(()),
+        }
     }
 }
 
@@ -84,179 +145,60 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(chunk) = frame.data_ref()
-            && self.holds_secret(chunk)
-        {
-            return Poll::Ready(Some(Err(Error::HttpRequestDenied)));
-        }
-        Poll::Ready(frame)
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        let chunk = match ready!(Pin::new(inner).poll_frame(context)) {
+            Some(Ok(frame)) => frame.into_data().ok(),
+            Some(Err(_)) => {
+                this.inner = None;
+                let why = match this.declared {
+                    Some(declared) => Stopped::Length {
+                        declared,
+                        written: this.sent.bytes(),
+                    },
+                    None => Stopped::Abandoned,
+                };
+                return Poll::Ready(Some(Err(this.stop(why))));
+            }
+            None => None,
+        };
+        let Some(chunk) = chunk else {
+            this.inner = None;
+            return Poll::Ready(this.check_end().err().map(Err));
+        };
+        Poll::Ready(Some(this.check(&chunk).map(|()| Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner
+            .as_ref()
+            .map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
-/// What is known of a response whose body is still to come.
-pub(crate) struct Answer {
-    pub(crate) call: Arc<Call>,
-    /// Bytes of body that may pass.
-    pub(crate) limit: u64,
-    pub(crate) between_bytes: Duration,
-    pub(crate) record: AuditRecord,
-}
-
-/// A response body on its way to the guest: bounded in size and silence, cleared of secrets.
-/// Trailers are dropped. Its audit record is written when it ends or is left.
-pub(crate) struct Guarded {
-    inner: Option<Incoming>,
-    answer: Answer,
-    scrubber: Scrubber,
-    /// Runs while the service is silent.
-    silence: Option<Pin<Box<Sleep>>>,
-    reported: bool,
-}
-
-impl Guarded {
-    pub(crate) fn new(inner: Incoming, answer: Answer) -> Self {
-        Self {
-            inner: Some(inner),
-            answer,
-            scrubber: Scrubber::default(),
-            silence: None,
-            reported: false,
-        }
-    }
-
-    /// Ends the body because it holds more than allowed.
-    pub(crate) fn too_large(&mut self) -> Error {
-        let limit = self.answer.limit;
-        self.fail(
-            Error::HttpResponseBodySize(Some(limit)),
-            format!("the response is larger than {limit} bytes"),
-        )
-    }
-
-    fn fail(&mut self, error: Error, text: String) -> Error {
-        self.inner = None;
-        self.answer.record.verdict = Verdict::Failed(text);
-        self.report();
-        error
-    }
-
-    fn report(&mut self) {
-        if !std::mem::replace(&mut self.reported, true) {
-            self.answer.call.audit(&self.answer.record);
-        }
-    }
-
-    /// Starts or continues to wait for a silent service.
-    fn poll_silence(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let limit = self.answer.between_bytes.min(self.answer.call.clock.left());
-        let silence = self
-            .silence
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        ready!(silence.as_mut().poll(context));
-        let text = format!("the service was silent for {limit:.1?}");
-        Poll::Ready(Some(Err(self.fail(Error::ConnectionReadTimeout, text))))
-    }
-
-    /// What of a chunk may pass now; none when all of it is held back.
-    fn pass(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Error> {
-        let passed = self
-            .answer
-            .record
-            .received_bytes
-            .saturating_add(chunk.len() as u64);
-        if passed > self.answer.limit {
-            return Err(self.too_large());
-        }
-        self.answer.record.received_bytes = passed;
-        let clean = self.scrubber.push(&self.answer.call.secrets, chunk);
-        Ok(Some(clean).filter(|clean| !clean.is_empty()))
-    }
-
-    fn finish(&mut self) -> Option<Bytes> {
-        self.inner = None;
-        self.report();
-        Some(self.scrubber.finish()).filter(|rest| !rest.is_empty())
-    }
-}
-
-impl Body for Guarded {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = &mut *self;
-        loop {
-            let Some(inner) = &mut this.inner else {
-                return Poll::Ready(None);
-            };
-            let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) else {
-                return this.poll_silence(context);
-            };
-            this.silence = None;
-            let passed = match frame {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => this.pass(chunk),
-                    Err(_) => Ok(None),
-                },
-                Some(Err(error)) => {
-                    let text = error.to_string();
-                    Err(this.fail(Error::HttpResponseIncomplete, text))
-                }
-                None => return Poll::Ready(this.finish().map(|rest| Ok(Frame::data(rest)))),
-            };
-            match passed {
-                Ok(Some(chunk)) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
-                Ok(None) => {}
-                Err(error) => return Poll::Ready(Some(Err(error))),
-            }
-        }
-    }
-}
-
-impl Drop for Guarded {
+impl Drop for Outgoing {
     fn drop(&mut self) {
-        self.report();
-        let Some(inner) = self.inner.take() else {
-            return;
-        };
-        let (limit, known) = match inner.size_hint().exact() {
-            Some(rest) if rest > DRAIN_RESPONSE_BYTES => return,
-            Some(_) => (DRAIN_RESPONSE_TIME, true),
-            None => (DRAIN_UNKNOWN_TIME, false),
-        };
-        // Outside a runtime nothing can be read; the connection closes.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(finish_reading(inner, Instant::now() + limit, known));
+        let rest = self.inner.take().filter(|inner| !inner.is_end_stream());
+        // Outside a runtime nothing can be read; the guest sees a closed stream.
+        if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(self.left, drain(rest)));
         }
     }
 }
 
-async fn finish_reading(mut inner: Incoming, deadline: Instant, known: bool) {
-    let read = async {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = inner.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
-            if !known && bytes > DRAIN_RESPONSE_BYTES {
-                return;
-            }
+/// Reads what a guest still writes. Ends with its call, which drops the other end.
+async fn drain(mut body: WasiBody) {
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+        if bytes > DRAIN_BYTES {
+            return;
         }
-    };
-    // Not read in time: the connection closes, which is what this avoids and nothing worse.
-    drop(tokio::time::timeout_at(deadline, read).await);
+    }
 }

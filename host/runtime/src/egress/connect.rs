@@ -22,13 +22,15 @@ use tower_service::Service;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::egress::address::{Reach, reach};
+use crate::egress::resolve::{Resolve, SystemResolver};
 
 /// Connecting, with name look-up and TLS, takes no longer.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are kept this long; services close theirs after one to five minutes.
 const IDLE: Duration = Duration::from_secs(90);
 const IDLE_PER_HOST: usize = 8;
-/// Addresses tried of one name.
+/// Addresses looked at, and tried, of one name.
+const MAX_FOUND: usize = 64;
 const MAX_ADDRESSES: usize = 8;
 /// Bytes and count of a response's headers.
 const MAX_HEADER_BYTES: usize = 256 << 10;
@@ -67,14 +69,16 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// at the first request that needs it: reading certificates costs more than a call.
 pub(crate) struct Clients {
     roots: Option<PathBuf>,
+    resolver: Arc<dyn Resolve>,
     plain: [OnceLock<HttpClient>; 2],
     secure: [OnceLock<HttpClient>; 2],
 }
 
 impl Clients {
-    pub(crate) fn new(roots: Option<PathBuf>) -> Self {
+    pub(crate) fn new(roots: Option<PathBuf>, resolver: Option<Arc<dyn Resolve>>) -> Self {
         Self {
             roots,
+            resolver: resolver.unwrap_or_else(|| Arc::new(SystemResolver)),
             plain: Default::default(),
             secure: Default::default(),
         }
@@ -90,16 +94,42 @@ impl Clients {
         } else {
             no_tls()?
         };
-        Ok(cell.get_or_init(|| client(tls, private_ok)))
+        let connector = self.connector(private_ok);
+        Ok(cell.get_or_init(|| client(tls, connector)))
+    }
+
+    /// A connection of its own to a vetted address of `host`, a name in ASCII or an address; an
+    /// IPv6 one may be in brackets.
+    pub(crate) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        private_ok: bool,
+    ) -> Result<TcpStream, ConnectError> {
+        let connector = self.connector(private_ok);
+        let connecting = connector.connect(host, port);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectError::Timeout {
+                host: host.to_owned(),
+            }),
+        }
+    }
+
+    fn connector(&self, private_ok: bool) -> Connector {
+        Connector {
+            resolver: Arc::clone(&self.resolver),
+            private_ok,
+        }
     }
 }
 
-fn client(tls: rustls::ClientConfig, private_ok: bool) -> HttpClient {
+fn client(tls: rustls::ClientConfig, connector: Connector) -> HttpClient {
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(Connector { private_ok });
+        .wrap_connector(connector);
     Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
@@ -174,6 +204,7 @@ impl Service<Uri> for Timed {
 /// Makes TCP connections to vetted addresses.
 #[derive(Clone)]
 pub(crate) struct Connector {
+    resolver: Arc<dyn Resolve>,
     private_ok: bool,
 }
 
@@ -187,9 +218,9 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let private_ok = self.private_ok;
+        let connector = self.clone();
         Box::pin(async move {
-            let host = uri.host().unwrap_or_default().to_owned();
+            let host = uri.host().unwrap_or_default();
             let port = uri
                 .port_u16()
                 .unwrap_or(if uri.scheme_str() == Some("https") {
@@ -197,56 +228,79 @@ impl Service<Uri> for Connector {
                 } else {
                     80
                 });
-            connect(&host, port, private_ok).await.map(TokioIo::new)
+            connector.connect(host, port).await.map(TokioIo::new)
         })
     }
 }
 
-async fn connect(host: &str, port: u16, private_ok: bool) -> Result<TcpStream, ConnectError> {
-    // A URL writes IPv6 addresses in brackets, a resolver does not.
-    let name = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
-    let lookup = tokio::net::lookup_host((name, port)).await;
-    let found: Vec<SocketAddr> = lookup
-        .map_err(|source| ConnectError::Lookup {
-            host: host.to_owned(),
-            source,
-        })?
-        .take(64)
-        .collect();
-    let mut last = None;
-    for address in vet(&found, private_ok).take(MAX_ADDRESSES) {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Small writes of a streaming exchange must not wait for one another.
-                stream
-                    .set_nodelay(true)
-                    .map_err(|source| ConnectError::Refused {
-                        host: host.to_owned(),
-                        source,
-                    })?;
-                return Ok(stream);
+impl Connector {
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        // A URL writes IPv6 addresses in brackets, a resolver does not.
+        let name = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(host);
+        let mut found = match name.parse() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => {
+                let lookup = match self.resolver.resolve(name, port).await {
+                    Ok(found) if found.is_empty() => Err(io::Error::other("it has no address")),
+                    lookup => lookup,
+                };
+                lookup.map_err(|source| ConnectError::Lookup {
+                    host: host.to_owned(),
+                    source,
+                })?
             }
-            Err(error) => last = Some(error),
+        };
+        found.truncate(MAX_FOUND);
+        for address in &mut found {
+            address.set_port(port);
         }
+        let mut last = None;
+        for address in vet(&found, self.private_ok).take(MAX_ADDRESSES) {
+            match TcpStream::connect(address).await {
+                Ok(stream) if !self.private_ok && is_own(&stream) => {}
+                Ok(stream) => {
+                    // Small writes of a streaming exchange must not wait for one another.
+                    stream
+                        .set_nodelay(true)
+                        .map_err(|source| ConnectError::Refused {
+                            host: host.to_owned(),
+                            source,
+                        })?;
+                    return Ok(stream);
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(nowhere(host, &found, last))
     }
+}
+
+/// Whether the other end is this machine: its public address leads to the services that listen
+/// here as well, past any firewall. What arrives at the own address comes from it.
+fn is_own(stream: &TcpStream) -> bool {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(here), Ok(there)) => here.ip().to_canonical() == there.ip().to_canonical(),
+        // A connection that is gone already.
+        _ => false,
+    }
+}
+
+fn nowhere(host: &str, found: &[SocketAddr], last: Option<io::Error>) -> ConnectError {
     let host = host.to_owned();
-    Err(match last {
+    match last {
         Some(source) => ConnectError::Refused { host, source },
         None => {
-            let found: Vec<String> = found
-                .iter()
-                .take(3)
-                .map(|address| address.ip().to_string())
-                .collect();
+            let some = found.iter().take(3);
+            let some: Vec<String> = some.map(|address| address.ip().to_string()).collect();
             ConnectError::Prohibited {
                 host,
-                found: found.join(", "),
+                found: some.join(", "),
             }
         }
-    })
+    }
 }
 
 /// The addresses that may be connected to.
@@ -291,15 +345,22 @@ mod tests {
     async fn a_name_or_address_of_this_machine_is_prohibited_without_a_grant() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"] {
-            let refused = connect(host, port, false).await;
+        let clients = Clients::new(None, None);
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "[::ffff:127.0.0.1]",
+            "::ffff:127.0.0.1",
+        ] {
+            let refused = clients.connect(host, port, false).await;
             assert!(
                 matches!(refused, Err(ConnectError::Prohibited { .. })),
                 "{host}"
             );
-            connect(host, port, true).await.unwrap();
+            let own = clients.connect(host, port, true).await.unwrap();
+            assert!(is_own(&own), "{host}");
         }
-        let metadata = connect("169.254.169.254", 80, true).await;
+        let metadata = clients.connect("169.254.169.254", 80, true).await;
         assert!(matches!(metadata, Err(ConnectError::Prohibited { .. })));
     }
 }

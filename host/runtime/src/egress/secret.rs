@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::{Arc, Mutex};
 
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use memchr::memmem;
+
+use crate::meter::lock;
 
 /// A secret value. Shows nothing of itself, and is overwritten when dropped.
 #[derive(Clone)]
@@ -58,115 +61,191 @@ const SHORTEST: usize = 8;
 /// The values that no plugin may send or receive.
 #[derive(Default)]
 pub(crate) struct Secrets {
-    /// As they are.
-    raw: Vec<Secret>,
-    /// As they are, in base64, hexadecimal and percent-encoded.
-    encoded: Vec<Secret>,
-    longest_encoded: usize,
+    values: Vec<Secret>,
+    /// Finds them in what leaves. Escapes are undone before
+    /// ([`crate::egress::scan::Scan`]), so that only spellings
+    /// without escapes are looked for.
+    leaving: Option<Leaving>,
+    /// Every spelling that is replaced in what comes back.
+    returned: Vec<Secret>,
+    returning: Option<AhoCorasick>,
+    /// Whether a spelling in `returned` begins with this byte.
+    begins: Box<[bool]>,
+    longest_returned: usize,
+}
+
+struct Leaving {
+    exact: AhoCorasick,
+    /// Hexadecimal, in which upper and lower case may be mixed.
+    hex: AhoCorasick,
+    longest: usize,
 }
 
 impl Secrets {
-    pub(crate) fn new(credentials: &[Credential]) -> Self {
-        let mut secrets = Self::default();
-        for value in credentials
-            .iter()
-            .map(|credential| &credential.value)
-            .filter(|value| value.0.len() >= SHORTEST)
-        {
-            secrets
-                .encoded
-                .extend(spellings(&value.0).into_iter().map(Secret));
-            secrets.raw.push(value.clone());
+    pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut all: Vec<Secret> = Vec::new();
+        for value in values {
+            if value.0.len() >= SHORTEST && !all.iter().any(|known| known.0 == value.0) {
+                all.push(value.clone());
+            }
         }
-        secrets.longest_encoded = secrets
-            .encoded
-            .iter()
-            .map(|value| value.0.len())
-            .max()
-            .unwrap_or(0);
-        secrets
+        if all.is_empty() {
+            return Self::default();
+        }
+        let bytes = || all.iter().map(|value| value.0.as_slice());
+        let mut returned: Vec<Secret> = bytes().flat_map(returned_spellings).map(Secret).collect();
+        returned.sort_by(|a, b| a.0.cmp(&b.0));
+        returned.dedup_by(|a, b| a.0 == b.0);
+        let mut begins = vec![false; 256];
+        for spelling in &returned {
+            begins[usize::from(spelling.0[0])] = true;
+        }
+        Self {
+            leaving: Leaving::new(bytes()),
+            returning: AhoCorasick::new(returned.iter().map(|spelling| &spelling.0)).ok(),
+            begins: begins.into(),
+            longest_returned: longest(&returned),
+            returned,
+            values: all,
+        }
+    }
+
+    /// These values and further ones; none where all of them are known.
+    fn with(&self, values: &[&Secret]) -> Option<Self> {
+        let known = |value: &Secret| self.values.iter().any(|known| known.0 == value.0);
+        let fresh = |value: &Secret| value.0.len() >= SHORTEST && !known(value);
+        let any = values.iter().any(|value| fresh(value));
+        any.then(|| Self::new(self.values.iter().chain(values.iter().copied())))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.values.is_empty()
     }
 
-    /// Whether `bytes` hold a secret in any known spelling.
+    /// Whether `bytes` hold a secret as it is, in base64 or in hexadecimal.
     pub(crate) fn found_in(&self, bytes: &[u8]) -> bool {
-        self.encoded
-            .iter()
-            .any(|value| memmem::find(bytes, &value.0).is_some())
+        self.leaving
+            .as_ref()
+            .is_some_and(|find| find.exact.is_match(bytes) || find.hex.is_match(bytes))
     }
 
     /// How much of the end of a chunk must be looked at again together with the next one.
     pub(crate) fn overlap(&self) -> usize {
-        self.longest_encoded.saturating_sub(1)
+        let longest = self.leaving.as_ref().map_or(0, |find| find.longest);
+        longest.saturating_sub(1)
     }
 
     /// `bytes` with every byte of every secret turned into a star. The length stays, and with it
     /// what the service said of it.
     pub(crate) fn replace<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut out = Cow::Borrowed(bytes);
-        for value in &self.raw {
-            if memmem::find(&out, &value.0).is_some() {
-                out = Cow::Owned(replace_one(&out, &value.0));
-            }
+        let Some(find) = self.returning.as_ref().filter(|find| find.is_match(bytes)) else {
+            return Cow::Borrowed(bytes);
+        };
+        let mut out = bytes.to_vec();
+        for found in find.find_overlapping_iter(bytes) {
+            out[found.range()].fill(b'*');
         }
-        out
+        Cow::Owned(out)
+    }
+
+    /// The same of text.
+    pub(crate) fn replace_in(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.replace(text.as_bytes())).into_owned()
     }
 
     /// Length of the longest end of `bytes` with which a secret could begin.
     fn held_back(&self, bytes: &[u8]) -> usize {
-        let begins = |value: &Secret| {
-            let most = bytes.len().min(value.0.len() - 1);
-            (1..=most)
-                .rev()
-                .find(|length| value.0.starts_with(&bytes[bytes.len() - length..]))
-                .unwrap_or(0)
+        let from = bytes.len().saturating_sub(self.longest_returned - 1);
+        let begins = |at: &usize| {
+            let rest = &bytes[*at..];
+            self.begins[usize::from(rest[0])]
+                && self
+                    .returned
+                    .iter()
+                    .any(|spelling| spelling.0.len() > rest.len() && spelling.0.starts_with(rest))
         };
-        self.raw.iter().map(begins).max().unwrap_or(0)
+        (from..bytes.len())
+            .find(begins)
+            .map_or(0, |at| bytes.len() - at)
     }
 }
 
-fn replace_one(bytes: &[u8], value: &[u8]) -> Vec<u8> {
-    let mut out = bytes.to_vec();
-    for at in memmem::find_iter(bytes, value) {
-        out[at..at + value.len()].fill(b'*');
+impl Leaving {
+    fn new<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Self> {
+        let exact: Vec<Vec<u8>> = values
+            .clone()
+            .flat_map(|value| std::iter::once(value.to_vec()).chain(base64(value)))
+            .collect();
+        let hex: Vec<Vec<u8>> = values.map(|value| hex(value, false)).collect();
+        let longest = exact.iter().chain(&hex).map(Vec::len).max().unwrap_or(0);
+        // Nothing but patterns of gigabytes makes these fail.
+        Some(Self {
+            exact: AhoCorasick::new(&exact).ok()?,
+            hex: AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(&hex)
+                .ok()?,
+            longest,
+        })
     }
-    out
 }
 
-/// The spellings in which a secret may leave. Base64 of a value inside a longer text depends on
-/// where it starts: the digits that its neighbours do not change are looked for, at each offset.
-fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
-    let hex = |upper: bool| -> Vec<u8> {
-        value
-            .iter()
-            .flat_map(|byte| {
-                if upper {
-                    format!("{byte:02X}")
-                } else {
-                    format!("{byte:02x}")
-                }
-                .into_bytes()
-            })
-            .collect()
-    };
-    let percent = |upper: bool| -> Vec<u8> {
-        let escape = |byte: &u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => vec![*byte],
-            _ if upper => format!("%{byte:02X}").into_bytes(),
-            _ => format!("%{byte:02x}").into_bytes(),
-        };
-        value.iter().flat_map(escape).collect()
-    };
+fn longest(spellings: &[Secret]) -> usize {
+    let lengths = spellings.iter().map(|spelling| spelling.0.len());
+    lengths.max().unwrap_or(0)
+}
+
+/// The spellings in which services write a value back: as it is, in base64, in hexadecimal,
+/// percent-encoded, and in JSON with the characters that some writers escape.
+fn returned_spellings(value: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![
         value.to_vec(),
-        hex(false),
-        hex(true),
-        percent(false),
-        percent(true),
+        hex(value, false),
+        hex(value, true),
+        percent(value, false),
+        percent(value, true),
+        json(value, |byte| (byte == b'/').then(|| "\\/".to_owned())),
+        json(value, |byte| {
+            b"+/<>&'".contains(&byte).then(|| format!("\\u{byte:04x}"))
+        }),
+        json(value, |byte| {
+            b"+/<>&'".contains(&byte).then(|| format!("\\u{byte:04X}"))
+        }),
     ];
+    all.extend(base64(value));
+    all
+}
+
+fn hex(value: &[u8], upper: bool) -> Vec<u8> {
+    let pair = |byte: &u8| match upper {
+        true => format!("{byte:02X}"),
+        false => format!("{byte:02x}"),
+    };
+    value.iter().map(pair).collect::<String>().into_bytes()
+}
+
+fn percent(value: &[u8], upper: bool) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => vec![*byte],
+        _ if upper => format!("%{byte:02X}").into_bytes(),
+        _ => format!("%{byte:02x}").into_bytes(),
+    };
+    value.iter().flat_map(escape).collect()
+}
+
+fn json(value: &[u8], escape: impl Fn(u8) -> Option<String>) -> Vec<u8> {
+    let escape = |byte: &u8| match escape(*byte) {
+        Some(escaped) => escaped.into_bytes(),
+        None if b"\"\\".contains(byte) => vec![b'\\', *byte],
+        None => vec![*byte],
+    };
+    value.iter().flat_map(escape).collect()
+}
+
+/// Base64 of a value inside a longer text depends on where it starts: the digits that its
+/// neighbours do not change, at each offset and in both alphabets.
+fn base64(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
     for offset in 0..3 {
         let padded: Vec<u8> = std::iter::repeat_n(0, offset)
             .chain(value.iter().copied())
@@ -180,10 +259,26 @@ fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
             all.extend(text.as_bytes().get(first..last).map(<[u8]>::to_vec));
         }
     }
-    all.sort();
-    all.dedup();
     all.retain(|spelling| spelling.len() >= SHORTEST);
     all
+}
+
+/// The secrets of a process, which grow when plugins and credentials are added.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<Arc<Secrets>>);
+
+impl Known {
+    pub(crate) fn learn<'a>(&self, values: impl IntoIterator<Item = &'a Secret>) {
+        let values: Vec<&Secret> = values.into_iter().collect();
+        let mut known = lock(&self.0);
+        if let Some(more) = known.with(&values) {
+            *known = Arc::new(more);
+        }
+    }
+
+    pub(crate) fn current(&self) -> Arc<Secrets> {
+        Arc::clone(&lock(&self.0))
+    }
 }
 
 /// Replaces secrets in a stream of chunks. Only an end with which a secret could begin is held
@@ -223,11 +318,8 @@ mod tests {
     use super::*;
 
     fn secrets(values: &[&str]) -> Secrets {
-        let credential = |value: &&str| Credential {
-            name: "x".to_owned(),
-            value: Secret::new(value),
-        };
-        Secrets::new(&values.iter().map(credential).collect::<Vec<_>>())
+        let values: Vec<Secret> = values.iter().map(|value| Secret::new(value)).collect();
+        Secrets::new(&values)
     }
 
     fn scrub(secrets: &Secrets, chunks: &[&str]) -> String {
@@ -273,31 +365,51 @@ mod tests {
     #[test]
     fn secrets_that_contain_one_another_are_all_replaced() {
         let secrets = secrets(&["longersecret", "longersecret-more"]);
-        assert!(!scrub(&secrets, &["longersecre", "t-more longersecret"]).contains("longersecret"));
+        assert_eq!(
+            scrub(&secrets, &["longersecre", "t-more longersecret-mor"]),
+            "***************** ************-mor"
+        );
     }
 
     #[test]
-    fn every_spelling_is_found_in_what_leaves() {
+    fn a_service_may_write_a_secret_back_in_other_spellings() {
         let value = "sk-Te/st+0123";
         let secrets = secrets(&[value]);
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let mut texts = vec![
-            value.to_owned(),
-            hex.clone(),
-            hex.to_uppercase(),
-            "sk-Te%2Fst%2B0123".to_owned(),
-            "sk-Te%2fst%2b0123".to_owned(),
-        ];
-        for before in ["", "a", "ab", "user:"] {
-            for after in ["", "z", "zz"] {
-                texts.push(STANDARD_NO_PAD.encode(format!("{before}{value}{after}")));
-                texts.push(URL_SAFE_NO_PAD.encode(format!("{before}{value}{after}")));
+        for text in [
+            value,
+            &hex,
+            &hex.to_uppercase(),
+            "sk-Te%2Fst%2B0123",
+            "sk-Te%2fst%2b0123",
+            r"sk-Te\/st+0123",
+            r"sk-Te\u002fst\u002b0123",
+            &STANDARD_NO_PAD.encode(value),
+        ] {
+            for at in 0..text.len() {
+                let clean = scrub(&secrets, &["x=", &text[..at], &text[at..], "&y"]);
+                let stars = clean.trim_start_matches("x=").trim_end_matches("&y");
+                let plain = stars.trim_matches('*');
+                assert!(
+                    plain.len() < 3 && stars.len() == text.len(),
+                    "{text}: {clean}"
+                );
             }
         }
-        for text in texts {
-            assert!(secrets.found_in(format!("x={text}&y").as_bytes()), "{text}");
+    }
+
+    #[test]
+    fn secrets_are_learned_once_and_for_all() {
+        let known = Known::default();
+        assert!(known.current().is_empty());
+        known.learn(&[Secret::new("longersecret"), Secret::new("short")]);
+        let first = known.current();
+        known.learn(&[Secret::new("longersecret")]);
+        assert!(Arc::ptr_eq(&first, &known.current()));
+        known.learn(&[Secret::new("another-one")]);
+        for value in [&b"longersecret"[..], b"another-one"] {
+            assert!(known.current().found_in(value));
         }
-        assert!(!secrets.found_in(b"sk-Te/st+012 and other text"));
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Requests against servers on this machine, each a few lines of HTTP.
 
+mod answers;
+mod bodies;
+mod names;
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -16,6 +21,7 @@ use super::*;
 use crate::call::{CallContext, CallParts, LogLine, Observer, Stream};
 use crate::egress::connect::Clients;
 use crate::egress::secret::{Credential, Secret, Secrets};
+use crate::egress::traffic::Traffic;
 use crate::meter::lock;
 use crate::plugin::Setup;
 use crate::types::Control;
@@ -86,6 +92,15 @@ impl Server {
         }
     }
 
+    /// The place of a server that the test runs itself.
+    fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            connections: Arc::default(),
+            requests: Arc::default(),
+        }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -99,12 +114,19 @@ impl Server {
     }
 }
 
+/// Reads a request to its end, or its header alone where that says `x-early`.
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut text = Vec::new();
-    while !text.ends_with(b"\r\n\r\n") && !text.ends_with(b"0\r\n\r\n") {
-        text.push(stream.read_u8().await.ok()?);
+    let mut read_to = async |end: &[u8]| {
+        while !text.ends_with(end) {
+            text.push(stream.read_u8().await.ok()?);
+        }
+        Some(String::from_utf8_lossy(&text).into_owned())
+    };
+    let header = read_to(b"\r\n\r\n").await?;
+    if header.contains("transfer-encoding: chunked") && !header.contains("x-early") {
+        return read_to(b"\r\n0\r\n\r\n").await;
     }
-    let header = String::from_utf8(text).unwrap();
     let length = header
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
@@ -126,15 +148,18 @@ struct Rules<'a> {
     token: Option<&'a str>,
     read_only: bool,
     timeout: Duration,
+    limits: Limits,
 }
 
 impl<'a> Rules<'a> {
     /// Everything at this server, granted as a private address.
     fn granting(server: &Server) -> Self {
-        let place = format!(
-            "host = \"127.0.0.1\", port = {}, scheme = \"http\"",
-            server.address.port()
-        );
+        Self::naming("127.0.0.1", "http", server.address.port())
+    }
+
+    /// Everything at this place, granted as a private address.
+    fn naming(host: &str, scheme: &str, port: u16) -> Self {
+        let place = format!("host = \"{host}\", port = {port}, scheme = \"{scheme}\"");
         Self {
             request: format!(
                 "[[request.http]]\n{}\nmethods = [\"GET\", \"POST\"]\n",
@@ -144,6 +169,7 @@ impl<'a> Rules<'a> {
             token: None,
             read_only: false,
             timeout: Duration::from_secs(20),
+            limits: Limits::default(),
         }
     }
 
@@ -182,7 +208,10 @@ impl<'a> Rules<'a> {
         let audits = Arc::new(Audits::default());
         let call = Call::new(CallParts {
             plugin: "t/t".to_owned(),
-            secrets: Arc::new(Secrets::new(&credentials)),
+            secrets: Arc::new(Secrets::new(
+                credentials.iter().map(|credential| &credential.value),
+            )),
+            traffic: Arc::new(Traffic::new(&self.limits)),
             setup: Arc::new(Setup {
                 policy: effective.into(),
                 credentials,
@@ -203,7 +232,7 @@ impl<'a> Rules<'a> {
 }
 
 fn network() -> Arc<Clients> {
-    Arc::new(Clients::new(None))
+    Arc::new(Clients::new(None, None))
 }
 
 fn body_of(text: &str) -> WasiBody {
@@ -234,6 +263,36 @@ impl Caller {
         let response = self.send(request, body).await?;
         let bytes = response.into_body().collect().await?.to_bytes();
         Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    /// Sends a body that is written as fast as it is taken, whatever happens to the request, and
+    /// tells whether all of it was taken.
+    async fn stream(
+        &self,
+        request: http::request::Builder,
+        pieces: Vec<Bytes>,
+    ) -> (Result<Response<WasiBody>, Error>, bool) {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
+        let frames = futures_util::stream::unfold(receiver, |mut receiver| async {
+            let piece = receiver.recv().await?;
+            Some((Ok(http_body::Frame::data(piece)), receiver))
+        });
+        let writer = tokio::spawn(async move {
+            for piece in pieces {
+                if sender.send(piece).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        });
+        let body = StreamBody::new(Box::pin(frames)).boxed_unsync();
+        let request = request.body(body).unwrap();
+        let answer = send(self.call.clone(), request, RequestOptions::default()).await;
+        (answer, writer.await.unwrap())
+    }
+
+    fn audits(&self) -> Vec<AuditRecord> {
+        lock(&self.audits.0).clone()
     }
 
     fn denial(&self) -> String {
@@ -332,9 +391,10 @@ async fn a_private_address_needs_its_port_named_and_pools_are_apart() {
     // The same place as a public grant, while a connection to it lies in the private pool.
     let public = network.get(false, false).unwrap();
     let request = get(&server.url("/")).body(body_of("")).unwrap();
-    let failure = explain(
+    let failure = Failure::of_client(
         &public.request(request).await.unwrap_err(),
         server.address.port(),
+        &Sent::default(),
     );
     assert!(
         matches!(failure.error, Error::DestinationIpProhibited),
@@ -609,11 +669,7 @@ async fn failures_on_the_way_are_told_apart() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = unused.local_addr().unwrap();
     drop(unused);
-    let gone = Server {
-        address,
-        connections: Arc::default(),
-        requests: Arc::default(),
-    };
+    let gone = Server::at(address);
     let network = network();
     let error = Rules::granting(&gone)
         .caller(&network)
@@ -664,11 +720,7 @@ async fn tls_that_fails_or_stalls_is_told_apart() {
         (address, "TLS"),
         (stalled.local_addr().unwrap(), "connection timeout"),
     ] {
-        let server = Server {
-            address,
-            connections: Arc::default(),
-            requests: Arc::default(),
-        };
+        let server = Server::at(address);
         let mut rules = Rules::granting(&server);
         rules.request = rules.request.replace("\"http\"", "\"https\"");
         rules.grant = rules.grant.replace("\"http\"", "\"https\"");

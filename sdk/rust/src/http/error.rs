@@ -9,7 +9,8 @@ use crate::Error as PluginError;
 /// A request without a response. The text names the cause.
 ///
 /// Converts into the contract's error: a denial stays one, a timeout too, a request that can never
-/// work is `internal`, a limit `limit`, and the rest is `upstream` without a status, retryable.
+/// work is `internal`, a limit or too many requests `limit`, and the rest is `upstream` without a
+/// status, retryable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,6 +30,8 @@ pub enum Error {
     Tls(String),
     /// Head or body of request or answer is over a limit.
     TooLarge(String),
+    /// More requests than the plugin may send, in a minute or at one time.
+    TooMany(String),
     /// The answer is no HTTP, or the host failed.
     Protocol(String),
 }
@@ -48,9 +51,8 @@ impl Error {
             Code::ConnectionRefused
             | Code::DestinationUnavailable
             | Code::DestinationIpUnroutable => Self::Refused(text),
-            Code::ConnectionTerminated
-            | Code::ConnectionLimitReached
-            | Code::HttpResponseIncomplete => Self::Connection(text),
+            Code::ConnectionLimitReached => Self::TooMany(text),
+            Code::ConnectionTerminated | Code::HttpResponseIncomplete => Self::Connection(text),
             Code::TlsProtocolError | Code::TlsCertificateError | Code::TlsAlertReceived(_) => {
                 Self::Tls(text)
             }
@@ -83,6 +85,7 @@ impl Error {
             | Self::Connection(text)
             | Self::Tls(text)
             | Self::TooLarge(text)
+            | Self::TooMany(text)
             | Self::Protocol(text) => text,
         }
     }
@@ -97,6 +100,10 @@ fn describe(code: &ErrorCode) -> String {
              list the host, method and path, and the user must grant it"
         }
         Code::DestinationIpProhibited => "the host's name leads to an address that is not allowed",
+        Code::ConnectionLimitReached => {
+            "more requests than `requests-per-minute` or `requests-at-once` in this plugin's \
+             `[limits]` allow"
+        }
         Code::ConnectionTimeout => "no connection in time",
         Code::HttpResponseTimeout => "no response in time",
         Code::ConnectionReadTimeout => "the response stalled",
@@ -134,7 +141,7 @@ impl From<Error> for PluginError {
         match error {
             Error::Denied(text) => Self::denied("http", text),
             Error::Timeout(_) => Self::Timeout,
-            Error::TooLarge(text) => Self::Limit(text),
+            Error::TooLarge(text) | Error::TooMany(text) => Self::Limit(text),
             Error::Invalid(text) => Self::Internal(text),
             Error::Dns(text)
             | Error::Refused(text)
@@ -154,7 +161,9 @@ impl From<Error> for io::Error {
             Error::Dns(_) => io::ErrorKind::NotFound,
             Error::Refused(_) => io::ErrorKind::ConnectionRefused,
             Error::Connection(_) => io::ErrorKind::ConnectionReset,
-            Error::Tls(_) | Error::TooLarge(_) | Error::Protocol(_) => io::ErrorKind::Other,
+            Error::Tls(_) | Error::TooLarge(_) | Error::TooMany(_) | Error::Protocol(_) => {
+                io::ErrorKind::Other
+            }
         };
         Self::new(kind, error)
     }
@@ -193,6 +202,8 @@ mod tests {
         }
         let large = PluginError::from(Error::of(ErrorCode::HttpResponseBodySize(Some(9))));
         assert!(matches!(large, PluginError::Limit(text) if text.contains('9')));
+        let many = PluginError::from(Error::of(ErrorCode::ConnectionLimitReached));
+        assert!(matches!(many, PluginError::Limit(text) if text.contains("requests-per-minute")));
     }
 
     #[test]
