@@ -10,7 +10,6 @@ use crate::bindings::provider::exports::ml_intern::plugin::provider::Model;
 use crate::bindings::provider::ml_intern::plugin::chat::{Part, Response};
 use crate::bindings::tool::exports::ml_intern::plugin::tool::{Content, Descriptor, Output};
 use crate::call::Call;
-use crate::capability::http::MAX_FIELDS;
 use crate::fault::FaultCause;
 use crate::meter::Refusal;
 use crate::types;
@@ -48,7 +47,7 @@ pub(crate) fn classify(
         error.downcast_ref::<FieldMapError>()
     {
         return FaultCause::Headers {
-            limit: MAX_FIELDS as u64,
+            limit: limits.header_bytes,
         };
     }
     // wasmtime has no types for these two.

@@ -101,7 +101,6 @@ enum Asked {
 /// Asks the grant. `path` is made only for a denial.
 fn allow(
     call: &Call,
-    mount: &Mount,
     asked: Asked,
     path: impl FnOnce() -> String,
 ) -> Result<(), ErrorCode> {
@@ -112,21 +111,21 @@ fn allow(
     }
     let path = path();
     if let Err(denial) = rules.fs.check_path(WORKSPACE_MOUNT, write, &path) {
-        deny(call, mount, asked, &path, denial);
+        deny(call, asked, &path, denial);
     }
     Err(ErrorCode::NotPermitted)
 }
 
 /// Remembers what was not done, unless it was the system that could not.
-fn remember(call: &Call, mount: &Mount, asked: Asked, path: &str, refused: &Refused) {
+fn remember(call: &Call, asked: Asked, path: &str, refused: &Refused) {
     match refused {
         Refused::Io(_) => {}
-        Refused::Spent(spent) => deny(call, mount, asked, path, spent.denial()),
-        Refused::Denied(why) => deny(call, mount, asked, path, why.denial(path)),
+        Refused::Spent(spent) => deny(call, asked, path, spent.denial()),
+        Refused::Denied(why) => deny(call, asked, path, why.denial(path)),
     }
 }
 
-fn deny(call: &Call, mount: &Mount, asked: Asked, path: &str, denial: Denial) {
+fn deny(call: &Call, asked: Asked, path: &str, denial: Denial) {
     let capability = match asked {
         Asked::Read => "fs.read",
         Asked::Write => "fs.write",
@@ -221,7 +220,7 @@ impl View<'_> {
     /// Whether what `fd` holds may be read or written.
     fn allow(&self, asked: Asked, fd: &Resource<Descriptor>) -> FsResult<()> {
         let (mount, file) = (self.mount()?, self.opened(fd)?);
-        Ok(allow(self.call, &mount, asked, || {
+        Ok(allow(self.call, asked, || {
             shown(&mount, &file, "")
         })?)
     }
@@ -229,7 +228,7 @@ impl View<'_> {
     /// Whether `path` below `fd` may be looked at.
     fn allow_below(&self, fd: &Resource<Descriptor>, path: &str) -> FsResult<()> {
         let (mount, folder) = (self.mount()?, self.folder(fd)?);
-        Ok(allow(self.call, &mount, Asked::Read, || {
+        Ok(allow(self.call, Asked::Read, || {
             shown(&mount, &folder, path)
         })?)
     }
@@ -240,7 +239,6 @@ impl View<'_> {
         {
             remember(
                 self.call,
-                mount,
                 asked,
                 &shown(mount, start, path),
                 &refused,
@@ -274,7 +272,7 @@ impl View<'_> {
         work: impl FnOnce(&Mount, &Arc<File>) -> Result<T, Refused> + Send + 'static,
     ) -> FsResult<T> {
         let (mount, folder) = (self.mount()?, self.folder(fd)?);
-        allow(self.call, &mount, asked, || shown(&mount, &folder, path))?;
+        allow(self.call, asked, || shown(&mount, &folder, path))?;
         let start = Arc::clone(&folder);
         let done = wasmtime_wasi::runtime::spawn_blocking(move || work(&mount, &start)).await;
         done.map_err(|refused| self.refuse(asked, &folder, path, refused))
