@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const MANIFEST: &str = "ml-intern.toml";
 /// Name of the lockfile, beside the manifest.
 pub(crate) const LOCKFILE: &str = "ml-intern.lock";
+/// The host's own folder in the workspace.
+pub(crate) const OWN: &str = ".ml-intern";
 const DEFAULT: &str = include_str!("default.toml");
 /// Bytes of a manifest; it is written by hand.
 const MANIFEST_BYTES: u64 = 1 << 20;
@@ -104,6 +106,20 @@ impl Config {
     /// The lockfile beside a manifest.
     pub(crate) fn lockfile_path_for(&self, manifest: &Path) -> PathBuf {
         manifest.with_file_name(LOCKFILE)
+    }
+
+    /// What no plugin and no program changes, relative to the workspace: what decides about them.
+    pub(crate) fn protected(&self) -> Vec<PathBuf> {
+        let mut protected = [MANIFEST, LOCKFILE, OWN].map(PathBuf::from).to_vec();
+        let in_use = self.manifest_path.iter().cloned();
+        for path in in_use.chain([self.lockfile_path()]) {
+            if let Ok(below) = path.strip_prefix(&self.workspace)
+                && !protected.iter().any(|known| known == below)
+            {
+                protected.push(below.to_owned());
+            }
+        }
+        protected
     }
 
     /// The manifest that `plugin add` writes to: the project's, or a new one in the workspace.

@@ -24,6 +24,7 @@
 
 mod command;
 mod error;
+mod folder;
 mod isolation;
 mod kill;
 mod machine;
@@ -35,6 +36,7 @@ mod spawn;
 
 pub use command::{Command, Limits, MARK_VARIABLE, check_env_name};
 pub use error::ExecError;
+pub use folder::create_new;
 pub use isolation::Isolation;
 pub use kill::{GRACE, Signal, Tree};
 pub use machine::{cpus, memory_bytes, random_hex};

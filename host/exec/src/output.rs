@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The longest line handed to the caller, in bytes; the rest of a longer one is skipped
@@ -195,11 +194,7 @@ impl Capture {
 
 impl SpillFile {
     fn create(path: PathBuf) -> std::io::Result<Self> {
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
+        let file = crate::folder::create_new(&path)?;
         Ok(Self {
             file,
             path,
@@ -302,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_spill_that_cannot_be_written_is_left_out() {
-        let missing = Path::new("/no/such/directory");
+        let missing = Path::new("/dev/null/directory");
         let mut capture = Capture::new(2, Some(missing), "m");
         capture.push(StreamKind::Stdout, b"abcdef");
         assert_eq!(capture.spilled(), None);

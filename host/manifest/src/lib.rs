@@ -60,7 +60,7 @@ pub use grant::{
     HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant, JobsRequest, JobsRules,
     ProcessGrant, ProcessRequest, ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
 };
-pub use limits::{Limits, RequestedLimits};
+pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};

@@ -37,9 +37,18 @@ pub struct Limits {
     pub host_calls: u64,
     /// Headers of one HTTP message, in bytes as they are kept in memory.
     pub header_bytes: u64,
+    /// Written to files by one call, in bytes; growing a file counts as writing.
+    pub file_bytes: u64,
+    /// Files, folders and links that one call creates.
+    pub files: u64,
 }
 
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// What all calls of a plugin in one session may write together, in calls that each go to their
+/// limit: enough for a day of real work, and no disk is filled by a loop of small calls.
+pub const SESSION_CALLS: u64 = 16;
 
 impl Default for Limits {
     /// The limits of a tool or notifier.
@@ -58,6 +67,9 @@ impl Default for Limits {
             argument_bytes: 16 * MIB,
             host_calls: 5_000_000,
             header_bytes: 128 * 1024,
+            // A call that writes more wants a job. Both stay below what a laptop's disk has left.
+            file_bytes: GIB,
+            files: 10_000,
         }
     }
 }
@@ -116,6 +128,12 @@ pub struct RequestedLimits {
     /// 4 KiB to 1 MiB.
     #[serde(default, deserialize_with = "headers")]
     pub headers: Option<Size>,
+    /// 4 KiB to 64 GiB written to files.
+    #[serde(default, deserialize_with = "file_bytes")]
+    pub file_bytes: Option<Size>,
+    /// 1 to 1,000,000 files created.
+    #[serde(default, deserialize_with = "files")]
+    pub files: Option<u64>,
 }
 
 impl RequestedLimits {
@@ -138,6 +156,8 @@ impl RequestedLimits {
             argument_bytes: self.argument.map_or(default.argument_bytes, |size| size.0),
             host_calls: self.host_calls.unwrap_or(default.host_calls),
             header_bytes: self.headers.map_or(default.header_bytes, |size| size.0),
+            file_bytes: self.file_bytes.map_or(default.file_bytes, |size| size.0),
+            files: self.files.unwrap_or(default.files),
             ..default
         }
     }
@@ -156,6 +176,8 @@ impl RequestedLimits {
             argument: self.argument.or(base.argument),
             host_calls: self.host_calls.or(base.host_calls),
             headers: self.headers.or(base.headers),
+            file_bytes: self.file_bytes.or(base.file_bytes),
+            files: self.files.or(base.files),
         }
     }
 }
@@ -212,6 +234,14 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D
     within(deserializer, Size(4096), Size(MIB)).map(Some)
 }
 
+fn file_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    within(deserializer, Size(4096), Size(64 * GIB)).map(Some)
+}
+
+fn files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    within(deserializer, 1, 1_000_000).map(Some)
+}
+
 fn duration_within<'de, D: Deserializer<'de>>(
     deserializer: D,
     low: Duration,
@@ -254,6 +284,27 @@ mod tests {
         assert_eq!(limits.timeout, Duration::from_secs(36_060));
         assert_eq!(limits.concurrent, 1);
         assert_eq!(limits.cpu, Limits::default().cpu);
+        assert_eq!(limits.files, 10_000);
+    }
+
+    #[test]
+    fn what_a_plugin_writes_is_bounded_whatever_it_asks_for() {
+        let parse = |text| toml::from_str::<RequestedLimits>(text);
+        let limits = parse("file-bytes = \"8MiB\"\nfiles = 20").unwrap();
+        let limits = limits.for_kind(Kind::Tool);
+        assert_eq!((limits.file_bytes, limits.files), (8 << 20, 20));
+        for refused in [
+            "file-bytes = \"65GiB\"",
+            "file-bytes = \"1B\"",
+            "files = 0",
+            "files = 1000001",
+        ] {
+            let error = parse(refused).unwrap_err().to_string();
+            assert!(
+                error.contains("is out of bounds; write a value from"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

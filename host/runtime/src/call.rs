@@ -312,6 +312,11 @@ impl Call {
         let types::Error::Denied(told) = error else {
             return;
         };
+        // What was refused one by one has been explained already.
+        let explained = |denial: &Denial| denial.capability.starts_with("fs.");
+        if lock(&self.denials).iter().any(explained) {
+            return;
+        }
         let fs = &self.effective().fs;
         let missing = [false, true].map(|write| fs.check(WORKSPACE_MOUNT, write).err());
         if let Some(missing) = missing.into_iter().flatten().next()

@@ -26,6 +26,7 @@ pub(crate) fn link(
     version: Version,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    fs::link(linker)?;
     http::link(linker)?;
     config::link(linker)?;
     if world == World::Tool {

@@ -2,6 +2,9 @@
 //! `{"delete": key}`, the last word counts. Lines are appended whole under a lock, so that neither
 //! a kill nor a second process loses more than a line that was never acknowledged; a torn last
 //! line is left out. The file is rewritten when most of it is history.
+//!
+//! A key is text in such a line and never part of a path. The file is a regular one: a link, or
+//! anything else in its place, is an error and not followed.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -13,7 +16,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::meter::lock;
@@ -132,11 +135,10 @@ impl Shelf {
                     .mode(0o700)
                     .create(folder)?;
             }
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .mode(0o600)
-                .open(with_suffix(path, "lock"))?;
+            let file = open(
+                OpenOptions::new().create(true).append(true),
+                &with_suffix(path, "lock"),
+            )?;
             rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
             Ok(file)
         };
@@ -150,8 +152,9 @@ impl Shelf {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let metadata = match std::fs::metadata(path) {
-            Ok(metadata) => metadata,
+        let metadata = match std::fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(_) => return Err(failed(path, &not_regular())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 *inner = Inner::default();
                 return Ok(());
@@ -183,12 +186,10 @@ impl Shelf {
             return Ok(());
         };
         let write = || -> io::Result<(u64, u64)> {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .read(true)
-                .append(true)
-                .mode(0o600)
-                .open(path)?;
+            let mut file = open(
+                OpenOptions::new().create(true).read(true).append(true),
+                path,
+            )?;
             let length = file.metadata()?.len();
             // What a kill left of a line is closed off, or the next one would be lost with it.
             let torn = inner.seen.map_or(0, |(_, read)| read) < length;
@@ -222,7 +223,7 @@ impl Inner {
     }
 
     fn read(&mut self, path: &Path, id: u64, from: u64) -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = open(OpenOptions::new().read(true), path)?;
         file.seek(SeekFrom::Start(from))?;
         let mut text = Vec::new();
         file.take(MAX_FILE).read_to_end(&mut text)?;
@@ -261,15 +262,28 @@ fn compact(path: &Path) -> io::Result<()> {
         )?;
         text.push(b'\n');
     }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file = open(
+        OpenOptions::new().create(true).write(true).truncate(true),
+        &temporary,
+    )?;
     file.write_all(&text)?;
     file.sync_data()?;
     std::fs::rename(&temporary, path)
+}
+
+/// Opens a file of the store, which no link leads to, and which is nothing that makes one wait.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = options.mode(0o600).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(not_regular())
+    }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is not a regular file; remove it")
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -356,6 +370,79 @@ mod tests {
         );
         assert_eq!(many.keys(MAX_KEYS - 1, 10).unwrap().len(), 1);
         assert!(many.keys(usize::MAX, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_key_is_text_and_no_path() {
+        let (folder, path) = on_disk();
+        let shelf = Shelf::new(Some(path.clone()));
+        let keys = [
+            "../../escape",
+            "/etc/passwd",
+            "a\0b",
+            "..",
+            "\n{\"delete\":\"..\"}",
+            "ä",
+        ];
+        for key in keys {
+            shelf.set(key.to_owned(), key.as_bytes().to_vec()).unwrap();
+        }
+        let again = Shelf::new(Some(path.clone()));
+        for key in keys {
+            assert_eq!(again.get(key).unwrap(), Some(key.as_bytes().to_vec()));
+        }
+        assert_eq!(again.keys(0, 10).unwrap().len(), keys.len());
+        let files = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(files(path.parent().unwrap()), ["kv.jsonl", "kv.jsonl.lock"]);
+        assert_eq!(files(folder.path()), ["deep"]);
+    }
+
+    #[test]
+    fn a_link_or_a_fifo_in_place_of_the_store_is_not_followed() {
+        let (folder, path) = on_disk();
+        let other = folder.path().join("other.jsonl");
+        std::fs::write(&other, "{\"set\":[\"a\",\"c2VjcmV0\"]}\n").unwrap();
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        let places = [path.clone(), with_suffix(&path, "lock")];
+        for place in &places {
+            for old in &places {
+                std::fs::remove_file(old).unwrap_or_default();
+            }
+            std::os::unix::fs::symlink(&other, place).unwrap();
+            let shelf = Shelf::new(Some(path.clone()));
+            if *place == path {
+                assert!(shelf.get("a").unwrap_err().contains("regular"));
+            }
+            shelf.set("a".to_owned(), b"x".to_vec()).unwrap_err();
+            std::fs::remove_file(place).unwrap();
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            let fifo = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, place, fifo, mode, 0).unwrap();
+            shelf.set("a".to_owned(), b"x".to_vec()).unwrap_err();
+            std::fs::remove_file(place).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&other).unwrap().lines().count(), 1);
+        let shelf = Shelf::new(Some(path));
+        shelf.set("a".to_owned(), b"x".to_vec()).unwrap();
+    }
+
+    #[test]
+    fn endless_writing_fills_no_disk() {
+        let (_folder, path) = on_disk();
+        let shelf = Shelf::new(Some(path.clone()));
+        let largest = (0..120_u32).map(|round| {
+            shelf
+                .set((round % 5).to_string(), vec![0; MAX_VALUE])
+                .unwrap();
+            std::fs::metadata(&path).unwrap().len()
+        });
+        // Four times what the bucket holds, in base64, and one more line.
+        assert!(largest.max().unwrap() < 40 << 20);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::call::{AuditRecord, Call, CallContext, CallParts, Observer, Sink, Unobserved, Verdict};
+use crate::capability::fs::Written;
 use crate::capability::keyvalue::KeyValue;
 use crate::egress::secret::{Credential, Secrets};
 use crate::engine::{Host, Room, Ticking};
@@ -33,6 +34,10 @@ pub struct Setup {
     pub policy: Policy,
     /// The folder behind `/workspace`, opened only where the grant says so.
     pub workspace: Option<PathBuf>,
+    /// Files and folders of the workspace that no plugin changes, relative to it.
+    pub protected: Vec<PathBuf>,
+    /// What its calls have written to the workspace.
+    pub written: Written,
     /// What it keeps between calls.
     pub store: KeyValue,
     /// Values of the credentials that its grant names.
@@ -55,6 +60,8 @@ impl Setup {
         Self {
             policy: Policy::new(nothing.expect("an empty request has nothing that could be wrong")),
             workspace: None,
+            protected: Vec::new(),
+            written: Written::default(),
             store: KeyValue::in_memory(),
             credentials: Vec::new(),
             limits,

@@ -18,6 +18,7 @@ pub(crate) struct PluginState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
+    files: fs::Files,
     pub(crate) memory: MemoryLimiter,
 }
 
@@ -33,12 +34,12 @@ impl PluginState {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(limits.random_bytes);
-        fs::open(&mut wasi, &call)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(usize::try_from(limits.header_bytes).unwrap_or(usize::MAX));
         Ok(Self {
+            files: fs::open(&call)?,
             table,
             wasi: wasi.build(),
             http,
@@ -60,6 +61,16 @@ impl PluginState {
     pub(crate) fn call_and_table(&mut self) -> (&Call, &mut ResourceTable) {
         self.call.count();
         (&self.call, &mut self.table)
+    }
+
+    /// The same with the folder of the call.
+    pub(crate) fn files(&mut self) -> fs::View<'_> {
+        self.call.count();
+        fs::View {
+            call: &self.call,
+            mount: &self.files,
+            table: &mut self.table,
+        }
     }
 }
 

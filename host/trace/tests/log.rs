@@ -6,6 +6,7 @@ use ml_intern_agent::event::{CallStatus, Usage};
 use ml_intern_agent::ports::Journal;
 use ml_intern_agent::{Event, Message, Role};
 use ml_intern_trace::{SessionLog, TraceError, list, read};
+use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -189,20 +190,60 @@ fn large_texts_live_beside_the_log() {
 #[test]
 fn a_tool_cannot_name_a_file_by_looking_like_a_blob() {
     let secret = Path::new("../../../../etc/passwd").display().to_string();
-    let arguments = serde_json::json!({ "$blob": secret, "bytes": 1 });
-    let event = Event::ToolStarted {
+    let blob = json!({ "$blob": "a".repeat(64), "bytes": 1 });
+    for arguments in [
+        json!({ "$blob": secret, "bytes": 1 }),
+        blob.clone(),
+        json!({ "$literal": blob }),
+        json!([{ "$literal": { "$literal": blob } }, { "$literal": 1 }]),
+    ] {
+        let folder = written(&[asked_for(arguments.clone())]);
+        let events = read(folder.path(), "s").unwrap();
+        assert!(
+            matches!(&events[0].1, Event::ToolStarted { arguments: read, .. } if *read == arguments),
+            "{arguments}"
+        );
+    }
+}
+
+fn asked_for(arguments: Value) -> Event {
+    Event::ToolStarted {
         call: "c1.0".into(),
         index: 0,
         tool: "read".into(),
         plugin: "p".into(),
-        arguments: arguments.clone(),
+        arguments,
         repeatable: true,
+    }
+}
+
+#[test]
+fn a_blob_that_is_another_file_is_named_and_not_read() {
+    let large = "x".repeat(300_000);
+    let folder = written(&[started(), finished(large.clone())]);
+    let blobs = folder.path().join("s/blobs");
+    let blob = fs::read_dir(&blobs)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let other = folder.path().join("other.txt");
+    fs::write(&other, &large).unwrap();
+    fs::write(&blob, "y".repeat(300_000)).unwrap();
+    let refused = |says: &str| {
+        let error = read(folder.path(), "s").unwrap_err();
+        let text = format!("{error} {:?}", std::error::Error::source(&error));
+        assert!(text.contains(says), "{text}");
     };
-    let folder = written(&[event]);
-    let events = read(folder.path(), "s").unwrap();
-    assert!(
-        matches!(&events[0].1, Event::ToolStarted { arguments: read, .. } if *read == arguments)
-    );
+    refused("not what its name says");
+    fs::remove_file(&blob).unwrap();
+    std::os::unix::fs::symlink(&other, &blob).unwrap();
+    refused("blobs");
+    fs::remove_file(&blob).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &blob, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    refused("no file of this log");
 }
 
 #[tokio::test]

@@ -180,8 +180,7 @@ fn system_prompt(config: &Config, bench: &Workbench) -> String {
         .clone()
         .unwrap_or_default();
     // A folder without the file, or with one that is no text, has no instructions.
-    if let Ok(agents) = std::fs::read_to_string(config.workspace.join(AGENTS)) {
-        let agents = agents.chars().take(INSTRUCTIONS_BYTES).collect::<String>();
+    if let Some(agents) = agents(&config.workspace) {
         instructions = format!("{instructions}\n\n{agents}");
     }
     let place = prompt::Place {
@@ -190,6 +189,22 @@ fn system_prompt(config: &Config, bench: &Workbench) -> String {
         instructions: instructions.trim(),
     };
     prompt::system(&place, bench.agent.toolbox.tools())
+}
+
+/// The folder's own instructions, which anybody may have put there: a link leads nowhere else,
+/// for a model's service gets what is read here.
+fn agents(workspace: &Path) -> Option<String> {
+    let most = 4 * INSTRUCTIONS_BYTES as u64;
+    let bytes = ml_intern_runtime::read_below(workspace, AGENTS, most).ok()?;
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text,
+        // Cut off within a letter.
+        Err(error) if error.error_len().is_none() => {
+            str::from_utf8(&bytes[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    Some(text.chars().take(INSTRUCTIONS_BYTES).collect())
 }
 
 fn prompt_text(arguments: &RunArgs, start: &Start) -> Result<Option<String>> {

@@ -25,7 +25,12 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let write = || {
         std::fs::create_dir_all(folder)?;
-        let mut file = std::fs::File::create(&temporary)?;
+        // What stands there is a leftover, or a link that somebody prepared: it is not written through.
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::File::create_new(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
         std::fs::rename(&temporary, path)

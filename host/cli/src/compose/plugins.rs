@@ -13,6 +13,7 @@ use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
     ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
+    Written,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -219,6 +220,8 @@ impl<'a> Plugins<'a> {
         let setup = Setup {
             policy: effective.into(),
             workspace: fs.map(|_| self.config.workspace.clone()),
+            protected: self.config.protected(),
+            written: Written::default(),
             store: KeyValue::new(
                 session.map(|folder| folder.join("values").join(&file)),
                 Some(project.join("values").join(&file)),

@@ -37,19 +37,44 @@ impl FsRules {
         })
     }
 
+    /// Whether `mount` may be read or, with `write`, changed.
+    pub fn allows(&self, mount: &str, write: bool) -> bool {
+        self.access(mount)
+            .is_some_and(|access| access >= needed(write))
+    }
+
     /// Whether `mount` may be read or, with `write`, changed; and why not.
+    ///
+    /// # Errors
+    /// A denial with the line that would allow it.
     pub fn check(&self, mount: &str, write: bool) -> Result<(), Denial> {
-        let (capability, verb, needed) = if write {
-            ("fs.write", "writing", Access::ReadWrite)
-        } else {
-            ("fs.read", "reading", Access::Read)
-        };
-        let asked = format!("{verb} below {}", shorten(mount));
-        if self.access(mount).is_some_and(|access| access >= needed) {
+        if self.allows(mount, write) {
             return Ok(());
         }
+        Err(self.denial(mount, write, ""))
+    }
+
+    /// The same for one file of the mount, which a denial then names. `path` is a guest's text.
+    ///
+    /// # Errors
+    /// A denial with the line that would allow it.
+    pub fn check_path(&self, mount: &str, write: bool, path: &str) -> Result<(), Denial> {
+        if self.allows(mount, write) {
+            return Ok(());
+        }
+        Err(self.denial(mount, write, &format!(" (`{}`)", shorten(path))))
+    }
+
+    fn denial(&self, mount: &str, write: bool, which: &str) -> Denial {
+        let (capability, verb) = if write {
+            ("fs.write", "writing")
+        } else {
+            ("fs.read", "reading")
+        };
+        let needed = needed(write);
+        let asked = format!("{verb} below {}{which}", shorten(mount));
         if mount == WORKSPACE_MOUNT && self.workspace.is_some_and(|access| access >= needed) {
-            return Err(self.held.denial(capability, &asked));
+            return self.held.denial(capability, &asked);
         }
         let rule = format!(
             "fs = [{{ mount = \"{WORKSPACE_MOUNT}\", access = \"{}\" }}]",
@@ -67,7 +92,7 @@ impl FsRules {
                 "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}"
             )
         };
-        Err(Denial { capability, detail })
+        Denial { capability, detail }
     }
 
     pub(super) fn hold_read_only(&mut self) {
@@ -88,5 +113,13 @@ impl FsRules {
             Access::Read => "reads files below the workspace".to_owned(),
             Access::ReadWrite => "reads and writes files below the workspace".to_owned(),
         })
+    }
+}
+
+fn needed(write: bool) -> Access {
+    if write {
+        Access::ReadWrite
+    } else {
+        Access::Read
     }
 }

@@ -1,7 +1,8 @@
 //! What a run left in the workspace.
 
 use crate::adapters::processes::SPILL;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Files that are looked at; a workspace may hold a data set of millions.
@@ -29,10 +30,14 @@ pub(crate) fn since(workspace: &Path, then: SystemTime) -> Vec<String> {
     let then = then - SLACK;
     let mut found = Vec::new();
     let mut looked = 0;
-    let mut folders = vec![workspace.to_path_buf()];
+    // What cannot be read is not ours to report.
+    let Ok(root) = File::open(workspace) else {
+        return found;
+    };
+    let mut folders = vec![PathBuf::from(".")];
     while let Some(folder) = folders.pop() {
-        // What cannot be read is not ours to report.
-        let Ok(entries) = std::fs::read_dir(&folder) else {
+        // Whoever puts a link in the place of a folder meanwhile is not followed out of the workspace.
+        let Ok(entries) = cap_primitives::fs::read_dir(&root, &folder) else {
             continue;
         };
         for entry in entries.flatten() {
@@ -44,16 +49,43 @@ pub(crate) fn since(workspace: &Path, then: SystemTime) -> Vec<String> {
             let Ok(metadata) = entry.metadata() else {
                 continue;
             };
-            let skipped = SKIPPED.iter().any(|name| entry.file_name() == *name);
+            let changed = |time: cap_primitives::time::SystemTime| time.into_std() >= then;
+            let name = entry.file_name();
+            let skipped = SKIPPED.iter().any(|own| name == *own);
+            let path = folder.join(name);
             if metadata.is_dir() && !skipped {
-                folders.push(entry.path());
-            } else if metadata.is_file() && metadata.modified().is_ok_and(|time| time >= then) {
-                let path = entry.path();
-                let relative = path.strip_prefix(workspace).unwrap_or(&path);
-                found.push(relative.to_string_lossy().into_owned());
+                folders.push(path);
+            } else if metadata.is_file() && metadata.modified().is_ok_and(changed) {
+                let below = path.strip_prefix(".").unwrap_or(&path);
+                found.push(below.to_string_lossy().into_owned());
             }
         }
     }
     found.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_links_lead_to_is_not_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let (workspace, outside) = (root.path().join("workspace"), root.path().join("outside"));
+        std::fs::create_dir_all(workspace.join("sub")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("secret.txt"), "x").unwrap();
+        symlink(&outside, workspace.join("link")).unwrap();
+        symlink(outside.join("secret.txt"), workspace.join("link.txt")).unwrap();
+        std::fs::write(workspace.join("sub/made.txt"), "x").unwrap();
+        std::fs::create_dir(workspace.join(".git")).unwrap();
+        std::fs::write(workspace.join(".git/index"), "x").unwrap();
+        assert_eq!(
+            since(&workspace, SystemTime::UNIX_EPOCH + SLACK),
+            ["sub/made.txt"]
+        );
+        assert!(since(&workspace, SystemTime::now() + Duration::from_secs(60)).is_empty());
+    }
 }
