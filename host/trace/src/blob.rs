@@ -14,7 +14,8 @@ use std::path::Path;
 pub(crate) const INLINE_BYTES: usize = 64 * 1024;
 /// Far above the largest result of a tool.
 const MAX_BYTES: u64 = 1 << 30;
-const KEY: &str = "$blob";
+/// What a reference to a blob has, and what a line without one need not be searched for.
+pub(crate) const KEY: &str = "$blob";
 /// Holds an object that would be taken for a blob.
 const LITERAL: &str = "$literal";
 

@@ -128,7 +128,7 @@ impl SessionLog {
 
     fn line(&self, stamp: Stamp, event: &Event) -> Result<String, TraceError> {
         let line = render(stamp, None, event);
-        if line.len() <= blob::INLINE_BYTES {
+        if line.len() <= blob::INLINE_BYTES && !line.contains(blob::KEY) {
             return Ok(line);
         }
         let path = self.folder.join(EVENTS);
