@@ -198,6 +198,8 @@ impl RequestedLimits {
             headers: self.headers.or(base.headers),
             file_bytes: self.file_bytes.or(base.file_bytes),
             files: self.files.or(base.files),
+            requests_per_minute: self.requests_per_minute.or(base.requests_per_minute),
+            requests_at_once: self.requests_at_once.or(base.requests_at_once),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use ml_intern_manifest::{Access, Denial, Effective, Limits, WORKSPACE_MOUNT};
+use ml_intern_manifest::{Access, Denial, Effective, Limits, WORKSPACE_MOUNT, shorten};
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{
@@ -35,11 +35,8 @@ use self::mount::Mount;
 use self::quota::Quota;
 use self::refusal::{Refused, Why};
 use self::stream::{Of, Reading, Writing};
-use crate::call::{AuditRecord, Call, Verdict};
+use crate::call::Call;
 use crate::state::PluginState;
-
-/// Characters of a path in an audit record.
-const MAX_SHOWN: usize = 256;
 
 /// The folder that the call sees, if its grant has one.
 pub(crate) type Files = Option<Arc<Mount>>;
@@ -77,7 +74,7 @@ pub fn read_below(folder: &Path, path: &str, most: u64) -> std::io::Result<Vec<u
         }
         Ok(Opened::Folder(_)) => Err(std::io::ErrorKind::IsADirectory.into()),
         Err(Refused::Io(error)) => Err(error),
-        Err(Refused::Denied(why)) => Err(std::io::Error::other(why.denial(path).detail)),
+        Err(Refused::Denied(why)) => Err(std::io::Error::other(why.denial("fs.read", path).detail)),
         Err(Refused::Spent(spent)) => Err(std::io::Error::other(spent.to_string())),
     }
 }
@@ -98,12 +95,17 @@ enum Asked {
     Write,
 }
 
+impl Asked {
+    fn capability(self) -> &'static str {
+        match self {
+            Self::Read => "fs.read",
+            Self::Write => "fs.write",
+        }
+    }
+}
+
 /// Asks the grant. `path` is made only for a denial.
-fn allow(
-    call: &Call,
-    asked: Asked,
-    path: impl FnOnce() -> String,
-) -> Result<(), ErrorCode> {
+fn allow(call: &Call, asked: Asked, path: impl FnOnce() -> String) -> Result<(), ErrorCode> {
     let rules = rules(call);
     let write = asked == Asked::Write;
     if rules.fs.allows(WORKSPACE_MOUNT, write) {
@@ -111,35 +113,27 @@ fn allow(
     }
     let path = path();
     if let Err(denial) = rules.fs.check_path(WORKSPACE_MOUNT, write, &path) {
-        deny(call, asked, &path, denial);
+        deny(call, &path, denial);
     }
     Err(ErrorCode::NotPermitted)
 }
 
-/// Remembers what was not done, unless it was the system that could not.
+/// Remembers and writes down what was not done, unless it was the system that could not.
 fn remember(call: &Call, asked: Asked, path: &str, refused: &Refused) {
     match refused {
         Refused::Io(_) => {}
-        Refused::Spent(spent) => deny(call, asked, path, spent.denial()),
-        Refused::Denied(why) => deny(call, asked, path, why.denial(path)),
+        Refused::Spent(spent) => {
+            let denial = spent.denial();
+            call.limited(denial.capability, || denial.detail.clone());
+            // The guest has its error number already; so below.
+            let _told = call.deny(denial);
+        }
+        Refused::Denied(why) => deny(call, path, why.denial(asked.capability(), path)),
     }
 }
 
-fn deny(call: &Call, asked: Asked, path: &str, denial: Denial) {
-    let capability = match asked {
-        Asked::Read => "fs.read",
-        Asked::Write => "fs.write",
-    };
-    let verdict = Verdict::Denied(denial.detail.clone());
-    call.audit(&AuditRecord::new(capability, shown_below(path), verdict));
-    // The guest has its error number already.
-    let _told = call.deny(denial);
-}
-
-/// A path below the workspace as an audit record names it.
-fn shown_below(path: &str) -> String {
-    let path: String = path.chars().take(MAX_SHOWN).collect();
-    format!("{WORKSPACE_MOUNT}/{path}")
+fn deny(call: &Call, path: &str, denial: Denial) {
+    let _told = call.refuse(denial, format!("{WORKSPACE_MOUNT}/{}", shorten(path)));
 }
 
 /// A guest's path, with the folder it starts from in front.
@@ -220,9 +214,7 @@ impl View<'_> {
     /// Whether what `fd` holds may be read or written.
     fn allow(&self, asked: Asked, fd: &Resource<Descriptor>) -> FsResult<()> {
         let (mount, file) = (self.mount()?, self.opened(fd)?);
-        Ok(allow(self.call, asked, || {
-            shown(&mount, &file, "")
-        })?)
+        Ok(allow(self.call, asked, || shown(&mount, &file, ""))?)
     }
 
     /// Whether `path` below `fd` may be looked at.
@@ -237,12 +229,7 @@ impl View<'_> {
         if !matches!(refused, Refused::Io(_))
             && let Some(mount) = self.mount
         {
-            remember(
-                self.call,
-                asked,
-                &shown(mount, start, path),
-                &refused,
-            );
+            remember(self.call, asked, &shown(mount, start, path), &refused);
         }
         refused.code().into()
     }
@@ -330,18 +317,14 @@ impl preopens::Host for View<'_> {
         let (Some(mount), Some(access)) = (self.mount, access(self.call)) else {
             return Ok(Vec::new());
         };
-        let (permissions, mode) = match access {
-            Access::Read => (FsPerms::ReadOnly, OpenMode::READ),
-            Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
+        let (asked, permissions, mode) = match access {
+            Access::Read => (Asked::Read, FsPerms::ReadOnly, OpenMode::READ),
+            Access::ReadWrite => (Asked::Write, FsPerms::ReadWrite, OpenMode::all()),
         };
         if mount.first_look() {
-            let capability = match access {
-                Access::Read => "fs.read",
-                Access::ReadWrite => "fs.write",
-            };
             let rule = rules(self.call).fs.describe();
             self.call
-                .allowed(capability, WORKSPACE_MOUNT.to_owned(), rule);
+                .allowed(asked.capability(), WORKSPACE_MOUNT.to_owned(), rule);
         }
         let folder = Dir::new(mount.folder.try_clone()?, permissions, mode, false);
         let fd = self.table.push(Descriptor::Dir(folder))?;

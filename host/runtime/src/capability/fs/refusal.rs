@@ -39,7 +39,7 @@ pub(crate) enum Why {
 
 impl Why {
     /// In words; `path` is a guest's text.
-    pub(super) fn denial(&self, path: &str) -> Denial {
+    pub(super) fn denial(&self, capability: &'static str, path: &str) -> Denial {
         let path = shorten(path);
         let detail = match self {
             Self::Outside => format!(
@@ -69,10 +69,6 @@ impl Why {
             Self::OpenedToRead => {
                 format!("`{path}` was opened for reading; open it for writing to change its times")
             }
-        };
-        let capability = match self {
-            Self::Outside | Self::Special => "fs.read",
-            _ => "fs.write",
         };
         Denial { capability, detail }
     }

@@ -26,20 +26,14 @@ pub(super) struct Of {
 
 impl Of {
     fn check(&self, asked: Asked) -> StreamResult<()> {
-        allow(&self.call, &self.mount, asked, || self.path()).map_err(|_code| failed(Errno::PERM))
+        allow(&self.call, asked, || self.path()).map_err(|_code| failed(Errno::PERM))
     }
 
     fn charge(&self, bytes: usize) -> StreamResult<()> {
         self.check(Asked::Write)?;
         self.mount.quota.charge(bytes as u64).map_err(|spent| {
             let refused = Refused::Spent(spent);
-            remember(
-                &self.call,
-                &self.mount,
-                Asked::Write,
-                &self.path(),
-                &refused,
-            );
+            remember(&self.call, Asked::Write, &self.path(), &refused);
             failed(Errno::DQUOT)
         })
     }
