@@ -20,6 +20,7 @@ use http_body_util::BodyExt;
 use ml_intern_manifest::{CredentialRule, Denial, Effective, HttpRule};
 use url::{Host, Url};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+use zeroize::Zeroizing;
 
 use crate::call::{AuditRecord, Call, Verdict};
 use crate::egress::body::{Answer, Guarded, drain};
@@ -310,8 +311,8 @@ fn add_credential(
             rule.name
         ))
     };
-    let mut value = HeaderValue::from_str(&rule.header_value(credential.value.expose()))
-        .map_err(|_| wrong())?;
+    let text = Zeroizing::new(rule.header_value(credential.value.expose()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| wrong())?;
     value.set_sensitive(true);
     let name = HeaderName::from_bytes(rule.header.as_bytes()).map_err(|_| wrong())?;
     headers.insert(name, value);

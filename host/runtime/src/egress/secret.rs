@@ -2,25 +2,32 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{Ordering, compiler_fence};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use memchr::memmem;
+use zeroize::Zeroizing;
 
 /// A secret value. Shows nothing of itself, and is overwritten when dropped.
 #[derive(Clone)]
-pub struct Secret(Vec<u8>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// Keeps `value` without surrounding white space.
     pub fn new(value: &str) -> Self {
-        Self(value.trim().as_bytes().to_vec())
+        Self(Zeroizing::new(value.trim().as_bytes().to_vec()))
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// The value itself, for whoever puts it in its place. It must be copied into nothing that is not overwritten.
+    pub fn expose(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// As it is, and as it may be written elsewhere: in base64 at each offset, hexadecimal, percent-encoded, and
+    /// within JSON. Those of fewer than 8 bytes are left out, as they are in ordinary text.
+    pub fn spellings(&self) -> Vec<Zeroizing<Vec<u8>>> {
+        spellings(&self.0)
     }
 }
 
@@ -28,18 +35,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        wipe(&mut self.0);
-    }
-}
-
-fn wipe(bytes: &mut [u8]) {
-    bytes.fill(0);
-    std::hint::black_box(&*bytes);
-    compiler_fence(Ordering::SeqCst);
 }
 
 /// A credential with its value. Where it goes and in which header is in the plugin's effective
@@ -75,7 +70,7 @@ impl Secrets {
         {
             secrets
                 .encoded
-                .extend(spellings(&value.0).into_iter().map(Secret));
+                .extend(value.spellings().into_iter().map(Secret));
             secrets.raw.push(value.clone());
         }
         secrets.longest_encoded = secrets
@@ -138,52 +133,63 @@ fn replace_one(bytes: &[u8], value: &[u8]) -> Vec<u8> {
 
 /// The spellings in which a secret may leave. Base64 of a value inside a longer text depends on
 /// where it starts: the digits that its neighbours do not change are looked for, at each offset.
-fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
-    let hex = |upper: bool| -> Vec<u8> {
-        value
-            .iter()
-            .flat_map(|byte| {
-                if upper {
-                    format!("{byte:02X}")
-                } else {
-                    format!("{byte:02x}")
-                }
-                .into_bytes()
-            })
-            .collect()
-    };
-    let percent = |upper: bool| -> Vec<u8> {
-        let escape = |byte: &u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => vec![*byte],
-            _ if upper => format!("%{byte:02X}").into_bytes(),
-            _ => format!("%{byte:02x}").into_bytes(),
-        };
-        value.iter().flat_map(escape).collect()
-    };
+fn spellings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut all = vec![
-        value.to_vec(),
-        hex(false),
-        hex(true),
-        percent(false),
-        percent(true),
+        Zeroizing::new(value.to_vec()),
+        each_byte(value, |byte, out| hex(byte, b"0123456789abcdef", out)),
+        each_byte(value, |byte, out| hex(byte, b"0123456789ABCDEF", out)),
+        each_byte(value, |byte, out| percent(byte, b"0123456789abcdef", out)),
+        each_byte(value, |byte, out| percent(byte, b"0123456789ABCDEF", out)),
+        each_byte(value, json),
     ];
     for offset in 0..3 {
-        let padded: Vec<u8> = std::iter::repeat_n(0, offset)
-            .chain(value.iter().copied())
-            .collect();
+        let mut padded = Zeroizing::new(vec![0; offset]);
+        // Room for all of it at once: a vector that grows leaves a copy behind.
+        padded.reserve_exact(value.len());
+        padded.extend_from_slice(value);
         // Digits wholly made of the value's own bits: from the first after the offset to the last full one.
         let (first, last) = ((offset * 8).div_ceil(6), padded.len() * 8 / 6);
-        for text in [
-            STANDARD_NO_PAD.encode(&padded),
-            URL_SAFE_NO_PAD.encode(&padded),
-        ] {
-            all.extend(text.as_bytes().get(first..last).map(<[u8]>::to_vec));
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let text = Zeroizing::new(engine.encode(&*padded));
+            let own = text.as_bytes().get(first..last);
+            all.extend(own.map(|own| Zeroizing::new(own.to_vec())));
         }
     }
     all.sort();
     all.dedup();
     all.retain(|spelling| spelling.len() >= SHORTEST);
     all
+}
+
+/// Writes every byte its own way, into room for the longest.
+fn each_byte(value: &[u8], write: impl Fn(u8, &mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 6));
+    for byte in value {
+        write(*byte, &mut out);
+    }
+    out
+}
+
+fn hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
+    out.push(digits[usize::from(byte >> 4)]);
+    out.push(digits[usize::from(byte & 15)]);
+}
+
+fn percent(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+        out.push(byte);
+    } else {
+        out.push(b'%');
+        hex(byte, digits, out);
+    }
+}
+
+/// Secrets hold no control characters.
+fn json(byte: u8, out: &mut Vec<u8>) {
+    if matches!(byte, b'"' | b'\\') {
+        out.push(b'\\');
+    }
+    out.push(byte);
 }
 
 /// Replaces secrets in a stream of chunks. Only an end with which a secret could begin is held
