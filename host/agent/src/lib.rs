@@ -17,6 +17,7 @@ pub mod message;
 pub mod plan;
 pub mod ports;
 pub mod prompt;
+pub mod redaction;
 mod retry;
 pub mod session;
 pub mod state;

@@ -2,20 +2,36 @@
 
 use crate::event::{Event, Stamp};
 use crate::ports::{Journal, JournalError, Observer};
-use crate::state::State;
+use crate::redaction::{Fragments, Redactor, as_asked, redact};
+use crate::state::{OpenCall, State};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// State changes only here, one event at a time: log first, then state, then whoever watches.
+/// State changes only here, one event at a time: secrets are taken out first, then log, state, and whoever watches.
+/// What is written down is therefore what the state was folded from, and what the model is told again.
 pub struct Session {
     id: String,
     inner: Mutex<Inner>,
     journal: Arc<dyn Journal>,
     observers: Vec<Arc<dyn Observer>>,
+    redactor: Arc<dyn Redactor>,
+    fragments: Mutex<Streams>,
+    /// Place of the last entry that another process wrote.
+    inherited: u64,
 }
 
 struct Inner {
     state: State,
     last: Stamp,
+    /// Arguments of open calls as the model wrote them, where the log has them without a secret: by place of the
+    /// message and position of the call. In memory only, and no longer than the calls are open.
+    arguments: BTreeMap<(u64, u32), String>,
+}
+
+/// The texts that are coming in pieces.
+struct Streams {
+    text: Box<dyn Fragments>,
+    reasoning: Box<dyn Fragments>,
 }
 
 impl Session {
@@ -26,12 +42,24 @@ impl Session {
         last: Stamp,
         journal: Arc<dyn Journal>,
         observers: Vec<Arc<dyn Observer>>,
+        redactor: Arc<dyn Redactor>,
     ) -> Self {
+        let fragments = Streams {
+            text: redactor.fragments(),
+            reasoning: redactor.fragments(),
+        };
         Self {
             id,
-            inner: Mutex::new(Inner { state, last }),
+            inner: Mutex::new(Inner {
+                state,
+                last,
+                arguments: BTreeMap::new(),
+            }),
             journal,
             observers,
+            redactor,
+            fragments: Mutex::new(fragments),
+            inherited: last.seq,
         }
     }
 
@@ -40,13 +68,33 @@ impl Session {
         &self.id
     }
 
-    /// Appends to the log, applies, and tells whoever watches.
-    pub fn record(&self, event: Event) -> Result<Stamp, JournalError> {
-        let mut inner = self.lock();
-        let stamp = self.journal.append(&event)?;
-        inner.state.apply(&event, stamp);
-        inner.last = stamp;
-        self.tell(stamp, &event);
+    /// Takes secrets out, appends to the log, applies, and tells whoever watches.
+    pub fn record(&self, mut event: Event) -> Result<Stamp, JournalError> {
+        let asked = as_asked(&event, &*self.redactor);
+        let redacted = redact(&mut event, &*self.redactor);
+        let stamp = {
+            let mut inner = self.lock();
+            let stamp = self.journal.append(&event)?;
+            inner.state.apply(&event, stamp);
+            if inner.state.open.is_empty() {
+                inner.arguments.clear();
+            }
+            let kept = redacted.arguments.into_iter();
+            let kept = kept.map(|(index, text)| ((stamp.seq, index), text));
+            inner.arguments.extend(kept);
+            self.tell_held_back(inner.last);
+            inner.last = stamp;
+            self.tell(stamp, asked.as_ref().unwrap_or(&event));
+            stamp
+        };
+        if redacted.changed && matches!(event, Event::TurnStarted { .. }) {
+            self.record(Event::Notice {
+                code: "redacted".into(),
+                text: "your words held what looks like a secret; the model, the log and the notifiers get a placeholder in its \
+                       place"
+                    .into(),
+            })?;
+        }
         Ok(stamp)
     }
 
@@ -57,10 +105,35 @@ impl Session {
         Ok(stamp)
     }
 
-    /// Tells whoever watches about something that the log does not keep.
+    /// Tells whoever watches about something that the log does not keep, without its secrets.
     pub fn show(&self, event: &Event) {
         let stamp = self.lock().last;
-        self.tell(stamp, event);
+        let event = match event {
+            Event::TextDelta { text } => Event::TextDelta {
+                text: self.streams().text.push(text),
+            },
+            Event::ReasoningDelta { text } => Event::ReasoningDelta {
+                text: self.streams().reasoning.push(text),
+            },
+            event => {
+                let mut event = event.clone();
+                redact(&mut event, &*self.redactor);
+                event
+            }
+        };
+        self.tell_unless_empty(stamp, &event);
+    }
+
+    /// The arguments of an open call as the model wrote them; `None` where the log has them without a secret, and
+    /// the process that heard it is gone.
+    pub(crate) fn arguments(&self, index: u32, open: &OpenCall) -> Option<String> {
+        let kept = self.lock().arguments.get(&(open.message, index)).cloned();
+        let written = &open.call.arguments;
+        if kept.is_some() {
+            return kept;
+        }
+        let lost = open.message <= self.inherited && self.redactor.is_redacted(written);
+        (!lost).then(|| written.clone())
     }
 
     /// Place of the newest entry.
@@ -73,10 +146,34 @@ impl Session {
         look(&self.lock().state)
     }
 
+    /// Text in pieces ends where anything else happens.
+    fn tell_held_back(&self, stamp: Stamp) {
+        let (text, reasoning) = {
+            let mut streams = self.streams();
+            (streams.text.finish(), streams.reasoning.finish())
+        };
+        self.tell_unless_empty(stamp, &Event::ReasoningDelta { text: reasoning });
+        self.tell_unless_empty(stamp, &Event::TextDelta { text });
+    }
+
+    fn tell_unless_empty(&self, stamp: Stamp, event: &Event) {
+        match event {
+            Event::TextDelta { text } | Event::ReasoningDelta { text } if text.is_empty() => {}
+            event => self.tell(stamp, event),
+        }
+    }
+
     fn tell(&self, stamp: Stamp, event: &Event) {
         for observer in &self.observers {
             observer.event(stamp, event);
         }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        // As below: a panic leaves text held back or shown, nothing half done.
+        self.fragments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

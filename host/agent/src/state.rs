@@ -15,6 +15,8 @@ const NAME_LENGTH: usize = 64;
 pub struct OpenCall {
     /// The host's id: `c<seq of the message>.<index>`.
     pub id: String,
+    /// Place of its message in the log.
+    pub message: u64,
     /// As the model made it.
     pub call: Call,
     /// `Some(repeatable)` once it has started.
@@ -172,6 +174,7 @@ impl State {
             self.open = calls
                 .map(|(index, call)| OpenCall {
                     id: format!("c{}.{index}", stamp.seq),
+                    message: stamp.seq,
                     call: call.clone(),
                     started: None,
                     result: None,

@@ -15,6 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Edit distance (normalised) from which another tool's name is worth suggesting.
 const CLOSE: f64 = 0.6;
 
+/// For a call that another process should have run.
+const LOST: &str = "ml-intern stopped before this call ran, and its arguments held what looks like a secret, which is \
+                    not kept; make the call again";
+
 /// Runs calls: checks, asks, writes down, calls.
 pub(crate) struct Runner<'a> {
     pub(crate) session: &'a Session,
@@ -69,7 +73,7 @@ impl<'a> Runner<'a> {
         });
         let mut side_by_side = Vec::new();
         for (index, call) in open {
-            let prepared = self.prepare(&call);
+            let prepared = self.prepare(index, &call);
             if matches!(
                 prepared,
                 Prepared::Ready {
@@ -86,7 +90,7 @@ impl<'a> Runner<'a> {
         finish_all(side_by_side).await
     }
 
-    fn prepare(&self, open: &OpenCall) -> Prepared<'a> {
+    fn prepare(&self, index: u32, open: &OpenCall) -> Prepared<'a> {
         let call = &open.call;
         if open.started == Some(false) {
             return Prepared::Refused {
@@ -105,7 +109,14 @@ impl<'a> Runner<'a> {
                 text: self.unknown_tool(&call.name),
             };
         };
-        match self.checker(tool).check(&tool.name, &call.arguments) {
+        // The tool gets what the model wrote; the log, and with it the conversation, has it without its secrets.
+        let Some(arguments) = self.session.arguments(index, open) else {
+            return Prepared::Refused {
+                status: CallStatus::Interrupted,
+                text: LOST.into(),
+            };
+        };
+        match self.checker(tool).check(&tool.name, &arguments) {
             Ok(arguments) => {
                 let effects = tool.effects_of(&arguments);
                 let repeatable = effects.read_only || effects.idempotent;

@@ -8,9 +8,10 @@ use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::{CallStatus, PermissionRequest, TurnEnd, Usage};
 use ml_intern_agent::message::{Call, Image};
 use ml_intern_agent::ports::{
-    Approver, Clock, Deltas, Effects, Invocation, Journal, JournalError, Outcome, Powers, Provider,
-    Reply, Request, Stop, Tool, Toolbox,
+    Approver, Clock, Deltas, Effects, Invocation, Journal, JournalError, Observer, Outcome, Powers,
+    Provider, Reply, Request, Stop, Tool, Toolbox,
 };
+use ml_intern_agent::redaction::{Fragments, Redactor, Rules};
 use ml_intern_agent::turn::{self, Agent};
 use ml_intern_agent::{Event, Message, Part, ProviderError, Role, Session, Stamp, State};
 use serde_json::{Value, json};
@@ -103,7 +104,7 @@ fn tool(name: &str, read_only: bool, idempotent: bool, powers: Powers) -> Tool {
     Tool {
         name: name.into(),
         description: name.into(),
-        input_schema: r#"{"type":"object","properties":{"n":{"type":"integer"}},"additionalProperties":false}"#.into(),
+        input_schema: r#"{"type":"object","properties":{"n":{"type":"integer"},"s":{"type":"string"}},"additionalProperties":false}"#.into(),
         plugin: "test/tools@1.0.0".into(),
         effects: Effects { read_only, idempotent, destructive: false },
         operations: None,
@@ -188,6 +189,63 @@ impl Clock for Still {
     }
 }
 
+/// Keeps what it is told.
+#[derive(Default)]
+struct Watcher(Mutex<Vec<Event>>);
+
+impl Observer for Watcher {
+    fn event(&self, _stamp: Stamp, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+/// Cuts `s3cret` out of everything, and holds nothing back.
+struct Scissors;
+
+impl Redactor for Scissors {
+    fn text(&self, text: &mut String, _rules: Rules) -> bool {
+        let clean = text.replace("s3cret", "[cut]");
+        let changed = clean != *text;
+        *text = clean;
+        changed
+    }
+
+    fn value(&self, value: &mut Value, rules: Rules) -> bool {
+        let mut text = value.to_string();
+        let changed = self.text(&mut text, rules);
+        *value = serde_json::from_str(&text).unwrap();
+        changed
+    }
+
+    fn line(&self, _source: &str, text: &mut String) -> bool {
+        self.text(text, Rules::All)
+    }
+
+    fn end_of_lines(&self, _source: &str) {}
+
+    fn is_redacted(&self, text: &str) -> bool {
+        text.contains("[cut]")
+    }
+
+    fn fragments(&self) -> Box<dyn Fragments> {
+        Box::new(Halves(String::new()))
+    }
+}
+
+/// Holds everything back until the end.
+struct Halves(String);
+
+impl Fragments for Halves {
+    fn push(&mut self, fragment: &str) -> String {
+        self.0.push_str(fragment);
+        String::new()
+    }
+
+    fn finish(&mut self) -> String {
+        std::mem::take(&mut self.0).replace("s3cret", "[cut]")
+    }
+}
+
 struct Person(Mutex<VecDeque<Answer>>);
 
 #[async_trait]
@@ -224,6 +282,7 @@ struct Setup {
     budget: Budget,
     fail_at: Option<u64>,
     log: Vec<(Stamp, Event)>,
+    watchers: Vec<Arc<dyn Observer>>,
 }
 
 fn bench(setup: Setup, steps: Vec<Step>) -> Bench {
@@ -260,7 +319,8 @@ fn bench(setup: Setup, steps: Vec<Step>) -> Bench {
         state,
         last,
         journal.clone(),
-        Vec::new(),
+        setup.watchers,
+        Arc::new(Scissors),
     ));
     let script = Arc::new(Script {
         steps: Mutex::new(steps.into()),
@@ -830,4 +890,121 @@ async fn a_turn_goes_on_wherever_its_log_breaks_off() {
         );
         bench.check_conversations();
     }
+}
+
+#[tokio::test]
+async fn secrets_are_cut_out_before_anything_is_written_or_told_and_the_call_runs_as_it_was_made() {
+    let watcher = Arc::new(Watcher::default());
+    let bench = bench(
+        Setup {
+            watchers: vec![watcher.clone()],
+            ..Setup::default()
+        },
+        vec![
+            calls(&[
+                ("a", "look", "{\"s\": \"s3cret\"}"),
+                ("b", "look", "{\"n\": 1}"),
+            ]),
+            says("it is s3cret"),
+        ],
+    );
+    bench.run("use s3cret").await;
+    let ran = bench.tools.ran.lock().unwrap().clone();
+    assert_eq!(
+        ran.iter()
+            .map(|one| one.arguments.clone())
+            .collect::<Vec<_>>(),
+        [json!({"s": "s3cret"}), json!({"n": 1})]
+    );
+    let log = bench.journal.events.lock().unwrap().clone();
+    let shown = watcher.0.lock().unwrap().clone();
+    let told = bench.script.seen.lock().unwrap().clone();
+    for text in [
+        format!("{log:?}"),
+        format!("{shown:?}"),
+        format!("{told:?}"),
+    ] {
+        assert!(!text.contains("s3cret") && text.contains("[cut]"), "{text}");
+    }
+    assert_eq!(bench.answer().as_deref(), Some("it is [cut]"));
+    let notices = log
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::Notice { code, .. } if code == "redacted"));
+    assert_eq!(notices.count(), 1, "the user is told of their own words");
+    let mut folded = State::default();
+    for (stamp, event) in &log {
+        folded.apply(event, *stamp);
+    }
+    let live = bench.agent.session.read(|state| format!("{state:?}"));
+    assert_eq!(live, format!("{folded:?}"));
+    bench.check_conversations();
+}
+
+#[tokio::test]
+async fn a_call_whose_arguments_were_not_kept_is_not_made_up_by_another_process() {
+    let first = bench(
+        Setup::default(),
+        vec![
+            calls(&[
+                ("a", "look", "{\"s\": \"s3cret\"}"),
+                ("b", "look", "{\"n\": 1}"),
+            ]),
+            says("done"),
+        ],
+    );
+    first.run("go").await;
+    let log = first.journal.events.lock().unwrap().clone();
+    let model = log.iter().position(
+        |(_, event)| matches!(event, Event::Message { message } if message.role == Role::Assistant),
+    );
+    let second = bench(
+        Setup {
+            log: log[..=model.unwrap()].to_vec(),
+            ..Setup::default()
+        },
+        vec![says("done")],
+    );
+    turn::run(&second.agent, None, &CancellationToken::new())
+        .await
+        .unwrap();
+    let finished = second.finished();
+    assert_eq!(finished[0].1, CallStatus::Interrupted);
+    assert!(
+        finished[0].2.contains("make the call again"),
+        "{finished:?}"
+    );
+    assert_eq!(finished[1].1, CallStatus::Ok);
+    assert_eq!(second.tools.ran.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_held_back_of_a_text_in_pieces_is_shown_before_what_comes_next() {
+    let watcher = Arc::new(Watcher::default());
+    let bench = bench(
+        Setup {
+            watchers: vec![watcher.clone()],
+            ..Setup::default()
+        },
+        Vec::new(),
+    );
+    let session = &bench.agent.session;
+    for text in ["a s3c", "ret b"] {
+        session.show(&Event::TextDelta { text: text.into() });
+    }
+    assert!(watcher.0.lock().unwrap().is_empty());
+    let notice = |text: &str| Event::Notice {
+        code: "x".into(),
+        text: text.into(),
+    };
+    session.record(notice("next")).unwrap();
+    let shown = watcher.0.lock().unwrap().clone();
+    assert_eq!(
+        shown,
+        [
+            Event::TextDelta {
+                text: "a [cut] b".into()
+            },
+            notice("next")
+        ]
+    );
 }

@@ -37,6 +37,7 @@
 
 #![warn(missing_docs)]
 
+mod credential_map;
 mod digest;
 mod document;
 mod edit;
@@ -50,6 +51,9 @@ mod plugin_ref;
 mod run_manifest;
 mod size;
 
+pub use credential_map::{
+    CredentialMap, CredentialOrigin, check_credential_name, remove_credential, set_credential,
+};
 pub use digest::Digest;
 pub use document::suggestion;
 pub use edit::{add_entry, remove_entry, set_grant};

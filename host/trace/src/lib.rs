@@ -3,7 +3,8 @@
 //! One folder a session: `events.jsonl` (append-only, one event a line), `blobs/` (large texts by digest) and `lock`.
 //! State is never stored: [`SessionLog::open`] folds the lines again. This crate knows no prompts and no components.
 //!
-//! Start with [`SessionLog`] (writing and opening) and [`list`] (what sessions there are).
+//! Start with [`SessionLog`] (writing and opening), [`list`] (what sessions there are) and [`SecretRules`] (what must not
+//! be written down).
 
 #![warn(missing_docs)]
 
@@ -12,8 +13,10 @@ mod error;
 mod line;
 mod list;
 mod log;
+mod redact;
 
 pub use error::TraceError;
 pub use line::{VERSION, render};
 pub use list::{SessionSummary, complete_id, list, summary};
 pub use log::{Opened, SessionLog, read};
+pub use redact::{KnownSecret, SecretRules};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 use crate::size::Size;
 
-pub(crate) use read::{flavors, mount, programs, set, tools, usd};
+pub(crate) use read::{flavors, is_variable, mount, programs, set, tools, usd};
 
 /// Everything that a plugin asks for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -3,6 +3,7 @@
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 use ml_intern_manifest::CredentialRule;
 use wasmtime_wasi_http::Error;
+use zeroize::Zeroizing;
 
 use crate::call::Call;
 use crate::egress::secret::Secrets;
@@ -117,8 +118,8 @@ fn add_credential(
             rule.name
         ))
     };
-    let mut value = HeaderValue::from_str(&rule.header_value(credential.value.expose()))
-        .map_err(|_| wrong())?;
+    let text = Zeroizing::new(rule.header_value(credential.value.expose()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| wrong())?;
     value.set_sensitive(true);
     let name = HeaderName::from_bytes(rule.header.as_bytes()).map_err(|_| wrong())?;
     headers.insert(name, value);

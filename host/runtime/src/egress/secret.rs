@@ -2,27 +2,42 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{Ordering, compiler_fence};
 use std::sync::{Arc, Mutex};
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::meter::lock;
 
 /// A secret value. Shows nothing of itself, and is overwritten when dropped.
 #[derive(Clone)]
-pub struct Secret(Vec<u8>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// Keeps `value` without surrounding white space.
     pub fn new(value: &str) -> Self {
-        Self(value.trim().as_bytes().to_vec())
+        Self::from_bytes(value.trim().as_bytes().to_vec())
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    fn from_bytes(value: Vec<u8>) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// As it is, and as it may be written elsewhere: in base64 at each offset, hexadecimal,
+    /// percent-encoded, and within JSON. Those of fewer than 8 bytes are left out, as they are in
+    /// ordinary text.
+    pub fn spellings(&self) -> Vec<Zeroizing<Vec<u8>>> {
+        let mut all = returned_spellings(&self.0);
+        all.retain(|spelling| spelling.len() >= SHORTEST);
+        all.into_iter().map(Zeroizing::new).collect()
+    }
+
+    /// The value itself, for whoever puts it in its place. It must be copied into nothing that is
+    /// not overwritten.
+    pub fn expose(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -31,18 +46,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        wipe(&mut self.0);
-    }
-}
-
-fn wipe(bytes: &mut [u8]) {
-    bytes.fill(0);
-    std::hint::black_box(&*bytes);
-    compiler_fence(Ordering::SeqCst);
 }
 
 /// A credential with its value. Where it goes and in which header is in the plugin's effective
@@ -93,7 +96,10 @@ impl Secrets {
             return Self::default();
         }
         let bytes = || all.iter().map(|value| value.0.as_slice());
-        let mut returned: Vec<Secret> = bytes().flat_map(returned_spellings).map(Secret).collect();
+        let mut returned: Vec<Secret> = bytes()
+            .flat_map(returned_spellings)
+            .map(Secret::from_bytes)
+            .collect();
         returned.sort_by(|a, b| a.0.cmp(&b.0));
         returned.dedup_by(|a, b| a.0 == b.0);
         let mut begins = vec![false; 256];
