@@ -73,8 +73,9 @@ async fn hello() -> Wire {
 async fn case_32_an_unlisted_host_is_not_reached() {
     let (target, other) = (hello().await, hello().await);
     let at = other.addr.to_string();
+    let says = [at.as_str(), "plugin.toml"];
     let attacks = vec![
-        (request(other.url("/x")), &[at.as_str(), "plugin.toml"][..]),
+        (request(other.url("/x")), &says[..]),
         (request("https://example.org/"), &["example.org"]),
     ];
     denied(attacker(&target, &[]), attacks).await;
@@ -107,7 +108,8 @@ async fn case_35_http_in_place_of_https_is_not_sent() {
 async fn case_36_another_port_is_not_reached() {
     let (target, other, third) = (hello().await, hello().await, hello().await);
     let port = format!(":{}", third.addr.port());
-    let attack = vec![(request(third.url("/x")), &[port.as_str()][..])];
+    let says = [port.as_str()];
+    let attack = vec![(request(third.url("/x")), &says[..])];
     denied(attacker(&target, &[other.place()]), attack).await;
     assert!(third.seen().is_empty());
     passes(

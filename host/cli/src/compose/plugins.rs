@@ -16,6 +16,7 @@ use ml_intern_runtime::{
     ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
     Written, description_digest,
 };
+use ml_intern_trace::KnownSecret;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -330,6 +331,16 @@ fn credentials(effective: &Effective) -> Vec<Credential> {
         })
     });
     found.collect()
+}
+
+/// What the session must never show, write down or send: the value of every granted credential.
+pub(crate) fn known_secrets(loaded: &[Loaded]) -> Vec<KnownSecret> {
+    let values = loaded.iter().flat_map(|one| credentials(&one.effective));
+    let known = values.map(|credential| KnownSecret {
+        spellings: credential.value.spellings(),
+        name: credential.name,
+    });
+    known.collect()
 }
 
 /// Values of credentials for jobs: by name, as the variable where users keep them.

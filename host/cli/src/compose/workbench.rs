@@ -10,7 +10,9 @@ use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
 use crate::compose::lock;
-use crate::compose::plugins::{Loaded, Plugins, job_credentials, sends_requests, writes_files};
+use crate::compose::plugins::{
+    Loaded, Plugins, job_credentials, known_secrets, sends_requests, writes_files,
+};
 use crate::compose::watch::{Watch, Watched};
 use crate::config::{Config, program_folders};
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -22,7 +24,7 @@ use ml_intern_agent::{Session, Stamp, State};
 use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
 use ml_intern_runtime::{Services, tool};
-use ml_intern_trace::SessionLog;
+use ml_intern_trace::{SecretRules, SessionLog};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -112,7 +114,8 @@ impl<'a> Prepared<'a> {
         let mut observers = Vec::from_iter(listener);
         observers.extend([screen, notifiers.clone() as Arc<dyn Observer>]);
         let log = Arc::new(opened.log);
-        let session = Session::new(opened.id, opened.state, opened.last, log, observers);
+        let rules = Arc::new(SecretRules::new(known_secrets(&self.loaded)));
+        let session = Session::new(opened.id, opened.state, opened.last, log, observers, rules);
         let session = Arc::new(session);
         notifiers.attach(&session);
 
