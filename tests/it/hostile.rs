@@ -2,6 +2,8 @@
 //! neighbour still answers, and an audit event says what happened. The table in
 //! `docs/security.md` lists every case with its test.
 
+/// Components that are small to send and large to compile.
+mod bombs;
 /// What a plugin says of itself: too much, too late, misleading, or something else than before.
 pub(crate) mod describe;
 /// The same from Python and JavaScript.

@@ -1,8 +1,84 @@
-//! Components that are small to send and large to compile.
+//! Case 8: components that are small to send and large to compile.
+
+use crate::support::{
+    guests::{guest_manifest, install, with_manifest},
+    ml_intern::Home,
+};
+
+use super::support::neighbour;
+
+/// A plugin that exports a tool without functions, beside a core module that only the compiler
+/// ever sees.
+fn plugin(bomb: Vec<u8>) -> Vec<u8> {
+    let wit = include_str!("../../../wit/tool.wit");
+    let package = wit
+        .lines()
+        .find_map(|line| line.strip_prefix("package ml-intern:plugin@"));
+    let version = package
+        .expect("the interfaces have a version")
+        .trim_end_matches(';');
+    let name = format!("ml-intern:plugin/tool@{version}");
+    let export = [&[1, 0][..], &leb(name.len()), name.as_bytes(), &[5, 0, 0]].concat();
+    // An instance of nothing, under the name of the interface.
+    let whole = [bomb, section(5, &[1, 1, 0]), section(11, &export)].concat();
+    with_manifest(
+        whole,
+        &guest_manifest("good").replace("stranger/good", "stranger/bomb"),
+    )
+}
+
+/// What adding the bomb says.
+async fn added(bomb: Vec<u8>) -> String {
+    let home = Home::new();
+    install(&home, &[neighbour()]).await;
+    home.write("bomb.wasm", plugin(bomb));
+    let add = home.ml_intern(["plugin", "add", "bomb.wasm", "--yes"]);
+    let refused = add.life(std::time::Duration::from_secs(300)).run().await;
+    refused.assert_code(7);
+    assert!(
+        refused.stderr.contains("stranger/bomb"),
+        "{}",
+        refused.stderr
+    );
+    super::support::neighbour_answers(home).await;
+    refused.stderr
+}
+
+#[tokio::test]
+async fn case_08_compile_bombs_end_by_the_compilers_own_limits() {
+    // 45 KB take more than two gigabytes, 1 MB half a minute and more.
+    let memory = added(carried(1000, 5000));
+    let time = added(branches(150_000));
+    let (memory, time) = tokio::join!(memory, time);
+    let limits = [
+        "takes more than 2147483648 bytes of memory to compile",
+        "takes more than 20s",
+    ];
+    assert!(
+        limits.iter().any(|limit| memory.contains(limit)),
+        "{memory}"
+    );
+    assert!(
+        time.contains("takes more than 24s of processor time to compile"),
+        "{time}"
+    );
+    // Less of the same compiles, and so do other shapes in size: what is missing is the tool.
+    let shapes = [
+        carried(50, 100),
+        branches(1000),
+        nested(50_000),
+        many(50_000, 14),
+    ];
+    for shape in shapes {
+        let words = added(shape).await;
+        assert!(!words.contains("takes more than"), "{words}");
+        assert!(words.contains("describe"), "{words}");
+    }
+}
 
 /// A component around one core module that has one function of these locals and this body, or
 /// several of them.
-pub(super) fn component(functions: usize, locals: u32, body: &[u8]) -> Vec<u8> {
+fn component(functions: usize, locals: u32, body: &[u8]) -> Vec<u8> {
     // (func (param i32) (result i32))
     let types = [1, 0x60, 1, 0x7f, 1, 0x7f];
     let count = leb(functions);
@@ -46,14 +122,8 @@ fn repeated(part: &[u8], count: usize) -> Vec<u8> {
     [part.repeat(count), vec![0x20, 0]].concat()
 }
 
-/// One function of seven megabytes in a straight line.
-pub(super) fn long(count: usize) -> Vec<u8> {
-    // local.get 0, i32.const 1, i32.add, local.set 0
-    component(1, 0, &repeated(&[0x20, 0, 0x41, 1, 0x6a, 0x21, 0], count))
-}
-
 /// One function of many branches.
-pub(super) fn branches(count: usize) -> Vec<u8> {
+fn branches(count: usize) -> Vec<u8> {
     // block, local.get 0, br_if 0, end
     component(
         1,
@@ -64,7 +134,7 @@ pub(super) fn branches(count: usize) -> Vec<u8> {
 
 /// Loops within loops, in the innermost of which every local is changed: each of them is carried
 /// through each loop.
-pub(super) fn carried(loops: usize, locals: u32) -> Vec<u8> {
+fn carried(loops: usize, locals: u32) -> Vec<u8> {
     let mut body = vec![0x03, 0x40].repeat(loops);
     for local in 1..=locals as usize {
         // local.get N, i32.const 1, i32.add, local.set N
@@ -87,7 +157,7 @@ pub(super) fn carried(loops: usize, locals: u32) -> Vec<u8> {
 }
 
 /// Blocks within blocks.
-pub(super) fn nested(depth: usize) -> Vec<u8> {
+fn nested(depth: usize) -> Vec<u8> {
     let body = [
         vec![0x02, 0x40].repeat(depth),
         vec![0x0b; depth],
@@ -98,7 +168,7 @@ pub(super) fn nested(depth: usize) -> Vec<u8> {
 }
 
 /// As many functions, each of this many bytes.
-pub(super) fn many(functions: usize, bytes: usize) -> Vec<u8> {
+fn many(functions: usize, bytes: usize) -> Vec<u8> {
     let part = [0x20, 0, 0x41, 1, 0x6a, 0x21, 0];
     component(functions, 0, &repeated(&part, bytes / part.len()))
 }

@@ -1,16 +1,14 @@
 //! Cases 2, 19, 28 and 29 and part of 67: descriptions. A plugin that describes itself wrongly
 //! is not added and stops a run before it begins; without it, everything goes on.
 
-use serde_json::json;
-
 use crate::support::{
-    fake_openai::{Call, FakeOpenAi, Reply, Script},
+    fake_openai::{FakeOpenAi, Reply, Script},
     guests::{Installed, guest, install},
     ml_intern::{Finished, Home},
     world::World,
 };
 
-use super::support::{attack, neighbour};
+use super::support::{neighbour, neighbour_answers};
 
 /// The guest that describes itself in way `number`.
 pub(super) fn describing(number: u32) -> Installed {
@@ -65,11 +63,6 @@ async fn refused(number: u32, good: u32, says: &[&str]) {
 
     let home = beside(good).await;
     add(&home).await.assert_code(0);
-}
-
-async fn neighbour_answers(home: Home) {
-    let attacked = attack(home, [Call::new("neighbour", json!({}))]).await;
-    attacked.attacks[0].check("ok", &["good"]);
 }
 
 #[tokio::test]

@@ -99,6 +99,12 @@ pub(crate) async fn attack(home: Home, attacks: impl IntoIterator<Item = Call>) 
     }
 }
 
+/// Runs a session in which the neighbour answers.
+pub(crate) async fn neighbour_answers(home: Home) {
+    let attacked = attack(home, [Call::new("neighbour", json!({}))]).await;
+    attacked.attacks[0].check("ok", &["good"]);
+}
+
 /// Whether a missing audit event fails a case.
 const STRICT: bool = true;
 

@@ -129,12 +129,6 @@ impl Installed {
         }
     }
 
-    /// Another name in `ml-intern.toml`.
-    pub(crate) fn named(mut self, name: &str) -> Self {
-        self.name = name.to_owned();
-        self
-    }
-
     /// Lines of TOML for `[plugins.NAME.grant]`.
     pub(crate) fn grant(mut self, lines: &str) -> Self {
         self.grant = lines.to_owned();

@@ -31,6 +31,8 @@ pub(crate) struct Guest {
     pub(crate) call: String,
     /// Pages of memory at start.
     pub(crate) pages: u32,
+    /// What `cabi_realloc`, which the host calls to hand over a value, does first.
+    pub(crate) realloc: String,
 }
 
 impl Default for Guest {
@@ -39,6 +41,7 @@ impl Default for Guest {
             module: String::new(),
             call: "(i32.const 64)".to_owned(),
             pages: 1,
+            realloc: String::new(),
         }
     }
 }
@@ -57,6 +60,7 @@ impl Guest {
             module,
             call,
             pages,
+            realloc,
         } = self;
         format!(
             r#"(module
@@ -65,6 +69,7 @@ impl Guest {
                 (global $free (mut i32) (i32.const 8192))
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
                     (local $at i32)
+                    {realloc}
                     (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
                     (global.set $free (i32.add (local.get $at) (local.get 3)))
                     (block $fits
@@ -94,7 +99,7 @@ impl Guest {
 
     /// The core module alone.
     pub(crate) fn core(&self) -> Vec<u8> {
-        wat::parse_str(self.text("0.1.0")).unwrap()
+        wat::parse_str(self.text(OLDEST)).unwrap()
     }
 }
 

@@ -12,99 +12,113 @@ async fn refusal(place: &Place, bytes: Vec<u8>) -> String {
     }
 }
 
+/// An engine that has none of this host's settings.
+fn bare() -> wasmtime::Engine {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model(true).wasm_memory64(true);
+    wasmtime::Engine::new(&config).unwrap()
+}
+
 #[tokio::test]
-async fn bytes_that_are_no_component_are_refused_with_a_reason() {
+async fn case_21_a_core_module_is_refused() {
+    let place = Place::new();
+    let core = Guest::default().core();
+    let text = refusal(&place, core.clone()).await;
+    assert!(text.contains("core module"), "{text}");
+    // It is one that would run.
+    wasmtime::Module::from_binary(&bare(), &core).unwrap();
+    place.check_neighbour().await;
+}
+
+#[tokio::test]
+async fn case_22_machine_code_is_refused_as_a_plugin() {
+    let place = Place::new();
+    place.check_neighbour().await;
+    let aot = place.folder.path().join("cache/aot");
+    let only = |folder: std::path::PathBuf| {
+        let mut entries = std::fs::read_dir(folder).unwrap();
+        entries.next().unwrap().unwrap().path()
+    };
+    let code = std::fs::read(only(only(aot))).unwrap()[32..].to_vec();
+    let text = refusal(&place, code.clone()).await;
+    assert!(text.contains("machine code"), "{text}");
+    // The engine would have known it for its own.
+    assert!(wasmtime::Engine::detect_precompiled(&code).is_some());
+    place.check_neighbour().await;
+}
+
+#[tokio::test]
+async fn case_23_the_text_format_is_refused() {
+    let place = Place::new();
+    let text = refusal(&place, b"(component)".to_vec()).await;
+    assert!(text.contains("not a WebAssembly binary"), "{text}");
+    wat::parse_bytes(b"(component)").unwrap();
+    place.check_neighbour().await;
+}
+
+#[tokio::test]
+async fn case_24_truncated_changed_and_empty_bytes_are_refused() {
     let place = Place::new();
     let good = Guest::default().component();
-    assert!(
-        refusal(&place, Guest::default().core())
-            .await
-            .contains("core module")
-    );
-    assert!(
-        refusal(&place, b"(component)".to_vec())
-            .await
-            .contains("not a WebAssembly binary")
-    );
-    assert!(
-        refusal(&place, Vec::new())
-            .await
-            .contains("not a WebAssembly binary")
-    );
-    assert!(
-        refusal(&place, b"\0asm\x0e\0\x01\0".to_vec())
-            .await
-            .contains("another format version")
-    );
+    let text = refusal(&place, Vec::new()).await;
+    assert!(text.contains("not a WebAssembly binary"), "{text}");
+    let text = refusal(&place, b"\0asm\x0e\0\x01\0".to_vec()).await;
+    assert!(text.contains("another format version"), "{text}");
     for length in [8, 20, good.len() / 2, good.len() - 1] {
         refusal(&place, good[..length].to_vec()).await;
     }
     let mut changed = good.clone();
     changed[good.len() / 2] ^= 0xff;
+    let plugin = |bytes| {
+        place
+            .runtime
+            .plugin(source(bytes), Setup::bare(Limits::default()))
+    };
     // Wherever the flipped byte lands, the call ends in a typed outcome.
-    drop(
-        call(
-            &place
-                .runtime
-                .plugin(source(changed), Setup::bare(Limits::default())),
-        )
-        .await,
-    );
+    drop(call(&plugin(changed)).await);
+    call(&plugin(good)).await.unwrap();
     place.check_neighbour().await;
 }
 
 #[tokio::test]
-async fn machine_code_is_refused_as_a_plugin() {
+async fn case_25_an_unknown_import_does_not_load() {
     let place = Place::new();
+    let import = r#"(component (import "evil:host/everything" (instance (export "f" (func)))))"#;
+    let import = wat::parse_str(import).unwrap();
+    let text = refusal(&place, import.clone()).await;
+    assert!(text.contains("evil:host/everything"), "{text}");
+    wasmtime::component::Component::from_binary(&bare(), &import).unwrap();
+    let empty = refusal(&place, wat::parse_str("(component)").unwrap()).await;
+    assert!(empty.contains("ml-intern:plugin/tool"), "{empty}");
     place.check_neighbour().await;
-    let aot = place.folder.path().join("cache/aot");
-    let engine = std::fs::read_dir(aot)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let entry = std::fs::read_dir(engine)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let code = std::fs::read(entry).unwrap()[32..].to_vec();
-    assert!(refusal(&place, code).await.contains("machine code"));
 }
 
 #[tokio::test]
-async fn another_version_of_the_contract_and_unknown_imports_do_not_load() {
+async fn case_27_another_version_of_the_contract_does_not_load() {
     let place = Place::new();
-    let text = refusal(&place, Guest::default().component_of("0.3.0")).await;
+    let text = refusal(&place, Guest::default().component_of("0.77.0")).await;
     assert!(
-        text.contains("0.3.0") || text.contains("ml-intern:plugin/tool@0.2.0"),
+        text.contains("0.77.0") || text.contains("ml-intern:plugin/tool@"),
         "{text}"
     );
-    let import = wat::parse_str(
-        r#"(component (import "evil:host/everything" (instance (export "f" (func)))))"#,
-    )
-    .unwrap();
-    assert!(
-        refusal(&place, import)
-            .await
-            .contains("evil:host/everything")
-    );
-    let empty = wat::parse_str("(component)").unwrap();
-    assert!(
-        refusal(&place, empty)
-            .await
-            .contains("ml-intern:plugin/tool")
-    );
-    let memory64 = wat::parse_str("(component (core module (memory i64 1)))").unwrap();
-    assert!(refusal(&place, memory64).await.contains("64"));
-    let shared = wat::parse_str("(component (core module (memory 1 1 shared)))").unwrap();
-    assert!(refusal(&place, shared).await.contains("thread"));
+    place.check_neighbour().await;
 }
 
 #[tokio::test]
-async fn bytes_other_than_promised_are_refused() {
+async fn case_30_wide_memories_and_threads_do_not_load() {
+    let place = Place::new();
+    let wide = wat::parse_str("(component (core module (memory i64 1)))").unwrap();
+    let text = refusal(&place, wide.clone()).await;
+    assert!(text.contains("64"), "{text}");
+    wasmtime::component::Component::from_binary(&bare(), &wide).unwrap();
+    let shared = wat::parse_str("(component (core module (memory 1 1 shared)))").unwrap();
+    let text = refusal(&place, shared).await;
+    assert!(text.contains("thread"), "{text}");
+    place.check_neighbour().await;
+}
+
+#[tokio::test]
+async fn case_67_bytes_other_than_promised_are_refused() {
     let place = Place::new();
     let mut promised = source(Guest::default().component());
     let other = Guest::call("(unreachable)").component();
@@ -124,7 +138,7 @@ async fn bytes_other_than_promised_are_refused() {
 }
 
 #[tokio::test]
-async fn nested_components_of_any_depth_end_in_a_typed_outcome() {
+async fn case_31_nested_components_of_any_depth_end_in_a_typed_outcome() {
     let place = Place::new();
     let mut bytes = wat::parse_str("(component)").unwrap();
     for _ in 0..1500 {

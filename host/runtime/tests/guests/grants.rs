@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::*;
 
 /// Calls `process.run` for `git` and returns its error; an outcome becomes an empty output.
-fn runs_git() -> Guest {
+pub(crate) fn runs_git() -> Guest {
     let imports = format!(
         r#"(import "ml-intern:plugin/process@0.1.0" "run" (func $run (param {})))
         (data (i32.const 16) "git")"#,
@@ -57,7 +57,7 @@ impl Processes for Programs {
     }
 }
 
-const REQUEST: &str = "[request.process]\nprograms = [\"git\"]";
+pub(crate) const REQUEST: &str = "[request.process]\nprograms = [\"git\"]";
 
 #[tokio::test]
 async fn a_program_runs_when_granted_and_waiting_for_a_person_is_not_counted() {
@@ -109,7 +109,7 @@ fn denial(result: Result<tool::Output, CallError>) -> String {
 }
 
 #[tokio::test]
-async fn a_denial_names_the_line_that_would_allow_the_call() {
+async fn case_26_an_import_without_a_grant_is_denied_by_the_line_that_would_allow_it() {
     let place = Place::new();
     let setup = Setup {
         policy: policy(REQUEST, "{}"),

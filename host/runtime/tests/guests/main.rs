@@ -5,9 +5,11 @@
 
 mod build;
 mod cache;
+mod churn;
 mod format;
 mod grants;
 mod limits;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -62,9 +64,13 @@ fn context() -> CallContext {
 }
 
 async fn call(plugin: &Plugin) -> Result<tool::Output, CallError> {
+    call_named(plugin, "x").await
+}
+
+async fn call_named(plugin: &Plugin, name: &str) -> Result<tool::Output, CallError> {
     plugin
         .call_tool(
-            "x",
+            name,
             "{}",
             context(),
             Arc::new(Unobserved),
