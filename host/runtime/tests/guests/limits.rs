@@ -261,10 +261,10 @@ async fn case_10_memory_beyond_the_limit_is_named_and_a_guest_may_live_with_a_re
     assert!(matches!(ended, FaultCause::Memory { .. }), "{ended}");
 }
 
-/// The guest with as many core modules beside its own, each with a memory of 2 MiB.
-fn with_memories(guest: &Guest, count: u8) -> Vec<u8> {
-    let module = wat::parse_str("(module (memory 32))").unwrap();
-    let mut component = guest.component();
+/// A guest with as many core modules of this content beside its own.
+fn beside(content: &str, count: u8) -> Vec<u8> {
+    let module = wat::parse_str(format!("(module {content})")).unwrap();
+    let mut component = Guest::default().component();
     for number in 1..=count {
         component.extend([1, u8::try_from(module.len()).unwrap()]);
         component.extend(&module);
@@ -279,22 +279,16 @@ async fn case_11_memories_and_tables_add_up() {
     let place = Place::new();
     let (small, large) = (of_memory(4 << 20), of_memory(128 << 20));
     // None of them is too large by itself.
-    let component = with_memories(&Guest::default(), 3);
-    let plugin = |limits: &Limits| {
-        let setup = Setup::bare(limits.clone());
-        place.runtime.plugin(source(component.clone()), setup)
-    };
-    let ended = cause(call(&plugin(&small)).await);
-    assert!(matches!(ended, FaultCause::Memory { .. }), "{ended}");
-    call(&plugin(&large)).await.unwrap();
-    let tables = Guest {
-        module: "(table $a 90000 funcref) (table $b 90000 funcref) (table $c 90000 funcref)
-            (table $d 90000 funcref) (table $e 90000 funcref) (table $f 90000 funcref)"
-            .to_owned(),
-        ..Guest::default()
-    };
-    let ended = ends_under(&place, &tables, small.clone(), large.clone()).await;
-    assert!(matches!(ended, FaultCause::Memory { .. }), "{ended}");
+    for (module, count) in [("(memory 32)", 3), ("(table 90000 funcref)", 7)] {
+        let component = beside(module, count);
+        let plugin = |limits: &Limits| {
+            let setup = Setup::bare(limits.clone());
+            place.runtime.plugin(source(component.clone()), setup)
+        };
+        let ended = cause(call(&plugin(&small)).await);
+        assert!(matches!(ended, FaultCause::Memory { .. }), "{ended}");
+        call(&plugin(&large)).await.unwrap();
+    }
     // Many small steps of both.
     let steps = Guest {
         module: "(table $table 0 funcref)".to_owned(),
@@ -321,14 +315,16 @@ async fn case_11_more_memories_or_larger_tables_than_the_pool_has_are_refused() 
         };
         guest.component()
     };
-    let memories = |count| with_memories(&Guest::default(), count);
-    for (refused, fits) in [(memories(20), memories(2)), (tables(200_000), tables(1000))] {
+    for (refused, fits) in [
+        (beside("(memory 0)", 20), beside("(memory 0)", 2)),
+        (tables(200_000), tables(1000)),
+    ] {
         let plugin = |bytes| {
             let setup = Setup::bare(of_memory(1 << 30));
             place.runtime.plugin(source(bytes), setup)
         };
         match cause(call(&plugin(refused)).await) {
-            FaultCause::NotLoadable(text) => assert!(text.contains("limit"), "{text}"),
+            FaultCause::NotLoadable(text) => assert!(text.contains("exceeds"), "{text}"),
             other => panic!("{other:?}"),
         }
         call(&plugin(fits)).await.unwrap();
