@@ -6,6 +6,8 @@
 mod bombs;
 /// What a plugin says of itself: too much, too late, misleading, or something else than before.
 pub(crate) mod describe;
+/// Files and keys that are not the plugin's own, and more of them than there is room for.
+pub(crate) mod files;
 /// The same from Python and JavaScript.
 mod languages;
 /// Time, memory and sizes, from the outside.
@@ -26,7 +28,7 @@ mod wire;
 /// The module with tests for each hostile guest.
 pub(crate) mod guests {
     pub(crate) use super::{
-        describe as hostile_describe, limits as hostile_limits, network as hostile_network,
-        support as good,
+        describe as hostile_describe, files as hostile_files, limits as hostile_limits,
+        network as hostile_network, support as good,
     };
 }

@@ -30,6 +30,21 @@ const COMPACT_FROM: u64 = 1 << 20;
 /// The most that is read of a file: what the map may hold in base64, and as much history again.
 const MAX_FILE: u64 = 64 << 20;
 
+/// Why a key was not set.
+#[derive(Debug)]
+pub(crate) enum NotSet {
+    /// A limit of the bucket.
+    Limit(String),
+    /// What cannot be kept, or a store that cannot be used.
+    Other(String),
+}
+
+impl From<String> for NotSet {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
 /// One bucket.
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -79,29 +94,30 @@ impl Shelf {
             .collect())
     }
 
-    pub(crate) fn set(&self, key: String, value: Vec<u8>) -> Result<(), String> {
+    pub(crate) fn set(&self, key: String, value: Vec<u8>) -> Result<(), NotSet> {
         if key.is_empty() || key.len() > MAX_KEY {
-            return Err(format!("a key has 1 to {MAX_KEY} bytes, not {}", key.len()));
+            let text = format!("a key has 1 to {MAX_KEY} bytes, not {}", key.len());
+            return Err(NotSet::Other(text));
         }
         if value.len() > MAX_VALUE {
-            return Err(format!(
+            return Err(NotSet::Limit(format!(
                 "a value has at most {MAX_VALUE} bytes, not {}",
                 value.len()
-            ));
+            )));
         }
         let mut inner = lock(&self.inner);
         let guard = self.lock_file()?;
         self.catch_up(&mut inner)?;
         let old = inner.map.get(&key).map(|old| key.len() + old.len());
         if old.is_none() && inner.map.len() >= MAX_KEYS {
-            return Err(format!(
-                "the bucket is full: it holds at most {MAX_KEYS} keys"
-            ));
+            return Err(NotSet::Limit(format!(
+                "the bucket is full: it holds at most {MAX_KEYS} keys; delete some"
+            )));
         }
         if inner.bytes - old.unwrap_or(0) + key.len() + value.len() > MAX_BYTES {
-            return Err(format!(
-                "the bucket is full: it holds at most {MAX_BYTES} bytes"
-            ));
+            return Err(NotSet::Limit(format!(
+                "the bucket is full: it holds at most {MAX_BYTES} bytes; delete some"
+            )));
         }
         self.append(
             &mut inner,
@@ -350,12 +366,8 @@ mod tests {
         for key in 0..7 {
             shelf.set(key.to_string(), vec![0; MAX_VALUE]).unwrap();
         }
-        assert!(
-            shelf
-                .set("last".to_owned(), vec![0; MAX_VALUE])
-                .unwrap_err()
-                .contains("full")
-        );
+        let full = shelf.set("last".to_owned(), vec![0; MAX_VALUE]);
+        assert!(matches!(full, Err(NotSet::Limit(text)) if text.contains("full")));
         shelf.set("0".to_owned(), vec![0; MAX_VALUE]).unwrap();
         shelf.delete("0").unwrap();
         shelf.set("last".to_owned(), vec![0; MAX_VALUE]).unwrap();
@@ -363,11 +375,8 @@ mod tests {
         for key in 0..MAX_KEYS {
             many.set(key.to_string(), Vec::new()).unwrap();
         }
-        assert!(
-            many.set("one more".to_owned(), Vec::new())
-                .unwrap_err()
-                .contains("keys")
-        );
+        let full = many.set("one more".to_owned(), Vec::new());
+        assert!(matches!(full, Err(NotSet::Limit(text)) if text.contains("keys")));
         assert_eq!(many.keys(MAX_KEYS - 1, 10).unwrap().len(), 1);
         assert!(many.keys(usize::MAX, 10).unwrap().is_empty());
     }

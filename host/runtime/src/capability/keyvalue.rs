@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ml_intern_manifest::{Denial, shorten};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::bindings::tool::wasi::keyvalue::store::{self, Error, Host, HostBucket, KeyResponse};
-use crate::kv::Shelf;
+use crate::call::Call;
+use crate::kv::{NotSet, Shelf};
 use crate::state::PluginState;
 
 /// Keys of one page of `list-keys`.
@@ -41,7 +43,7 @@ impl KeyValue {
 pub struct Bucket(Arc<Shelf>);
 
 pub(crate) struct View<'a> {
-    store: &'a KeyValue,
+    call: &'a Call,
     table: &'a mut ResourceTable,
 }
 
@@ -54,10 +56,7 @@ impl HasData for Keys {
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     store::add_to_linker::<_, Keys>(linker, |state| {
         let (call, table) = state.call_and_table();
-        View {
-            store: &call.setup.store,
-            table,
-        }
+        View { call, table }
     })
 }
 
@@ -69,10 +68,20 @@ impl View<'_> {
 
 impl Host for View<'_> {
     fn open(&mut self, identifier: String) -> wasmtime::Result<Result<Resource<Bucket>, Error>> {
+        let store = &self.call.setup.store;
         let shelf = match identifier.as_str() {
-            "session" => &self.store.session,
-            "project" => &self.store.project,
-            _ => return Ok(Err(Error::NoSuchStore)),
+            "session" => &store.session,
+            "project" => &store.project,
+            other => {
+                let other = shorten(other);
+                let detail = format!(
+                    "there is no bucket `{other}`; a tool has `session` and `project`, of its own"
+                );
+                let capability = "keyvalue";
+                // Told below, as the interface has it.
+                let _told = self.call.refuse(Denial { capability, detail }, other);
+                return Ok(Err(Error::NoSuchStore));
+            }
         };
         Ok(Ok(self.table.push(Bucket(Arc::clone(shelf)))?))
     }
@@ -93,7 +102,14 @@ impl HostBucket for View<'_> {
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.shelf(&bucket)?.set(key, value).map_err(Error::Other))
+        let set = self.shelf(&bucket)?.set(key, value);
+        Ok(set.map_err(|problem| match problem {
+            NotSet::Other(text) => Error::Other(text),
+            NotSet::Limit(text) => {
+                self.call.limited("limits.keyvalue", || text.clone());
+                Error::Other(text)
+            }
+        }))
     }
 
     fn delete(
