@@ -132,6 +132,7 @@ impl Toolbox for PluginTools {
             session: session.id().to_owned(),
             call: invocation.call.clone(),
             read_only: invocation.read_only,
+            within: invocation.call.contains('/'),
             timeout: None,
         };
         let running = self.calls.start(&invocation.call, asker);
@@ -165,7 +166,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
             }),
         }
     }
-    let content = bounded(ui::for_model(&texts.join("\n\n")));
+    let content = bounded(ui::for_model(&texts.join("\n\n")), RESULT_BYTES);
     if denied && output.is_error {
         return Outcome::Denied(content);
     }
@@ -177,7 +178,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
 }
 
 fn refused(error: &GuestError, denied: bool) -> Outcome {
-    let text = bounded(ui::for_model(&error.to_string()));
+    let text = bounded(ui::for_model(&error.to_string()), RESULT_BYTES);
     if denied || matches!(error.error, types::Error::Denied(_)) {
         Outcome::Denied(text)
     } else {
@@ -206,11 +207,12 @@ fn with_notes(outcome: Outcome, notes: &[String]) -> Outcome {
     }
 }
 
-fn bounded(text: String) -> String {
-    if text.len() <= RESULT_BYTES {
+/// At most `bytes` of a text, and how much is missing.
+pub(super) fn bounded(text: String, bytes: usize) -> String {
+    if text.len() <= bytes {
         return text;
     }
-    let end = (0..=RESULT_BYTES)
+    let end = (0..=bytes)
         .rev()
         .find(|&end| text.is_char_boundary(end))
         .unwrap_or(0);
