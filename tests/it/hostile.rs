@@ -2,6 +2,8 @@
 //! neighbour still answers, and an audit event says what happened. The table in
 //! `docs/security.md` lists every case with its test.
 
+/// What a plugin asks of its session: the model, other tools, agents, jobs; and words that want to be more.
+pub(crate) mod agent;
 /// What a plugin says of itself: too much, too late, misleading, or something else than before.
 pub(crate) mod describe;
 /// The same from Python and JavaScript.
@@ -24,7 +26,7 @@ mod wire;
 /// The module with tests for each hostile guest.
 pub(crate) mod guests {
     pub(crate) use super::{
-        describe as hostile_describe, limits as hostile_limits, network as hostile_network,
-        support as good,
+        agent as hostile_agent, describe as hostile_describe, limits as hostile_limits,
+        network as hostile_network, support as good,
     };
 }
