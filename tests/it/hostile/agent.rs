@@ -330,7 +330,7 @@ async fn case_63_agents_and_questions_end_with_the_budget() {
     );
     assert_eq!(of_type(&events, "usage").len(), 4);
     assert_eq!(of_type(&events, "turn.finished")[0]["reason"], "budget");
-    assert_eq!(done.code(), Some(3), "{}", done.stderr);
+    assert_eq!(done.code(), Some(5), "{}", done.stderr);
 
     // Five questions are paid, and the agent has what is left of the session's.
     let (_world, events, _done) = priced("0.055").await;
