@@ -4,6 +4,8 @@
 
 /// Components that are small to send and large to compile.
 mod bombs;
+/// What a plugin asks of its session: the model, other tools, agents, jobs; and words that want to be more.
+pub(crate) mod agent;
 /// What a plugin says of itself: too much, too late, misleading, or something else than before.
 pub(crate) mod describe;
 /// Files and keys that are not the plugin's own, and more of them than there is room for.
@@ -28,7 +30,8 @@ mod wire;
 /// The module with tests for each hostile guest.
 pub(crate) mod guests {
     pub(crate) use super::{
-        describe as hostile_describe, files as hostile_files, limits as hostile_limits,
+        agent as hostile_agent, describe as hostile_describe, files as hostile_files,
+        limits as hostile_limits,
         network as hostile_network, support as good,
     };
 }

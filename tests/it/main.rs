@@ -6,6 +6,8 @@
     reason = "a test panics where it fails, and so does its support"
 )]
 
+/// Tools that ask their session: its model, its tools, agents of their own.
+mod agent;
 /// Permissions: who is asked, how, and what the exit code says.
 mod approvals;
 /// The direction of dependencies between our crates, and what the agent may not depend on.

@@ -36,11 +36,21 @@ impl Budget {
         if state.iterations >= self.iterations {
             return Some(TurnEnd::Iterations);
         }
+        self.spent(state, now_ms)
+    }
+
+    /// Which limit other than the number of model calls the session has reached, if any.
+    pub fn spent(&self, state: &State, now_ms: u64) -> Option<TurnEnd> {
         if self.remaining_time(state, now_ms).is_zero() {
             return Some(TurnEnd::Time);
         }
         let spent = self.usd.is_some_and(|cap| state.spent_usd() >= cap);
         spent.then_some(TurnEnd::Budget)
+    }
+
+    /// US dollars left in the session; none where they are not counted.
+    pub fn remaining_usd(&self, state: &State) -> Option<f64> {
+        self.usd.map(|cap| (cap - state.spent_usd()).max(0.0))
     }
 
     /// Time left in the turn.

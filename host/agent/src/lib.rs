@@ -21,7 +21,7 @@ pub mod redaction;
 mod retry;
 pub mod session;
 pub mod state;
-mod tools;
+pub mod tools;
 pub mod turn;
 
 pub use error::ProviderError;

@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub messages: &'a [Arc<Message>],
     /// What the model may call.
     pub tools: &'a [Tool],
+    /// Tokens of the answer at most; none = as the provider is set.
+    pub max_tokens: Option<u32>,
     /// Whether deltas are wanted.
     pub stream: bool,
 }

@@ -101,8 +101,18 @@ impl Session {
     /// Like [`Session::record`], and returns when the entry is on the disk.
     pub async fn record_durably(&self, event: Event) -> Result<Stamp, JournalError> {
         let stamp = self.record(event)?;
-        self.journal.sync().await?;
+        self.sync().await?;
         Ok(stamp)
+    }
+
+    /// Returns when everything recorded so far is on the disk.
+    pub async fn sync(&self) -> Result<(), JournalError> {
+        self.journal.sync().await
+    }
+
+    /// What takes secrets out of this session's events.
+    pub fn redactor(&self) -> Arc<dyn Redactor> {
+        self.redactor.clone()
     }
 
     /// Tells whoever watches about something that the log does not keep, without its secrets.

@@ -13,7 +13,7 @@ const NAME_LENGTH: usize = 64;
 /// A call of the last assistant message.
 #[derive(Clone, Debug)]
 pub struct OpenCall {
-    /// The host's id: `c<seq of the message>.<index>`.
+    /// The host's id: `c<seq of the message>.<index>`. Calls that a tool makes have `/` and a number behind its own.
     pub id: String,
     /// Place of its message in the log.
     pub message: u64,
@@ -68,6 +68,8 @@ pub struct State {
     pub malformed: Option<(String, u32)>,
     /// First words of the first turn.
     pub title: String,
+    /// What the ids of calls begin with: nothing, or `c5.0/1/` for an agent that call `c5.0` started.
+    pub within: String,
 }
 
 impl State {
@@ -84,13 +86,17 @@ impl State {
             Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
             Event::Message { message } => self.add(message, stamp),
             Event::ToolStarted {
-                index, repeatable, ..
+                call,
+                index,
+                repeatable,
+                ..
             } => {
-                if let Some(open) = self.open.get_mut(*index as usize) {
+                if let Some(open) = self.open_call(call, *index) {
                     open.started = Some(*repeatable);
                 }
             }
             Event::ToolFinished {
+                call,
                 index,
                 status,
                 tool,
@@ -98,7 +104,9 @@ impl State {
                 images,
                 ..
             } => {
-                self.finish_call(*index, *status, tool, content, images);
+                if self.open_call(call, *index).is_some() {
+                    self.finish_call(*index, *status, tool, content, images);
+                }
             }
             Event::PermissionResolved { by, remembered, .. } => {
                 self.blocked |= by == "nobody";
@@ -173,7 +181,7 @@ impl State {
             let calls = message.calls().enumerate();
             self.open = calls
                 .map(|(index, call)| OpenCall {
-                    id: format!("c{}.{index}", stamp.seq),
+                    id: format!("{}c{}.{index}", self.within, stamp.seq),
                     message: stamp.seq,
                     call: call.clone(),
                     started: None,
@@ -196,6 +204,12 @@ impl State {
             }
             _ => self.messages.push(Arc::new(message)),
         }
+    }
+
+    /// The open call of this id. A call that a tool made is none: its result goes to that tool.
+    fn open_call(&mut self, call: &str, index: u32) -> Option<&mut OpenCall> {
+        let open = self.open.get_mut(index as usize);
+        open.filter(|open| open.id == call)
     }
 
     fn finish_call(

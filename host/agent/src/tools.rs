@@ -1,10 +1,11 @@
-//! Running the calls of one reply.
+//! Running calls: those of one reply, and those that a tool makes.
 
 use crate::approval::{Gate, Verdict};
 use crate::arguments::{Checker, parse_object};
 use crate::event::{CallStatus, Event, PermissionRequest};
-use crate::message::Image;
+use crate::message::{Call, Image};
 use crate::ports::{Clock, Invocation, JournalError, Outcome, Tool, Toolbox};
+use crate::redaction::Rules;
 use crate::session::Session;
 use crate::state::OpenCall;
 use futures_util::future::join_all;
@@ -139,8 +140,15 @@ impl<'a> Runner<'a> {
         index: u32,
         open: OpenCall,
         prepared: Prepared<'_>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Finished, JournalError> {
         let began = self.clock.now_ms();
+        let durable = matches!(
+            prepared,
+            Prepared::Ready {
+                repeatable: false,
+                ..
+            }
+        );
         let (status, content, images) = match prepared {
             Prepared::Refused { status, text } => {
                 self.started(index, &open, "", refused_arguments(&open), true)
@@ -159,28 +167,27 @@ impl<'a> Runner<'a> {
             }
         };
         let ms = self.clock.now_ms().saturating_sub(began);
-        let tool = open.call.name;
-        let finished = Event::ToolFinished {
+        let finished = Finished {
+            status,
+            content: content.clone(),
+            images: images.len(),
+        };
+        let event = Event::ToolFinished {
             call: open.id,
             index,
-            tool,
+            tool: open.call.name,
             status,
             content,
             images,
             ms,
         };
         // What a repeatable call found can be found again, so only the others wait for the disk.
-        if self.session.read(|state| {
-            state
-                .open
-                .get(index as usize)
-                .is_some_and(|open| open.started == Some(false))
-        }) {
-            self.session.record_durably(finished).await?;
+        if durable {
+            self.session.record_durably(event).await?;
         } else {
-            self.session.record(finished)?;
+            self.session.record(event)?;
         }
-        Ok(())
+        Ok(finished)
     }
 
     async fn started(
@@ -305,10 +312,89 @@ impl<'a> Runner<'a> {
     }
 }
 
-async fn finish_all<F: Future<Output = Result<(), JournalError>>>(
+async fn finish_all<F: Future<Output = Result<Finished, JournalError>>>(
     runs: Vec<F>,
 ) -> Result<(), JournalError> {
-    join_all(runs).await.into_iter().collect()
+    let ended = join_all(runs).await;
+    ended.into_iter().try_for_each(|ended| ended.map(drop))
+}
+
+/// How a call of [`call_within`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// How.
+    pub status: CallStatus,
+    /// As a model would read it, without secrets.
+    pub content: String,
+    /// Pictures that came with it.
+    pub images: usize,
+}
+
+/// Runs a call that a tool makes, in the way of a call that the model makes: its arguments are checked, a person is
+/// asked, and the log knows of it before it happens. Dropped before its end, it is written down as cancelled.
+pub async fn call_within(
+    session: &Session,
+    toolbox: &dyn Toolbox,
+    gate: &Gate,
+    clock: &dyn Clock,
+    id: &str,
+    call: Call,
+) -> Result<Finished, JournalError> {
+    let open = OpenCall {
+        id: id.to_owned(),
+        // Of no message: these arguments are as the tool wrote them.
+        message: u64::MAX,
+        call,
+        started: None,
+        result: None,
+    };
+    let mut left_open = LeftOpen {
+        session,
+        call: id,
+        tool: open.call.name.clone(),
+        ended: false,
+    };
+    let runner = Runner::new(session, toolbox, gate, clock);
+    let prepared = runner.prepare(0, &open);
+    let finished = runner.run(0, open, prepared).await;
+    left_open.ended = true;
+    let mut finished = finished?;
+    let redactor = session.redactor();
+    redactor.text(&mut finished.content, Rules::All);
+    Ok(finished)
+}
+
+/// Gives a call that was dropped its result.
+struct LeftOpen<'a> {
+    session: &'a Session,
+    call: &'a str,
+    tool: String,
+    ended: bool,
+}
+
+impl Drop for LeftOpen<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let cancelled = cancelled(self.call.to_owned(), 0, std::mem::take(&mut self.tool));
+        // A log that cannot be written stops the turn itself, at its next step.
+        let _the_turn_stops = self.session.record(cancelled);
+    }
+}
+
+/// The result of a call within another that ended with it.
+pub fn cancelled(call: String, index: u32, tool: String) -> Event {
+    Event::ToolFinished {
+        call,
+        index,
+        tool,
+        status: CallStatus::Cancelled,
+        content: "the call that made this one ended first; what it had done by then is unknown"
+            .to_owned(),
+        images: Vec::new(),
+        ms: 0,
+    }
 }
 
 /// What is shown for a call that does not run; the text itself stays in the message.

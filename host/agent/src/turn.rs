@@ -104,7 +104,7 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
             Ok(reply) => reply,
             Err(error) => return Ok(Finish::Failed(error)),
         };
-        count(agent, &reply)?;
+        count(&agent.session, &agent.budget, &agent.model, &reply)?;
         if reply.stop == Stop::MaxTokens
             && reply.parts.iter().any(|part| matches!(part, Part::Call(_)))
         {
@@ -133,17 +133,22 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
     }
 }
 
-fn count(agent: &Agent, reply: &Reply) -> Result<(), JournalError> {
-    agent.session.record(Event::Usage { usage: reply.usage })?;
+/// Writes down what a reply of the model took.
+pub fn count(
+    session: &Session,
+    budget: &Budget,
+    model: &str,
+    reply: &Reply,
+) -> Result<(), JournalError> {
+    session.record(Event::Usage { usage: reply.usage })?;
     let first_unpriced =
-        reply.usage.cost_usd.is_none() && agent.session.read(|state| state.unpriced) == 1;
-    if first_unpriced && agent.budget.usd.is_some() {
+        reply.usage.cost_usd.is_none() && session.read(|state| state.unpriced) == 1;
+    if first_unpriced && budget.usd.is_some() {
         let text = format!(
-            "the price of `{}` is unknown, so its calls do not count against the budget in dollars; \
-             set `input-price` and `output-price` in the provider's configuration to count them",
-            agent.model
+            "the price of `{model}` is unknown, so its calls do not count against the budget in dollars; \
+             set `input-price` and `output-price` in the provider's configuration to count them"
         );
-        agent.session.record(Event::Notice {
+        session.record(Event::Notice {
             code: "price_unknown".into(),
             text,
         })?;
@@ -172,6 +177,7 @@ async fn complete(
         generation,
         messages: &messages,
         tools: agent.toolbox.tools(),
+        max_tokens: None,
         stream: agent.stream,
     };
     let mut attempt = 0;

@@ -1,13 +1,14 @@
 //! Between the agent's ports, the runtime's services and the crates that do the work. The only place that knows
 //! the types of all of them; that is the price of their not knowing each other.
 
+pub(crate) mod agents;
 pub(crate) mod approver;
 pub(crate) mod audit;
 pub(crate) mod clock;
 pub(crate) mod jobs;
 pub(crate) mod notifiers;
 pub(crate) mod permission;
-pub(crate) mod plan;
+mod plan;
 pub(crate) mod processes;
 pub(crate) mod provider;
 pub(crate) mod toolbox;

@@ -26,6 +26,9 @@ pub struct CallContext {
     /// Holds the call to reading: folders are read-only, only GET and HEAD leave, no program
     /// runs and no job is submitted or changed.
     pub read_only: bool,
+    /// Another plugin's call waits for this one, which therefore does not wait for its turn among
+    /// the plugin's calls.
+    pub within: bool,
     /// Wall time, where it should be shorter than the plugin's limit.
     pub timeout: Option<Duration>,
 }

@@ -337,7 +337,13 @@ impl Inner {
     /// counts as time of the call.
     async fn start<'a>(&'a self, asked: Asked<'a>) -> Result<Running<'a>, CallError> {
         let ready = async {
-            let turn = self.side_by_side.acquire().await;
+            // A call within another has the turn of the one that waits for it: waiting for a second
+            // could be waiting for itself.
+            let turn = match asked.context.within {
+                true => None,
+                false => Some(self.side_by_side.acquire().await),
+            };
+            let turn = turn.transpose();
             let turn = turn.map_err(|_| FaultCause::Host("the plugin was closed".to_owned()))?;
             let loaded = self.loaded().await?;
             let host = self.runtime.host()?;
@@ -380,7 +386,7 @@ struct Running<'a> {
     host: &'a Host,
     call: Arc<Call>,
     /// Its turn, its room in the pool, the ticking epoch: given back at the end.
-    _held: (SemaphorePermit<'a>, Room, Ticking),
+    _held: (Option<SemaphorePermit<'a>>, Room, Ticking),
 }
 
 impl Running<'_> {

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    fake_openai::Call,
-    guests::{Installed, outcomes, run},
+    fake_openai::{Asked, Call, Reply},
+    guests::{Installed, ends, outcomes, ran, world},
     ml_intern::{Finished, Home},
     world::{World, of_type},
 };
@@ -65,14 +65,25 @@ pub(crate) struct Attacked {
 /// Runs the attacks one after the other, each followed by a call of the neighbour. Panics unless
 /// the neighbour answered after every one and the host went on to its end.
 pub(crate) async fn attack(home: Home, attacks: impl IntoIterator<Item = Call>) -> Attacked {
+    attack_with(home, attacks, &[], |_| None).await
+}
+
+/// [`attack`] with further arguments, and a model that also answers what is asked aside.
+pub(crate) async fn attack_with(
+    home: Home,
+    attacks: impl IntoIterator<Item = Call>,
+    args: &[&str],
+    aside: impl Fn(&Asked<'_>) -> Option<Reply> + Send + Sync + 'static,
+) -> Attacked {
     let attacks: Vec<Call> = attacks.into_iter().collect();
     let calls = attacks
         .iter()
         .flat_map(|attack| [attack.clone(), Call::new("neighbour", json!({}))]);
-    let (world, events, done) = run(home, calls).await;
+    let world = world(home, calls, aside).await;
+    let (events, done) = ran(&world, args).await;
     done.assert_code(0);
     assert_eq!(done.result()["message"], "done");
-    let finished = of_type(&events, "tool.finished");
+    let finished = ends(&events);
     let outcomes = outcomes(&events);
     assert_eq!(outcomes.len(), 2 * attacks.len());
     let ended = attacks

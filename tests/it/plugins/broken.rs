@@ -12,7 +12,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
     let core = b"\0asm\x01\0\0\0".to_vec();
     let native = b"\x7fELF\x02\x01\x01\0 and so on".to_vec();
     let text = b"(component)".to_vec();
-    let other_abi = replaced(&good, b"@0.1.0", b"@0.9.0");
+    let other_abi = replaced(&good, b"@0.2.0", b"@0.9.0");
     let nameless = replaced(
         &good,
         b"ml-intern:plugin[plugin]",

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{
-    fake_openai::{Call, FakeOpenAi, Reply, Script},
+    fake_openai::{Asked, Call, FakeOpenAi, Reply, Script},
     ml_intern::{Finished, Home},
     world::{World, of_type},
 };
@@ -106,6 +106,8 @@ pub(crate) struct Installed {
     manifest: Option<String>,
     grant: String,
     config: Vec<(String, String)>,
+    /// What the names of its tools begin with.
+    prefix: String,
 }
 
 impl Installed {
@@ -126,7 +128,20 @@ impl Installed {
             manifest: None,
             grant: String::new(),
             config: Vec::new(),
+            prefix: String::new(),
         }
+    }
+
+    /// Another name in `ml-intern.toml`.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// What the names of its tools begin with here.
+    pub(crate) fn prefix(mut self, prefix: &str) -> Self {
+        self.prefix = prefix.to_owned();
+        self
     }
 
     /// Lines of TOML for `[plugins.NAME.grant]`.
@@ -168,8 +183,12 @@ impl Installed {
     /// Its part of `ml-intern.toml`.
     pub(crate) fn entry(&self) -> String {
         let Self { name, grant, .. } = self;
+        let prefix = match self.prefix.as_str() {
+            "" => String::new(),
+            prefix => format!("prefix = {prefix:?}\n"),
+        };
         let mut text = format!(
-            "[plugins.{name}]\nsource = \"./{name}.wasm\"\n\n[plugins.{name}.grant]\n{grant}\n"
+            "[plugins.{name}]\nsource = \"./{name}.wasm\"\n{prefix}\n[plugins.{name}.grant]\n{grant}\n"
         );
         if !self.config.is_empty() {
             text += &format!("\n[plugins.{name}.config]\n");
@@ -198,21 +217,48 @@ pub(crate) async fn run(
     home: Home,
     calls: impl IntoIterator<Item = Call>,
 ) -> (World, Vec<Value>, Finished) {
-    let mut replies: Vec<Reply> = calls.into_iter().map(|call| Reply::calls([call])).collect();
-    replies.push(Reply::text("done"));
-    let fake = FakeOpenAi::start(Script::steps(replies)).await;
-    home.set("OPENAI_BASE_URL", fake.base_url());
-    let world = World { home, fake };
-    let done = world.run(["--output-format=stream-json", "go"]).run().await;
-    world.fake.assert_all_accepted();
-    let events = done.events();
+    let world = world(home, calls, |_| None).await;
+    let (events, done) = ran(&world, &[]).await;
     (world, events, done)
 }
 
-/// Status and text of each call, in order.
+/// A world with a model that makes one call after the other and then says `done`. `aside` answers
+/// what is asked beside that conversation: by plugins, and by agents of theirs.
+pub(crate) async fn world(
+    home: Home,
+    calls: impl IntoIterator<Item = Call>,
+    aside: impl Fn(&Asked<'_>) -> Option<Reply> + Send + Sync + 'static,
+) -> World {
+    let replies: Vec<Reply> = calls.into_iter().map(|call| Reply::calls([call])).collect();
+    let script = Script::new(move |asked| {
+        let next = || replies.get(asked.assistant_messages()).cloned();
+        aside(asked)
+            .or_else(next)
+            .unwrap_or_else(|| Reply::text("done"))
+    });
+    let fake = FakeOpenAi::start(script).await;
+    home.set("OPENAI_BASE_URL", fake.base_url());
+    World { home, fake }
+}
+
+/// A session of this world: its events, and how it ended.
+pub(crate) async fn ran(world: &World, args: &[&str]) -> (Vec<Value>, Finished) {
+    let args = [&["--output-format=stream-json"], args, &["go"]].concat();
+    let done = world.run(args).run().await;
+    world.fake.assert_all_accepted();
+    (done.events(), done)
+}
+
+/// The ends of the calls that the model made, in order; not of those that tools made.
+pub(crate) fn ends(events: &[Value]) -> Vec<&Value> {
+    let finished = of_type(events, "tool.finished").into_iter();
+    let by_tool = |event: &&Value| event["call"].as_str().is_some_and(|id| id.contains('/'));
+    finished.filter(|event| !by_tool(event)).collect()
+}
+
+/// Status and text of each call of the model, in order.
 pub(crate) fn outcomes(events: &[Value]) -> Vec<(&str, &str)> {
-    let finished = of_type(events, "tool.finished");
-    finished
+    ends(events)
         .into_iter()
         .map(|event| {
             let field = |name: &str| event[name].as_str().expect("a text");

@@ -1,11 +1,18 @@
-//! Asking, at the moment something happens inside a call.
+//! Asking, at the moment something happens inside a call; and which calls wait for each other.
 
-use ml_intern_agent::approval::{Effect, Gate, Verdict};
+use async_trait::async_trait;
+use ml_intern_agent::approval::{Answer, Effect, Gate, Rule, Verdict};
 use ml_intern_agent::event::PermissionRequest;
-use ml_intern_runtime::{Caller, types};
+use ml_intern_agent::ports::Approver;
+use ml_intern_runtime::{CallClock, Caller, Paused, types};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How deep calls within calls go.
+const DEPTH: usize = 4;
+/// Calls and agents that one call starts: as many as one reply of the model may call.
+const WITHIN: u32 = 128;
 
 /// What people are told about who asks.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +34,10 @@ struct Running {
     asker: Asker,
     denied: bool,
     notes: Vec<String>,
+    /// Calls and agents that it started.
+    started: u32,
+    /// Known once it has started one.
+    clock: Option<Arc<CallClock>>,
 }
 
 /// How the permissions of a call came out.
@@ -44,6 +55,8 @@ impl Calls {
             asker,
             denied: false,
             notes: Vec::new(),
+            started: 0,
+            clock: None,
         };
         self.lock().insert(call.to_owned(), running);
         RunningCall {
@@ -63,10 +76,82 @@ impl Calls {
             .unwrap_or_default()
     }
 
+    /// The id of a call or an agent that `caller` starts, for one of `tools`.
+    ///
+    /// # Errors
+    /// Which limit forbids it: depth, number, or that one of the tools waits for this very call.
+    pub(crate) fn enter(&self, caller: &Caller, tools: &[String]) -> Result<String, String> {
+        let mut running = self.lock();
+        let waiting = within(&caller.call).filter_map(|call| running.get(call));
+        let mut waiting: Vec<&str> = waiting.map(|call| call.asker.tool.as_str()).collect();
+        if let Some(again) = tools.iter().find(|tool| waiting.contains(&tool.as_str())) {
+            waiting.push(again);
+            return Err(format!(
+                "the call would come back to a tool that waits for it: {}",
+                waiting.join(" → ")
+            ));
+        }
+        if waiting.len() > DEPTH {
+            return Err(format!(
+                "calls within calls are at most {DEPTH} deep, and here {} wait for each other: {}",
+                waiting.len(),
+                waiting.join(" → ")
+            ));
+        }
+        let Some(call) = running.get_mut(&caller.call) else {
+            return Err("the call that asks has ended".to_owned());
+        };
+        if call.started >= WITHIN {
+            return Err(format!(
+                "a call starts at most {WITHIN} others; do the rest in another call"
+            ));
+        }
+        call.started += 1;
+        call.clock = Some(caller.clock.clone());
+        Ok(format!("{}/{}", caller.call, call.started))
+    }
+
+    /// Says that a permission was denied on behalf of this call.
+    pub(crate) fn denied(&self, call: &str) {
+        self.update(call, |running| running.denied = true);
+    }
+
+    /// Stops the clocks of the calls that wait for this one.
+    fn pause_around(&self, call: &str) -> Vec<Paused> {
+        let running = self.lock();
+        let around = within(call).filter(|outer| *outer != call);
+        let clocks = around.filter_map(|outer| running.get(outer)?.clock.as_ref());
+        clocks.map(CallClock::pause).collect()
+    }
+
     fn update(&self, call: &str, change: impl FnOnce(&mut Running)) {
         if let Some(running) = self.lock().get_mut(call) {
             change(running);
         }
+    }
+}
+
+/// The ids of the calls that a call is within, outermost first, and its own: `c5.0`, `c5.0/1`.
+fn within(call: &str) -> impl Iterator<Item = &str> {
+    let ends = call.match_indices('/').map(|(end, _)| end);
+    ends.chain([call.len()]).map(|end| &call[..end])
+}
+
+/// Asks a person, with the clocks of the calls around the one that asks stopped as well.
+pub(crate) struct Patient {
+    pub(crate) approver: Arc<dyn Approver>,
+    pub(crate) calls: Arc<Calls>,
+}
+
+#[async_trait]
+impl Approver for Patient {
+    async fn ask(&self, request: &PermissionRequest) -> Option<Answer> {
+        let _waiting_for_a_person_costs_no_time = self.calls.pause_around(&request.call);
+        self.approver.ask(request).await
+    }
+
+    fn remember(&self, rule: &Rule) -> Result<(), String> {
+        self.approver.remember(rule)
     }
 }
 
@@ -144,8 +229,7 @@ impl Permissions {
         match verdict {
             Verdict::Allowed { edited } => Ok(edited),
             Verdict::Denied(detail) => {
-                self.calls
-                    .update(&caller.call, |running| running.denied = true);
+                self.calls.denied(&caller.call);
                 Err(types::Error::Denied(types::Denial {
                     capability: deed.capability.to_owned(),
                     detail,

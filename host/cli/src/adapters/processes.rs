@@ -87,9 +87,11 @@ pub(crate) async fn end_left_over(session: &str, calls: &[OpenCall]) -> usize {
     left
 }
 
-/// The same in every process of the session, so that a later one finds what an earlier one started.
+/// The same in every process of the session, so that a later one finds what an earlier one started. A call that a
+/// tool makes has the mark of the model's call that it is within: that one is open, whatever happens inside.
 fn mark(session: &str, call: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let call = call.split('/').next().unwrap_or(call);
     format!("{session}-{call}").chars().map(plain).collect()
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct PluginProvider {
     plugin: Plugin,
     /// The request of the call before. The conversation only grows, so only what is new is converted.
     last: Mutex<Option<Kept>>,
-    calls: AtomicU64,
+    /// Shared by all that ask this model.
+    calls: Arc<AtomicU64>,
     session: Arc<Session>,
     /// `id@version`.
     title: String,
@@ -33,10 +34,22 @@ impl PluginProvider {
         Self {
             plugin,
             last: Mutex::new(None),
-            calls: AtomicU64::new(1),
+            calls: Arc::new(AtomicU64::new(1)),
             session,
             title,
             verbose,
+        }
+    }
+
+    /// The same model, for another conversation.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            plugin: self.plugin.clone(),
+            last: Mutex::new(None),
+            calls: self.calls.clone(),
+            session: self.session.clone(),
+            title: self.title.clone(),
+            verbose: self.verbose,
         }
     }
 }
@@ -105,7 +118,7 @@ fn fresh(request: &Request<'_>) -> chat::Request {
         messages: Vec::new(),
         tools: request.tools.iter().map(described).collect(),
         tool_choice: chat::ToolChoice::Auto,
-        max_tokens: None,
+        max_tokens: request.max_tokens,
         response_schema: None,
         affinity: Some(request.session.to_owned()),
         effort: None,

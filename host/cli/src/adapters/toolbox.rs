@@ -8,6 +8,7 @@ use ml_intern_agent::Session;
 use ml_intern_agent::message::Image;
 use ml_intern_agent::ports::{Effects, Invocation, Outcome, Powers, Tool, Toolbox};
 use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, tool, types};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -78,13 +79,44 @@ fn offered(descriptor: tool::Descriptor, plugin: &str, powers: Powers, grants: &
     });
     Tool {
         name: descriptor.name,
-        description: descriptor.description,
-        input_schema: descriptor.input_schema,
+        description: ui::for_model(&descriptor.description),
+        input_schema: plain_schema(descriptor.input_schema),
         plugin: plugin.to_owned(),
         effects: effects(&descriptor.effects),
         operations,
         powers,
         grants: grants.to_vec(),
+    }
+}
+
+/// The schema without what hides in its texts, in the names of its fields as well.
+fn plain_schema(schema: String) -> String {
+    fn plain(value: &mut Value) {
+        match value {
+            Value::String(text) => *text = ui::clean(text),
+            Value::Array(items) => items.iter_mut().for_each(plain),
+            Value::Object(fields) => {
+                let all = std::mem::take(fields).into_iter();
+                *fields = all
+                    .map(|(name, mut value)| {
+                        plain(&mut value);
+                        (ui::clean(&name), value)
+                    })
+                    .collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    // One that is not JSON never came this far; the call's check says so again.
+    let Ok(before) = serde_json::from_str::<Value>(&schema) else {
+        return schema;
+    };
+    let mut after = before.clone();
+    plain(&mut after);
+    if after == before {
+        schema
+    } else {
+        after.to_string()
     }
 }
 
@@ -132,6 +164,7 @@ impl Toolbox for PluginTools {
             session: session.id().to_owned(),
             call: invocation.call.clone(),
             read_only: invocation.read_only,
+            within: invocation.call.contains('/'),
             timeout: None,
         };
         let running = self.calls.start(&invocation.call, asker);
@@ -165,7 +198,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
             }),
         }
     }
-    let content = bounded(ui::for_model(&texts.join("\n\n")));
+    let content = bounded(ui::for_model(&texts.join("\n\n")), RESULT_BYTES);
     if denied && output.is_error {
         return Outcome::Denied(content);
     }
@@ -177,7 +210,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
 }
 
 fn refused(error: &GuestError, denied: bool) -> Outcome {
-    let text = bounded(ui::for_model(&error.to_string()));
+    let text = bounded(ui::for_model(&error.to_string()), RESULT_BYTES);
     if denied || matches!(error.error, types::Error::Denied(_)) {
         Outcome::Denied(text)
     } else {
@@ -206,11 +239,12 @@ fn with_notes(outcome: Outcome, notes: &[String]) -> Outcome {
     }
 }
 
-fn bounded(text: String) -> String {
-    if text.len() <= RESULT_BYTES {
+/// At most `bytes` of a text, and how much is missing.
+pub(super) fn bounded(text: String, bytes: usize) -> String {
+    if text.len() <= bytes {
         return text;
     }
-    let end = (0..=RESULT_BYTES)
+    let end = (0..=bytes)
         .rev()
         .find(|&end| text.is_char_boundary(end))
         .unwrap_or(0);

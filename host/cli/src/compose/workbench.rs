@@ -1,11 +1,11 @@
 //! Everything that a turn needs, put together.
 
+use crate::adapters::agents::{Bench, SessionAgents};
 use crate::adapters::approver::{JsonLines, Terminal, remembered};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::jobs::SessionJobs;
 use crate::adapters::notifiers::{Listener, Notifiers};
-use crate::adapters::permission::{Calls, Permissions};
-use crate::adapters::plan::PlanKeeper;
+use crate::adapters::permission::{Calls, Patient, Permissions};
 use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
@@ -125,6 +125,10 @@ impl<'a> Prepared<'a> {
             calls: calls.clone(),
         });
         let always = remembered(&config.paths.approvals());
+        let approver = approver.map(|approver| {
+            let calls = calls.clone();
+            Arc::new(Patient { approver, calls }) as Arc<dyn Approver>
+        });
         let gate = Arc::new(Gate::new(choices.mode, always, approver, session.clone()));
         // Set here and nowhere else.
         let _first_wins = permissions.gate.set(gate.clone());
@@ -135,6 +139,11 @@ impl<'a> Prepared<'a> {
             session.clone(),
             permissions.clone(),
         ));
+        let agents = Arc::new(SessionAgents {
+            session: session.clone(),
+            permissions: permissions.clone(),
+            bench: OnceLock::new(),
+        });
         let programs = NativePrograms {
             workspace: config.workspace.clone(),
             path: program_folders(),
@@ -143,13 +152,11 @@ impl<'a> Prepared<'a> {
         let services = Services {
             processes: Some(Arc::new(programs)),
             jobs: Some(jobs.clone()),
-            session: Some(Arc::new(PlanKeeper {
-                session: session.clone(),
-            })),
+            session: Some(agents.clone()),
         };
         let mut watched = Vec::new();
         let tools = self.tools(&folder, &services, &mut watched);
-        let toolbox = PluginTools::new(tools, calls, choices.verbose);
+        let toolbox = Arc::new(PluginTools::new(tools, calls, choices.verbose));
         toolbox.attach(session.clone());
         let provider = self
             .loaded
@@ -162,13 +169,23 @@ impl<'a> Prepared<'a> {
         watched.push(Watched::new(described_by, provider.policy()));
         let watch = Watch::new(config, watched, session.clone());
         let provider = PluginProvider::new(provider, title, session.clone(), choices.verbose);
+        let (provider, clock) = (Arc::new(provider), Arc::new(SystemClock));
+        // As above.
+        let _first_wins = agents.bench.set(Bench {
+            toolbox: Arc::downgrade(&toolbox),
+            provider: provider.clone(),
+            model: self.model.clone(),
+            clock: clock.clone(),
+            budget: choices.budget,
+            stream: choices.stream,
+        });
         let agent = Agent {
             session,
-            provider: Arc::new(provider),
+            provider,
             model: self.model,
-            toolbox: Arc::new(toolbox) as Arc<dyn Toolbox>,
+            toolbox: toolbox as Arc<dyn Toolbox>,
             gate,
-            clock: Arc::new(SystemClock),
+            clock,
             budget: choices.budget,
             stream: choices.stream,
         };

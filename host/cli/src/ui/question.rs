@@ -21,12 +21,19 @@ const WIDTH: usize = 2000;
 /// Fields of a detail, and items of a list.
 const FIELDS: usize = 32;
 
-/// The question without the answers: who wants what, in full, for how much, and what it may reach.
-pub(crate) fn question(request: &PermissionRequest, style: Style) -> Vec<String> {
+/// The question without the answers: who wants what, in full, for how much, and what it may reach. `caller` is the
+/// tool that made the call, where the model did not.
+pub(crate) fn question(
+    request: &PermissionRequest,
+    caller: Option<&str>,
+    style: Style,
+) -> Vec<String> {
+    let called = caller.map(|tool| format!(", called by {},", inline(tool)));
     let heading = format!(
-        "? {} of {} wants {}",
+        "? {} of {}{} wants {}",
         inline(&request.tool),
         inline(&request.plugin),
+        called.unwrap_or_default(),
         inline(&request.summary)
     );
     let mut lines = vec![style.yellow(&heading)];
@@ -164,7 +171,7 @@ mod tests {
             price_usd,
             grants: vec!["runs programs: sh".into()],
         };
-        question(&request, Style::plain()).join("\n")
+        question(&request, None, Style::plain()).join("\n")
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl Text {
             _ => return,
         };
         let text = self.style.dim(&text);
-        self.line(&format!("  │ {text}"));
+        self.line(&format!("{}  │ {text}", indent(call)));
     }
 
     fn finished(&mut self, call: &str, status: CallStatus, content: &str, ms: u64) {
@@ -194,7 +194,8 @@ impl Text {
             _ => self.style.red("✗"),
         };
         let time = self.style.dim(&duration(ms));
-        self.line(&format!("{mark} {what}  {time}"));
+        let indent = indent(call);
+        self.line(&format!("{indent}{mark} {what}  {time}"));
         let diff = edited_diff(content, self.style);
         let shown = match (status, self.loudness) {
             (_, Loudness::Verbose) => VERBOSE_LINES,
@@ -241,7 +242,9 @@ impl Text {
 
     /// Draws the question, however quiet we are to be where the answer comes from here.
     fn question(&mut self, request: &PermissionRequest) {
-        for line in question(request, self.style) {
+        let outer = request.call.rsplit_once('/').map(|(outer, _)| outer);
+        let caller = outer.and_then(|outer| self.caller(outer));
+        for line in question(request, caller.as_deref(), self.style) {
             if self.asks {
                 self.put(&line);
             } else {
@@ -249,6 +252,14 @@ impl Text {
             }
         }
         self.open = self.asks.then(|| request.id.clone());
+    }
+
+    /// The tool whose call `call` is, or whose agent made it.
+    fn caller(&self, call: &str) -> Option<String> {
+        let ends = call.rmatch_indices('/').map(|(end, _)| end);
+        let mut around = std::iter::once(call.len()).chain(ends);
+        let found = around.find_map(|end| self.running.get(&call[..end]));
+        found.map(|running| running.tool.clone())
     }
 
     /// The cursor waits behind the choices, also after something else was drawn meanwhile.
@@ -410,6 +421,11 @@ impl Renderer for Text {
             write_err("\n");
         }
     }
+}
+
+/// What stands before a call that a tool made.
+fn indent(call: &str) -> &'static str {
+    if call.contains('/') { "  " } else { "" }
 }
 
 fn columns() -> usize {

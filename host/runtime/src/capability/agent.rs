@@ -9,7 +9,7 @@ use ml_intern_manifest::{AgentRules, Denial};
 use wasmtime::component::{HasData, Linker};
 
 use crate::agent::{Answer, Ask, Host, PlanItem, Report, Task};
-use crate::call::Call;
+use crate::call::{AuditRecord, Call, Verdict};
 use crate::services::SessionHost;
 use crate::state::PluginState;
 use crate::types::Error;
@@ -61,18 +61,33 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Writes down that what the grant allows was refused by a limit of the session, or by a person.
+    fn noted<T>(&self, done: Result<T, Error>, target: String) -> Result<T, Error> {
+        let verdict = match &done {
+            Err(Error::Limit(text)) => Verdict::Limited(text.clone()),
+            Err(Error::Denied(denial)) => Verdict::Denied(denial.detail.clone()),
+            Err(Error::NotFound(text)) => Verdict::Failed(text.clone()),
+            _ => return done,
+        };
+        self.call.audit(&AuditRecord::new("agent", target, verdict));
+        done
+    }
+
     async fn ask(&self, ask: Ask) -> Result<String, Error> {
         self.decide(self.rules.check_complete(), "complete")?;
         check_text("system", ask.system.as_deref(), MAX_SYSTEM)?;
         check_text("prompt", Some(&ask.prompt), MAX_PROMPT)?;
         check_number("max-tokens", ask.max_tokens, MAX_TOKENS)?;
-        self.session()?.complete(ask, self.call.caller()).await
+        let done = self.session()?.complete(ask, self.call.caller()).await;
+        self.noted(done, "complete".to_owned())
     }
 
     async fn call(&self, name: String, arguments: String) -> Result<Answer, Error> {
-        self.decide(self.rules.check_tool(&name), &shown("call", &name))?;
+        let target = shown("call", &name);
+        self.decide(self.rules.check_tool(&name), &target)?;
         let session = self.session()?;
-        session.call_tool(name, arguments, self.call.caller()).await
+        let done = session.call_tool(name, arguments, self.call.caller()).await;
+        self.noted(done, target)
     }
 
     async fn start(&self, task: Task) -> Result<Report, Error> {
@@ -90,7 +105,8 @@ impl<'a> View<'a> {
             let text = "budget-usd must be 0 to 1000000 US dollars";
             return Err(Error::InvalidInput(text.to_owned()));
         }
-        self.session()?.run(task, self.call.caller()).await
+        let done = self.session()?.run(task, self.call.caller()).await;
+        self.noted(done, "run".to_owned())
     }
 }
 

@@ -101,9 +101,21 @@ impl<'a> View<'a> {
                 target,
                 Verdict::Denied(denial.detail.clone()),
             )),
+            Err(Error::Limit(_) | Error::NotFound(_)) => return self.noted(submitted, target),
             Err(_) | Ok(_) => self.call.allowed("jobs", target, self.rules.describe()),
         }
         submitted
+    }
+
+    /// Writes down that what the grant allows was refused by a limit, or is not this session's.
+    fn noted<T>(&self, done: Result<T, Error>, target: String) -> Result<T, Error> {
+        let verdict = match &done {
+            Err(Error::Limit(text)) => Verdict::Limited(text.clone()),
+            Err(Error::NotFound(text)) => Verdict::Failed(text.clone()),
+            _ => return done,
+        };
+        self.call.audit(&AuditRecord::new("jobs", target, verdict));
+        done
     }
 }
 
@@ -132,8 +144,12 @@ impl Host for View<'_> {
     }
 
     async fn get(&mut self, id: String) -> Answer<Job> {
-        Ok(match self.reader(of("get", &id)) {
-            Ok(jobs) => jobs.get(id, self.call.caller()).await,
+        let target = of("get", &id);
+        Ok(match self.reader(target.clone()) {
+            Ok(jobs) => {
+                let done = jobs.get(id, self.call.caller()).await;
+                self.noted(done, target)
+            }
             Err(error) => Err(error),
         })
     }
@@ -153,16 +169,12 @@ impl Host for View<'_> {
         wait_ms: u32,
     ) -> Answer<Vec<LogLine>> {
         let wait_ms = self.left_ms(wait_ms);
-        Ok(match self.reader(of("logs of", &id)) {
+        let target = of("logs of", &id);
+        Ok(match self.reader(target.clone()) {
             Ok(jobs) => {
-                jobs.logs(
-                    id,
-                    after,
-                    limit.min(MAX_LOG_LINES),
-                    wait_ms,
-                    self.call.caller(),
-                )
-                .await
+                let limit = limit.min(MAX_LOG_LINES);
+                let done = jobs.logs(id, after, limit, wait_ms, self.call.caller());
+                self.noted(done.await, target)
             }
             Err(error) => Err(error),
         })
@@ -170,29 +182,45 @@ impl Host for View<'_> {
 
     async fn wait(&mut self, id: String, timeout_ms: u32) -> Answer<Job> {
         let timeout_ms = self.left_ms(timeout_ms);
-        Ok(match self.reader(of("wait for", &id)) {
-            Ok(jobs) => jobs.wait(id, timeout_ms, self.call.caller()).await,
+        let target = of("wait for", &id);
+        Ok(match self.reader(target.clone()) {
+            Ok(jobs) => {
+                let done = jobs.wait(id, timeout_ms, self.call.caller()).await;
+                self.noted(done, target)
+            }
             Err(error) => Err(error),
         })
     }
 
     async fn cancel(&mut self, id: String) -> Answer<Job> {
+        let target = of("cancel", &id);
         Ok(match self.writer("cancel", &id) {
-            Ok(jobs) => jobs.cancel(id, self.call.caller()).await,
+            Ok(jobs) => {
+                let done = jobs.cancel(id, self.call.caller()).await;
+                self.noted(done, target)
+            }
             Err(error) => Err(error),
         })
     }
 
     async fn suspend(&mut self, id: String) -> Answer<Job> {
+        let target = of("suspend", &id);
         Ok(match self.writer("suspend", &id) {
-            Ok(jobs) => jobs.suspend(id, self.call.caller()).await,
+            Ok(jobs) => {
+                let done = jobs.suspend(id, self.call.caller()).await;
+                self.noted(done, target)
+            }
             Err(error) => Err(error),
         })
     }
 
     async fn resume(&mut self, id: String) -> Answer<Job> {
+        let target = of("resume", &id);
         Ok(match self.writer("resume", &id) {
-            Ok(jobs) => jobs.resume(id, self.call.caller()).await,
+            Ok(jobs) => {
+                let done = jobs.resume(id, self.call.caller()).await;
+                self.noted(done, target)
+            }
             Err(error) => Err(error),
         })
     }
