@@ -1,11 +1,13 @@
 //! Control groups, where this user may make them: they bound the memory and the number of tasks
 //! of a whole tree, whatever its processes do (cgroups(7)).
 
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd as _, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use crate::{Limits, Tree, machine};
 
 /// A group is removed once its last process is collected, which may take the kernel a moment.
 const REMOVE_ATTEMPTS: usize = 20;
@@ -14,8 +16,10 @@ const REMOVE_ATTEMPTS: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Group {
     folders: Vec<PathBuf>,
-    entrances: Vec<File>,
 }
+
+/// Looks at a tree that grows while it is moved. A process whose parent is inside is inside.
+const ROUNDS: usize = 50;
 
 /// Where groups can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +32,26 @@ enum Places {
 }
 
 impl Group {
-    /// A new group; none where this user may not make one.
-    pub(crate) fn make(name: &str, memory: u64, tasks: u64) -> Option<Self> {
-        Self::make_in(places()?, name, memory, tasks).ok()
+    /// Puts a tree into a new group; none where this user may not make one. Blocks: the kernel
+    /// takes milliseconds to move a process, which is why a tree is moved after it has started.
+    pub(crate) fn around(tree: &Tree, limits: &Limits) -> Option<Self> {
+        let random = machine::random_hex(4).ok()?;
+        let name = format!("ml-intern-{}-{random}", std::process::id());
+        let tasks = tasks(limits);
+        let group = Self::make_in(places()?, &name, limits.memory_bytes, tasks).ok()?;
+        let mut moved = HashSet::new();
+        for _ in 0..ROUNDS {
+            let members = tree.ids();
+            if members.iter().all(|id| moved.contains(id)) {
+                break;
+            }
+            for id in members {
+                if moved.insert(id) {
+                    group.take(id);
+                }
+            }
+        }
+        Some(group)
     }
 
     /// Whether groups can be made.
@@ -41,7 +62,6 @@ impl Group {
     fn make_in(places: &Places, name: &str, memory: u64, tasks: u64) -> io::Result<Self> {
         let mut group = Self {
             folders: Vec::new(),
-            entrances: Vec::new(),
         };
         match places {
             Places::Unified(parent) => {
@@ -62,22 +82,19 @@ impl Group {
         for (file, value) in bounds {
             fs::write(folder.join(file), value.to_string())?;
         }
-        let entrance = File::options()
-            .write(true)
-            .open(folder.join("cgroup.procs"))?;
-        self.entrances.push(entrance);
         Ok(())
     }
 
-    /// Files to which a process writes `0` to enter.
-    pub(crate) fn entrances(&self) -> Vec<RawFd> {
-        self.entrances.iter().map(|file| file.as_raw_fd()).collect()
+    fn take(&self, id: i32) {
+        for folder in &self.folders {
+            // It may have ended.
+            fs::write(folder.join("cgroup.procs"), id.to_string()).unwrap_or_default();
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.entrances.clear();
         for folder in &self.folders {
             for _ in 0..REMOVE_ATTEMPTS {
                 match fs::remove_dir(folder) {
@@ -90,6 +107,16 @@ impl Drop for Group {
             }
         }
     }
+}
+
+/// Tasks that the kernel allows: more than processes, since threads count, and since the tree has
+/// to be seen to be too large before it cannot grow. No process namespace takes less than 301.
+pub(crate) fn tasks(limits: &Limits) -> u64 {
+    limits
+        .processes
+        .saturating_mul(2)
+        .saturating_add(64)
+        .clamp(301, 4_000_000)
 }
 
 /// Looked for once; leftovers of hosts that are gone are removed then.
@@ -215,7 +242,8 @@ mod tests {
 
     #[test]
     fn a_group_goes_when_it_is_dropped() {
-        let Some(group) = Group::make(&trial_name().replace("trial", "test"), 1 << 30, 100) else {
+        let tree = Tree::marked("nobody-has-this");
+        let Some(group) = Group::around(&tree, &Limits::default()) else {
             return;
         };
         let folders = group.folders.clone();

@@ -36,7 +36,7 @@ mod elsewhere;
 pub use elsewhere::{Network, Room};
 
 #[cfg(target_os = "linux")]
-pub(crate) use contain::{Contained, Inside, Native, fresh_name, tasks};
+pub(crate) use contain::{Contained, Inside, Native};
 #[cfg(target_os = "linux")]
 pub(crate) use held::Held;
 #[cfg(target_os = "linux")]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kill::{GRACE, Tree};
 use crate::output::{Capture, Lines, StreamKind};
 use crate::spawn::{Process, spawn};
-use crate::{Command, ExecError, machine};
+use crate::{Command, ExecError, Isolation, machine};
 
 /// After the program ended, its pipes are read until they are silent this long: what it
 /// wrote is in the pipe already, and a background child may hold the other end for ever.
@@ -24,6 +24,11 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(1);
 /// How often the size of the tree is checked. The kernel's own limit exempts root and counts
 /// the user's other programs; a look costs a few milliseconds.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// When a tree is put into a control group: most commands are over by then, and what grows large
+/// takes longer.
+#[cfg(target_os = "linux")]
+const GROUP_AFTER: Duration = Duration::from_millis(20);
 
 /// How long dropping an unfinished run may block while its tree is killed.
 const DROP_PATIENCE: Duration = Duration::from_millis(500);
@@ -99,7 +104,13 @@ pub async fn run(
     };
     let mut reader = Reader::new(pipes, command.stdin, sink);
 
-    let first = running.until_ended(&mut reader, started, &command.limits, cancel);
+    let first = running.until_ended(
+        &mut reader,
+        started,
+        &command.limits,
+        command.isolation,
+        cancel,
+    );
     let (ended, status) = first.await?;
     let (status, survivors) = match status {
         Some(status) => {
@@ -203,6 +214,7 @@ impl Running {
         reader: &mut Reader<F>,
         started: Instant,
         limits: &crate::Limits,
+        isolation: Isolation,
         cancel: &CancellationToken,
     ) -> Result<(Ended, Option<ExitStatus>), ExecError> {
         let deadline = tokio::time::sleep_until((started + limits.wall).into());
@@ -210,6 +222,9 @@ impl Running {
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         watch.tick().await; // the first tick is immediate
+        let grouped = group_later(self.tree.clone(), *limits, isolation);
+        tokio::pin!(grouped);
+        let mut waits_for_group = true;
         loop {
             tokio::select! {
                 status = self.process.as_mut().expect("taken at the end only").wait() => {
@@ -226,10 +241,24 @@ impl Running {
                         return Ok((Ended::TooManyProcesses, None));
                     }
                 }
+                group = &mut grouped, if waits_for_group => {
+                    waits_for_group = false;
+                    self.hold(group);
+                }
                 more = reader.step() => more?,
             }
         }
     }
+
+    #[cfg(target_os = "linux")]
+    fn hold(&mut self, group: Option<crate::cgroup::Group>) {
+        if let (Some(process), Some(group)) = (&mut self.process, group) {
+            process.hold(group);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn hold(&mut self, _group: Option<()>) {}
 
     /// Ends the tree while its last words are still read.
     async fn stop<F: FnMut(StreamKind, &str) + Send>(
@@ -257,6 +286,27 @@ impl Running {
             )),
         }
     }
+}
+
+/// Puts an isolated program's tree into a control group after a while, where that is possible.
+#[cfg(target_os = "linux")]
+async fn group_later(
+    tree: Tree,
+    limits: crate::Limits,
+    isolation: Isolation,
+) -> Option<crate::cgroup::Group> {
+    if isolation == Isolation::None {
+        return None;
+    }
+    tokio::time::sleep(GROUP_AFTER).await;
+    let group = move || crate::cgroup::Group::around(&tree, &limits);
+    // None when the runtime is shutting down.
+    tokio::task::spawn_blocking(group).await.ok().flatten()
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn group_later(_tree: Tree, _limits: crate::Limits, _isolation: Isolation) -> Option<()> {
+    None
 }
 
 /// Where output goes.

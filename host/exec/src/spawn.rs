@@ -12,7 +12,7 @@ use rustix::process::{Pid, Resource, Rlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 #[cfg(target_os = "linux")]
-use crate::cgroup::Group;
+use crate::cgroup::{self, Group};
 #[cfg(target_os = "linux")]
 use crate::isolation::{self, Held};
 use crate::{Command, ExecError, Isolation, Limits, machine, program};
@@ -32,7 +32,7 @@ pub(crate) enum Process {
     Plain {
         child: tokio::process::Child,
         #[cfg(target_os = "linux")]
-        _group: Option<Group>,
+        group: Option<Group>,
     },
     #[cfg(target_os = "linux")]
     Contained(Box<isolation::Contained>),
@@ -53,6 +53,15 @@ impl Process {
             Self::Plain { .. } => 0,
             #[cfg(target_os = "linux")]
             Self::Contained(_) => 1,
+        }
+    }
+
+    /// Keeps a control group for as long as the processes in it are looked after.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn hold(&mut self, new: Group) {
+        match self {
+            Self::Plain { group, .. } => *group = Some(new),
+            Self::Contained(contained) => contained.hold(new),
         }
     }
 
@@ -79,7 +88,6 @@ pub(crate) async fn spawn(command: &Command, mark: &str) -> Result<Spawned, Exec
         Isolation::Landlock => {
             let mut setup = ChildSetup::limited(&command.limits);
             setup.held = Some(Held::prepare(&command.view)?);
-            setup.group = group(&command.limits)?;
             spawn_plain(command, mark, &file, setup)
         }
         #[cfg(target_os = "linux")]
@@ -95,8 +103,7 @@ fn spawn_plain(
     command: &Command,
     mark: &str,
     file: &Path,
-    #[cfg_attr(not(target_os = "linux"), expect(unused_mut, reason = "no groups"))]
-    mut setup: ChildSetup,
+    setup: ChildSetup,
 ) -> Result<Spawned, ExecError> {
     let mut native = tokio::process::Command::new(file);
     native
@@ -112,8 +119,6 @@ fn spawn_plain(
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    #[cfg(target_os = "linux")]
-    let group = setup.take_group();
     setup.attach(&mut native);
     let failed = |source| ExecError::Spawn {
         program: file.to_owned(),
@@ -133,7 +138,7 @@ fn spawn_plain(
         process: Process::Plain {
             child,
             #[cfg(target_os = "linux")]
-            _group: group,
+            group: None,
         },
         leader,
     })
@@ -163,9 +168,8 @@ async fn spawn_contained(command: &Command, mark: &str, file: &Path) -> Result<S
     let inside = isolation::Inside {
         view: &command.view,
         limits: &command.limits,
-        rlimits: rlimits(&command.limits, isolation::tasks(&command.limits)),
+        rlimits: rlimits(&command.limits, cgroup::tasks(&command.limits)),
         room,
-        group: group(&command.limits)?,
         program: Some(isolation::Native {
             file,
             name: &command.program,
@@ -183,19 +187,6 @@ async fn spawn_contained(command: &Command, mark: &str, file: &Path) -> Result<S
         leader: contained.first,
         process: Process::Contained(Box::new(contained)),
     })
-}
-
-#[cfg(target_os = "linux")]
-fn group(limits: &Limits) -> Result<Option<Group>, ExecError> {
-    let name = isolation::fresh_name().map_err(|source| ExecError::Io {
-        action: "draw a random name",
-        source,
-    })?;
-    Ok(Group::make(
-        &name,
-        limits.memory_bytes,
-        isolation::tasks(limits),
-    ))
 }
 
 /// A program that shall outlive this process.
@@ -259,11 +250,6 @@ struct ChildSetup {
     no_new_privileges: bool,
     #[cfg(target_os = "linux")]
     held: Option<Held>,
-    #[cfg(target_os = "linux")]
-    group: Option<Group>,
-    /// Files to write to for entering the group.
-    #[cfg(target_os = "linux")]
-    entrances: Vec<RawFd>,
 }
 
 impl ChildSetup {
@@ -275,10 +261,6 @@ impl ChildSetup {
             no_new_privileges: false,
             #[cfg(target_os = "linux")]
             held: None,
-            #[cfg(target_os = "linux")]
-            group: None,
-            #[cfg(target_os = "linux")]
-            entrances: Vec::new(),
         }
     }
 
@@ -296,21 +278,9 @@ impl ChildSetup {
         }
     }
 
-    /// The group stays with the host, which removes it.
-    #[cfg(target_os = "linux")]
-    fn take_group(&mut self) -> Option<Group> {
-        let group = self.group.take();
-        self.entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
-        group
-    }
-
     /// Runs in the child, between `fork` and `exec`.
     fn apply(&self) -> io::Result<()> {
         rustix::process::setsid()?;
-        #[cfg(target_os = "linux")]
-        for entrance in &self.entrances {
-            write_zero(*entrance)?;
-        }
         for &descriptor in &self.inherited {
             close_on_exec(descriptor);
         }
@@ -333,7 +303,7 @@ impl ChildSetup {
         reason = "there is no safe way to run code between fork and exec"
     )]
     fn attach(self, native: &mut tokio::process::Command) {
-        // SAFETY: `apply` only makes system calls (setsid, write, fcntl, setrlimit, prctl and
+        // SAFETY: `apply` only makes system calls (setsid, fcntl, setrlimit, prctl and
         // those of Landlock and seccomp) on data
         // prepared before the fork; it neither allocates nor takes a lock, and an error
         // return carries a bare number. That is allowed in the child of a threaded process.
@@ -359,15 +329,6 @@ fn rlimits(limits: &Limits, tasks: u64) -> Vec<(Resource, Rlimit)> {
         .into_iter()
         .map(|(resource, value)| (resource, below_hard_limit(resource, value)))
         .collect()
-}
-
-#[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "a number has no owner to borrow from")]
-fn write_zero(entrance: RawFd) -> io::Result<()> {
-    // SAFETY: the host opened it and keeps it open until the child has started.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(entrance) };
-    rustix::io::write(borrowed, b"0")?;
-    Ok(())
 }
 
 /// Descriptors other than the standard three. Ours are all closed by `exec`; one that this

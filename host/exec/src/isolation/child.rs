@@ -18,7 +18,6 @@ use rustix::mount::{
     OpenTreeFlags, UnmountFlags,
 };
 use rustix::process::{Pid, Resource, Rlimit};
-use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use seccompiler::BpfProgram;
 
 use super::layout::{Layout, Place, Step};
@@ -67,7 +66,6 @@ pub(super) struct Setup<'a> {
     pub(super) channel: RawFd,
     pub(super) user: RawFd,
     pub(super) network: RawFd,
-    pub(super) groups: Vec<RawFd>,
     pub(super) layout: &'a Layout,
     /// A folder to mount the new tree on until it becomes the root.
     pub(super) base: &'static CStr,
@@ -154,11 +152,8 @@ impl Setup<'_> {
         sys::default_signals();
         at(Stage::Fork, rustix::process::setsid())?;
         self.hide_memory()?;
-        for group in &self.groups {
-            at(Stage::Group, write_all(sys::borrow(*group), b"0"))?;
-        }
         self.build_tree()?;
-        drop_capabilities()?;
+        at(Stage::Capabilities, sys::drop_capabilities())?;
         self.allow_files()?;
         self.start()
     }
@@ -378,7 +373,7 @@ impl Setup<'_> {
 
     fn collect(&self, program: Pid) {
         loop {
-            match rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG) {
+            match rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
                 Ok(Some((ended, status))) if ended == program => {
                     let message = Message::Exited(status.as_raw());
                     let _the_host_is_gone = message.send(self.channel(), &[]);
@@ -491,36 +486,6 @@ fn read_trouble(pipe: BorrowedFd<'_>) -> Option<Trouble> {
             _ => return None,
         }
     }
-}
-
-fn drop_capabilities() -> Done {
-    let stage = Stage::Capabilities;
-    for number in 0..64 {
-        let capability = CapabilitySet::from_bits_retain(1 << number);
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
-            Ok(()) => {}
-            // Past the last one that this kernel knows.
-            Err(Errno::INVAL) => break,
-            Err(errno) => return at(stage, Err(errno)),
-        }
-    }
-    // Being number 0 means nothing any more, also not for a program that is started.
-    let bits = CapabilitiesSecureBits::NO_ROOT
-        | CapabilitiesSecureBits::NO_ROOT_LOCKED
-        | CapabilitiesSecureBits::NO_SETUID_FIXUP
-        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
-        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
-        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
-        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
-    at(stage, rustix::thread::set_capabilities_secure_bits(bits))?;
-    at(stage, rustix::thread::clear_ambient_capability_set())?;
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
-        inheritable: CapabilitySet::empty(),
-    };
-    at(stage, rustix::thread::set_capabilities(None, none))?;
-    at(stage, rustix::thread::set_no_new_privs(true))
 }
 
 /// A copy of a part of the host's tree that is mounted nowhere yet.

@@ -22,8 +22,8 @@ use super::room::{Channel, Room, broken, describe, failure, pair, receive, recei
 use super::sys::{self, Fork};
 use super::wire::{Message, Stage};
 use super::{View, landlock};
-use crate::cgroup::Group;
-use crate::{ExecError, Limits, machine};
+use crate::cgroup::{Group, tasks};
+use crate::{ExecError, Limits};
 
 /// Programs whose background children are looked after at one time. Each costs a process.
 const MAX_KEPT: usize = 256;
@@ -43,7 +43,6 @@ pub(crate) struct Inside<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) rlimits: Vec<(Resource, Rlimit)>,
     pub(crate) room: Arc<Room>,
-    pub(crate) group: Option<Group>,
     /// None only tries whether the system lets us.
     pub(crate) program: Option<Native<'a>>,
 }
@@ -86,7 +85,7 @@ impl Contained {
             .as_ref()
             .map(|program| program.file.to_owned());
         let room = inside.room.clone();
-        let (channel, layout, group) = launch(inside)?;
+        let (channel, layout) = launch(inside)?;
         let named = |layout: &Layout, message| {
             failure(message, |stage, step| step_name(layout, stage, step))
         };
@@ -108,7 +107,7 @@ impl Contained {
             channel: channel.into_socket(),
             ended: None,
             _layout: layout,
-            _group: group,
+            _group: None,
             _room: room,
         };
         match receive_on(&contained.channel).await? {
@@ -146,6 +145,11 @@ impl Contained {
             }
         }
         Ok(self.ended.unwrap_or_default())
+    }
+
+    /// Keeps the control group of these processes until they are gone.
+    pub(crate) fn hold(&mut self, group: Group) {
+        self._group = Some(group);
     }
 
     /// Leaves background children alone until they end, or this process does.
@@ -194,7 +198,7 @@ impl Drop for Contained {
 }
 
 /// Prepares everything and forks. Not async: what is prepared holds pointers.
-fn launch(inside: Inside<'_>) -> Result<(Channel, Layout, Option<Group>), ExecError> {
+fn launch(inside: Inside<'_>) -> Result<(Channel, Layout), ExecError> {
     // A part of what is there: files in memory take it away from everybody else.
     let memory = inside.limits.memory_bytes / 2;
     let layout = layout::plan(inside.view, memory)?;
@@ -217,11 +221,6 @@ fn launch(inside: Inside<'_>) -> Result<(Channel, Layout, Option<Group>), ExecEr
         channel: far.as_raw_fd(),
         user: user.as_raw_fd(),
         network: network.as_raw_fd(),
-        groups: inside
-            .group
-            .as_ref()
-            .map(Group::entrances)
-            .unwrap_or_default(),
         layout: &layout,
         base: base(),
         mounts: layout.steps.iter().map(|_| None).collect(),
@@ -239,7 +238,7 @@ fn launch(inside: Inside<'_>) -> Result<(Channel, Layout, Option<Group>), ExecEr
         ExecError::Isolation(format!("could not start a process: {}", describe(errno)))
     })?;
     drop(setup);
-    Ok((Channel::new(near, handle)?, layout, inside.group))
+    Ok((Channel::new(near, handle)?, layout))
 }
 
 #[expect(unsafe_code, reason = "see the safety comment")]
@@ -296,16 +295,6 @@ fn last_of_each(variables: Vec<CString>) -> Vec<CString> {
         .collect();
     kept.reverse();
     kept
-}
-
-/// Tasks that the kernel allows: more than processes, since threads count, and since the tree has
-/// to be seen to be too large before it cannot grow. No kernel takes less than 301.
-pub(crate) fn tasks(limits: &Limits) -> u64 {
-    limits
-        .processes
-        .saturating_mul(2)
-        .saturating_add(64)
-        .clamp(301, 4_000_000)
 }
 
 /// A folder that is everywhere, to mount the new tree on for a moment.
@@ -365,13 +354,4 @@ fn step_name(layout: &Layout, stage: Stage, step: usize) -> Option<String> {
         }
     };
     Some(format!("/{}", name.trim_start_matches('/')))
-}
-
-/// A mark for what is made outside of the process and named after it.
-pub(crate) fn fresh_name() -> std::io::Result<String> {
-    Ok(format!(
-        "ml-intern-{}-{}",
-        std::process::id(),
-        machine::random_hex(4)?
-    ))
 }

@@ -34,7 +34,8 @@ impl Held {
 
     /// Async-signal-safe; after it nothing but `exec` makes sense.
     pub(crate) fn apply(&self) -> std::io::Result<()> {
-        rustix::thread::set_no_new_privs(true)?;
+        // They open other processes' memory and environment, whatever Landlock says.
+        sys::drop_capabilities()?;
         sys::landlock_restrict(self.ruleset.as_fd())?;
         for filter in self.filters {
             seccompiler::apply_filter(filter).map_err(|_| rustix::io::Errno::INVAL)?;

@@ -44,7 +44,6 @@ async fn full() -> Result<(), ExecError> {
         limits: &Limits::default(),
         rlimits: Vec::new(),
         room,
-        group: None,
         program: None,
     };
     let mut contained = Contained::start(inside).await?;

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, Result};
 use rustix::process::Pid;
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 /// `MOUNT_ATTR_*` of `linux/mount.h`.
 pub(super) const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
@@ -238,6 +239,39 @@ pub(super) unsafe fn execute(
 pub(super) unsafe fn wipe(range: std::ops::Range<usize>) {
     // SAFETY: promised by the caller.
     unsafe { std::ptr::write_bytes(range.start as *mut u8, 0, range.len()) };
+}
+
+/// Gives up every capability, and every way to get one back: being user number 0 means nothing
+/// any more, also not for a program that is started. Who had none has less to give up.
+pub(super) fn drop_capabilities() -> Result<()> {
+    let unless_refused = |result: Result<()>| match result {
+        Err(Errno::PERM) => Ok(()),
+        other => other,
+    };
+    for number in 0..64 {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // Past the last one that this kernel knows.
+            Err(Errno::INVAL) => break,
+            result => unless_refused(result)?,
+        }
+    }
+    let bits = CapabilitiesSecureBits::NO_ROOT
+        | CapabilitiesSecureBits::NO_ROOT_LOCKED
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    unless_refused(rustix::thread::set_capabilities_secure_bits(bits))?;
+    rustix::thread::clear_ambient_capability_set()?;
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none)?;
+    rustix::thread::set_no_new_privs(true)
 }
 
 /// The Landlock ABI of this kernel; an error without Landlock.

@@ -59,7 +59,6 @@ stages! {
     Loopback => "set up the network namespace",
     Namespaces => "enter the namespaces",
     Processes => "make mount, process, IPC and host-name namespaces",
-    Group => "enter the control group",
     Root => "prepare a tree of files",
     Mount => "mount",
     Pivot => "change to the tree of files",

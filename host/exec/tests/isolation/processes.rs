@@ -35,7 +35,7 @@ async fn other_processes_and_their_environment_are_not_seen() {
 async fn the_first_process_of_the_namespace_tells_nothing() {
     let bench = Bench::new();
     let said = bench
-        .sh("tr -d '\\0' < /proc/1/cmdline; cat /proc/1/environ 2> /dev/null | tr -d '\\0'; cat /proc/1/mem 2> /dev/null | head -c 1; ls /proc/1/fd /proc/1/root/ 2> /dev/null; echo end")
+        .sh("tr -d '\\0' < /proc/1/cmdline; cat /proc/1/environ 2> /dev/null | tr -d '\\0'; cat /proc/1/mem 2> /dev/null | head -c 1; readlink /proc/1/fd/* /proc/1/exe /proc/1/cwd; ls /proc/1/root/ 2> /dev/null; echo end")
         .await;
     assert_eq!(said, "end");
 }
