@@ -4,7 +4,9 @@
 pub(crate) mod approver;
 pub(crate) mod audit;
 pub(crate) mod clock;
+pub(crate) mod confinement;
 pub(crate) mod jobs;
+pub(crate) mod network;
 pub(crate) mod notifiers;
 pub(crate) mod permission;
 pub(crate) mod plan;
