@@ -18,6 +18,8 @@ mod bad_input;
 mod crash;
 /// Attacks, one function for each case of the suite in `docs/security.md`.
 mod hostile;
+/// Native programs and jobs of a session, kept from the rest of the machine and given what was granted.
+mod isolation;
 /// Jobs outlive calls and hosts, and are found, followed and ended from the command line.
 mod jobs;
 /// The main path against servers that speak OpenAI's protocol.

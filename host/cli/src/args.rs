@@ -249,6 +249,10 @@ pub(crate) struct GrantArgs {
     /// A native program
     #[arg(long, value_name = "NAME")]
     pub(crate) program: Vec<String>,
+    /// A place that the plugin's programs and jobs may reach: `packages.test`, `*.hf.co`,
+    /// `localhost:8080`, or `public` for every public host
+    #[arg(long, value_name = "HOST")]
+    pub(crate) network: Vec<String>,
     /// A flavor of jobs; together with --max-usd
     #[arg(long, value_name = "NAME")]
     pub(crate) flavor: Vec<String>,

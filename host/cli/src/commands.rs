@@ -6,6 +6,7 @@ mod plugin;
 mod run;
 mod sessions;
 
+use crate::adapters::network;
 use crate::args::{Args, Command};
 use crate::error::{Kind, OrFail, Result};
 use crate::ui;
@@ -28,7 +29,7 @@ pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
             Ok(0)
         }
         Command::Supervise { folder } => {
-            Ok(u8::try_from(ml_intern_jobs::supervise(&folder)).unwrap_or(1))
+            Ok(u8::try_from(ml_intern_jobs::supervise(&folder, network::serve_job)).unwrap_or(1))
         }
         Command::Compile { instances } => {
             let code = ml_intern_runtime::compile_for_parent(&instances);

@@ -151,6 +151,8 @@ pub(crate) fn text_of(path: &Path) -> Result<Option<String>> {
                 path.display()
             )));
         }
+        // An empty folder keeps the place free while a program runs.
+        Ok(metadata) if metadata.is_dir() => return Ok(None),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot(error)),

@@ -10,6 +10,8 @@ pub(crate) struct Paths {
     pub(crate) config: PathBuf,
     pub(crate) data: PathBuf,
     pub(crate) cache: PathBuf,
+    /// The user's own; programs do not see it.
+    pub(crate) home: Option<PathBuf>,
 }
 
 impl Paths {
@@ -18,6 +20,7 @@ impl Paths {
             config: folder("XDG_CONFIG_HOME", ".config")?,
             data: folder("XDG_DATA_HOME", ".local/share")?,
             cache: folder("XDG_CACHE_HOME", ".cache")?,
+            home: home().ok(),
         })
     }
 

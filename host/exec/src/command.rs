@@ -1,9 +1,10 @@
 //! What to run, and within which limits.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ExecError, Isolation, machine, program};
+use crate::{ExecError, Isolation, Room, View, machine, program};
 
 /// The variable that marks every process of one run, so that those which left its session
 /// and lost their parent are still found. Its value is [`Command::mark`].
@@ -22,8 +23,8 @@ pub struct Command {
     /// Passed as they are; no shell sees them.
     pub arguments: Vec<String>,
     /// Added to `PATH`, `HOME` (the working directory, so that a program neither finds the
-    /// user's token files by convention nor leaves files among them), `LANG=C.UTF-8` and
-    /// `TMPDIR=/tmp`. Replaces the last three; `PATH`, loader variables (`LD_*`, `DYLD_*`)
+    /// user's token files by convention nor leaves files among them), `LANG=C.UTF-8`,
+    /// `TMPDIR` and, in a [`Room`] with a way out, the variables that name it. Replaces the last three; `PATH`, loader variables (`LD_*`, `DYLD_*`)
     /// and the mark are refused. Nothing of the host's environment is inherited.
     pub env: Vec<(String, String)>,
     /// Directories searched before the fixed path: a virtual environment, pyenv, conda.
@@ -38,10 +39,17 @@ pub struct Command {
     /// Where the whole output goes once a stream is longer than that; without it the middle
     /// is lost.
     pub spill_dir: Option<PathBuf>,
+    /// What the system keeps away from the program; [`Support`](crate::Support) says what it can.
     pub isolation: Isolation,
+    /// What an isolated program sees; without isolation it sees everything.
+    pub view: View,
+    /// The network of a program with full isolation; without one it has a network of its own
+    /// with nobody else in it.
+    pub room: Option<Arc<Room>>,
     /// Whether background children outlive a program that ended by itself: a shell command
     /// line that starts a server with `nohup … &` wants that. After a timeout or a
-    /// cancellation nothing is left in any case.
+    /// cancellation nothing is left in any case; with full isolation nothing is left when this
+    /// process ends, either.
     pub keep_children: bool,
     /// Whether every descendant of *this* process belongs to the program. Only for a process
     /// that runs nothing else and called [`become_subreaper`](crate::become_subreaper).
@@ -66,6 +74,8 @@ impl Command {
             max_output_bytes: 64 << 10,
             spill_dir: None,
             isolation: Isolation::None,
+            view: View::default(),
+            room: None,
             keep_children: true,
             subreaper: false,
             mark: None,
@@ -83,8 +93,11 @@ impl Command {
             ("PATH".to_owned(), program::search_path(&self.path)?),
             ("HOME".to_owned(), home),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
-            ("TMPDIR".to_owned(), "/tmp".to_owned()),
+            ("TMPDIR".to_owned(), self.temporary()),
         ];
+        if self.isolation == Isolation::Full {
+            all.extend(self.room.iter().flat_map(|room| room.environment()));
+        }
         for (name, value) in &self.env {
             check_env_name(name).map_err(ExecError::InvalidInput)?;
             if value.contains('\0') {
@@ -96,6 +109,15 @@ impl Command {
         }
         all.push((MARK_VARIABLE.to_owned(), mark.to_owned()));
         Ok(all)
+    }
+
+    /// Where temporary files go: only a mount can put another folder in the place of `/tmp`.
+    fn temporary(&self) -> String {
+        match (self.isolation, &self.view.tmp) {
+            (Isolation::Landlock, Some(folder)) => folder.to_string_lossy().into_owned(),
+            (Isolation::Landlock, None) => self.cwd.to_string_lossy().into_owned(),
+            _ => "/tmp".to_owned(),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), ExecError> {
@@ -156,13 +178,16 @@ pub struct Limits {
     /// Processor time of each process, whole seconds (`RLIMIT_CPU`).
     pub cpu: Duration,
     /// Writable memory of each process (`RLIMIT_DATA`). Not the address space: CUDA and
-    /// many allocators reserve far more of that than they use.
+    /// many allocators reserve far more of that than they use. An isolated program's whole tree,
+    /// its files in memory included, has no more where control groups can be made.
     pub memory_bytes: u64,
     /// The largest file that a process may write (`RLIMIT_FSIZE`).
     pub file_bytes: u64,
     /// Processes of the whole tree, counted every second. Between two looks the kernel stops
     /// an ordinary user at this many above what the machine runs at the start
-    /// (`RLIMIT_NPROC`, threads included; root is exempt).
+    /// (`RLIMIT_NPROC`, threads included; root is exempt). An isolated tree is stopped at twice
+    /// as many processes and threads, and 301 at least, by its control group or, since Linux
+    /// 6.14, by its process namespace; that holds for root too.
     pub processes: u64,
     /// Open files of each process (`RLIMIT_NOFILE`).
     pub open_files: u64,

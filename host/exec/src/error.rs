@@ -20,6 +20,9 @@ pub enum ExecError {
         #[source]
         source: std::io::Error,
     },
+    /// The program could not be kept from the rest of the machine as it has to be.
+    #[error("the program cannot be isolated: {0}")]
+    Isolation(String),
     /// Reading the program's output or waiting for its end failed; its tree was killed.
     #[error("could not {action}")]
     Io {

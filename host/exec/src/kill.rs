@@ -70,6 +70,16 @@ impl Tree {
         self.look(false).await.len()
     }
 
+    /// Ids of living members that are found without looking into environments. Blocks.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ids(&self) -> Vec<i32> {
+        let members = self.members(false);
+        members
+            .iter()
+            .map(|process| process.id.as_raw_pid())
+            .collect()
+    }
+
     /// Sends a signal to every member once and returns how many got it.
     pub fn signal(&self, signal: Signal) -> usize {
         self.members(true)

@@ -2,8 +2,9 @@
 //! bounded output, and an end that takes the whole process tree with it.
 //!
 //! It knows nothing of plugins, tools or jobs, and it never makes a shell string: a caller
-//! that wants a shell names `sh` as the program. Linux is where everything holds; on other
-//! Unix systems a tree is its process group, because there is no `/proc` to look further.
+//! that wants a shell names `sh` as the program. Linux is where everything holds, [`Isolation`]
+//! first of all; on other Unix systems a tree is its process group, because there is no `/proc`
+//! to look further.
 //!
 //! Start from [`Command`], [`run`] and [`Outcome`]:
 //!
@@ -22,6 +23,8 @@
 
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+mod cgroup;
 mod command;
 mod error;
 mod folder;
@@ -37,7 +40,7 @@ mod spawn;
 pub use command::{Command, Limits, MARK_VARIABLE, check_env_name};
 pub use error::ExecError;
 pub use folder::create_new;
-pub use isolation::Isolation;
+pub use isolation::{Isolation, Network, Room, Support, View, toolchains};
 pub use kill::{GRACE, Signal, Tree};
 pub use machine::{cpus, memory_bytes, random_hex};
 pub use output::{LINE_BYTES, StreamKind};

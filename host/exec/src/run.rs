@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::kill::{GRACE, Tree};
 use crate::output::{Capture, Lines, StreamKind};
-use crate::{Command, ExecError, machine, spawn};
+use crate::spawn::{Process, spawn};
+use crate::{Command, ExecError, Isolation, machine};
 
 /// After the program ended, its pipes are read until they are silent this long: what it
 /// wrote is in the pipe already, and a background child may hold the other end for ever.
@@ -24,6 +24,11 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(1);
 /// How often the size of the tree is checked. The kernel's own limit exempts root and counts
 /// the user's other programs; a look costs a few milliseconds.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// When a tree is put into a control group: most commands are over by then, and what grows large
+/// takes longer.
+#[cfg(target_os = "linux")]
+const GROUP_AFTER: Duration = Duration::from_millis(20);
 
 /// How long dropping an unfinished run may block while its tree is killed.
 const DROP_PATIENCE: Duration = Duration::from_millis(500);
@@ -90,20 +95,26 @@ pub async fn run(
         Some(mark) => mark.clone(),
         None => machine::random_hex(16).map_err(io("draw a random mark"))?,
     };
-    let mut running = Running::start(&command, mark.clone())?;
+    let (mut running, pipes) = Running::start(&command, mark.clone()).await?;
     let sink = Sink {
         capture: Capture::new(command.kept_bytes(), command.spill_dir.as_deref(), &mark),
         stdout_lines: Lines::default(),
         stderr_lines: Lines::default(),
         on_line,
     };
-    let mut reader = Reader::new(&mut running.child, command.stdin, sink);
+    let mut reader = Reader::new(pipes, command.stdin, sink);
 
-    let first = running.until_ended(&mut reader, started, &command.limits, cancel);
+    let first = running.until_ended(
+        &mut reader,
+        started,
+        &command.limits,
+        command.isolation,
+        cancel,
+    );
     let (ended, status) = first.await?;
     let (status, survivors) = match status {
         Some(status) => {
-            let survivors = if command.keep_children {
+            let survivors = if command.keep_children || running.is_alone().await {
                 0
             } else {
                 running.tree.end(GRACE).await
@@ -116,7 +127,7 @@ pub async fn run(
     if command.subreaper {
         running.tree.reap_orphans();
     }
-    running.armed = false;
+    running.disarm(command.keep_children && ended == Ended::Itself);
     let mut sink = reader.sink;
     sink.finish();
     Ok(Outcome {
@@ -136,36 +147,65 @@ fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> ExecError {
     move |source| ExecError::Io { action, source }
 }
 
-/// The child and its tree, killed when dropped while armed.
+/// The program and its tree, killed when dropped while it is there.
 struct Running {
-    child: Child,
+    process: Option<Process>,
     tree: Tree,
     subreaper: bool,
-    armed: bool,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.armed {
+        // A process namespace ends with its handle.
+        if let Some(Process::Plain { .. }) = self.process {
             self.tree.kill_now(DROP_PATIENCE);
         }
     }
 }
 
 impl Running {
-    fn start(command: &Command, mark: String) -> Result<Self, ExecError> {
-        let child = spawn::spawn(command, &mark)?;
-        let leader = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(rustix::process::Pid::from_raw)
-            .expect("a child that was not waited for has an id");
-        Ok(Self {
-            child,
-            tree: Tree::new(leader, mark, command.subreaper),
+    async fn start(command: &Command, mark: String) -> Result<(Self, Pipes), ExecError> {
+        let spawned = spawn(command, &mark).await?;
+        let running = Self {
+            process: Some(spawned.process),
+            tree: Tree::new(spawned.leader, mark, command.subreaper),
             subreaper: command.subreaper,
-            armed: true,
-        })
+        };
+        let pipes = Pipes {
+            stdin: spawned.stdin,
+            stdout: spawned.stdout,
+            stderr: spawned.stderr,
+        };
+        Ok((running, pipes))
+    }
+
+    async fn wait(&mut self) -> Result<ExitStatus, ExecError> {
+        let process = self.process.as_mut().expect("taken at the end only");
+        process.wait().await.map_err(io("wait for the program"))
+    }
+
+    /// Living processes that the program started, itself included.
+    async fn count(&self) -> usize {
+        let own = self.process.as_ref().map_or(0, Process::own);
+        self.tree.count().await.saturating_sub(own)
+    }
+
+    /// Whether a program in a process namespace left nobody behind; elsewhere some may hide.
+    async fn is_alone(&self) -> bool {
+        let namespace = self
+            .process
+            .as_ref()
+            .is_some_and(|process| process.own() > 0);
+        namespace && self.count().await == 0
+    }
+
+    /// From here on dropping kills nothing that may live.
+    fn disarm(&mut self, keep: bool) {
+        if let Some(process) = self.process.take()
+            && keep
+        {
+            process.keep();
+        }
     }
 
     /// Reads until the program ends (then with its status) or has to be stopped (without).
@@ -174,6 +214,7 @@ impl Running {
         reader: &mut Reader<F>,
         started: Instant,
         limits: &crate::Limits,
+        isolation: Isolation,
         cancel: &CancellationToken,
     ) -> Result<(Ended, Option<ExitStatus>), ExecError> {
         let deadline = tokio::time::sleep_until((started + limits.wall).into());
@@ -181,9 +222,12 @@ impl Running {
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         watch.tick().await; // the first tick is immediate
+        let grouped = group_later(self.tree.clone(), *limits, isolation);
+        tokio::pin!(grouped);
+        let mut waits_for_group = true;
         loop {
             tokio::select! {
-                status = self.child.wait() => {
+                status = self.process.as_mut().expect("taken at the end only").wait() => {
                     let status = status.map_err(io("wait for the program"))?;
                     return Ok((Ended::Itself, Some(status)));
                 }
@@ -193,14 +237,28 @@ impl Running {
                     if self.subreaper {
                         self.tree.reap_orphans();
                     }
-                    if self.tree.count().await as u64 > limits.processes {
+                    if self.count().await as u64 > limits.processes {
                         return Ok((Ended::TooManyProcesses, None));
                     }
+                }
+                group = &mut grouped, if waits_for_group => {
+                    waits_for_group = false;
+                    self.hold(group);
                 }
                 more = reader.step() => more?,
             }
         }
     }
+
+    #[cfg(target_os = "linux")]
+    fn hold(&mut self, group: Option<crate::cgroup::Group>) {
+        if let (Some(process), Some(group)) = (&mut self.process, group) {
+            process.hold(group);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn hold(&mut self, _group: Option<()>) {}
 
     /// Ends the tree while its last words are still read.
     async fn stop<F: FnMut(StreamKind, &str) + Send>(
@@ -218,16 +276,37 @@ impl Running {
         };
         // The leader is among those that ended, unless it hangs in the kernel: then there is
         // no status to wait for.
-        let status = tokio::time::timeout(GRACE, self.child.wait()).await;
+        let status = tokio::time::timeout(GRACE, self.wait()).await;
         reader.drain().await?;
         match status {
-            Ok(status) => Ok((status.map_err(io("wait for the program"))?, survivors)),
+            Ok(status) => Ok((status?, survivors)),
             Err(_) => Ok((
                 ExitStatus::from_raw(rustix::process::Signal::KILL.as_raw()),
                 survivors.max(1),
             )),
         }
     }
+}
+
+/// Puts an isolated program's tree into a control group after a while, where that is possible.
+#[cfg(target_os = "linux")]
+async fn group_later(
+    tree: Tree,
+    limits: crate::Limits,
+    isolation: Isolation,
+) -> Option<crate::cgroup::Group> {
+    if isolation == Isolation::None {
+        return None;
+    }
+    tokio::time::sleep(GROUP_AFTER).await;
+    let group = move || crate::cgroup::Group::around(&tree, &limits);
+    // None when the runtime is shutting down.
+    tokio::task::spawn_blocking(group).await.ok().flatten()
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn group_later(_tree: Tree, _limits: crate::Limits, _isolation: Isolation) -> Option<()> {
+    None
 }
 
 /// Where output goes.
@@ -256,10 +335,17 @@ impl<F: FnMut(StreamKind, &str)> Sink<F> {
     }
 }
 
-/// The three pipes of a child.
+/// The host's ends of a program's streams.
+struct Pipes {
+    stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    stdout: Box<dyn AsyncRead + Send + Unpin>,
+    stderr: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// The three pipes of a program.
 struct Reader<F> {
-    stdout: Pipe<tokio::process::ChildStdout>,
-    stderr: Pipe<tokio::process::ChildStderr>,
+    stdout: Pipe<Box<dyn AsyncRead + Send + Unpin>>,
+    stderr: Pipe<Box<dyn AsyncRead + Send + Unpin>>,
     stdin: Feed,
     sink: Sink<F>,
 }
@@ -271,9 +357,9 @@ struct Pipe<R> {
 }
 
 impl<R: AsyncRead + Unpin> Pipe<R> {
-    fn new(pipe: Option<R>) -> Self {
+    fn new(pipe: R) -> Self {
         Self {
-            pipe,
+            pipe: Some(pipe),
             buffer: vec![0; 16 << 10].into_boxed_slice(),
         }
     }
@@ -293,7 +379,7 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
 
 /// What is still to be written to standard input.
 struct Feed {
-    pipe: Option<ChildStdin>,
+    pipe: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     bytes: Vec<u8>,
     sent: usize,
 }
@@ -314,12 +400,12 @@ impl Feed {
 }
 
 impl<F: FnMut(StreamKind, &str)> Reader<F> {
-    fn new(child: &mut Child, stdin: Option<Vec<u8>>, sink: Sink<F>) -> Self {
+    fn new(pipes: Pipes, stdin: Option<Vec<u8>>, sink: Sink<F>) -> Self {
         Self {
-            stdout: Pipe::new(child.stdout.take()),
-            stderr: Pipe::new(child.stderr.take()),
+            stdout: Pipe::new(pipes.stdout),
+            stderr: Pipe::new(pipes.stderr),
             stdin: Feed {
-                pipe: child.stdin.take(),
+                pipe: pipes.stdin,
                 bytes: stdin.unwrap_or_default(),
                 sent: 0,
             },

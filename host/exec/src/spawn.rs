@@ -6,18 +6,106 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
-use rustix::process::{Resource, Rlimit};
-use tokio::process::Child;
+use rustix::process::{Pid, Resource, Rlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(target_os = "linux")]
+use crate::cgroup::{self, Group};
+#[cfg(target_os = "linux")]
+use crate::isolation::{self, Held};
 use crate::{Command, ExecError, Isolation, Limits, machine, program};
 
+/// A program that runs, and what it is talked to through.
+pub(crate) struct Spawned {
+    pub(crate) stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    pub(crate) stdout: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) stderr: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) process: Process,
+    /// The first process of the tree.
+    pub(crate) leader: Pid,
+}
+
+/// The handle of a program.
+pub(crate) enum Process {
+    Plain {
+        child: tokio::process::Child,
+        #[cfg(target_os = "linux")]
+        group: Option<Group>,
+    },
+    #[cfg(target_os = "linux")]
+    Contained(Box<isolation::Contained>),
+}
+
+impl Process {
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Self::Plain { child, .. } => child.wait().await,
+            #[cfg(target_os = "linux")]
+            Self::Contained(contained) => contained.wait().await,
+        }
+    }
+
+    /// Processes of the tree that are ours and not the program's.
+    pub(crate) fn own(&self) -> usize {
+        match self {
+            Self::Plain { .. } => 0,
+            #[cfg(target_os = "linux")]
+            Self::Contained(_) => 1,
+        }
+    }
+
+    /// Keeps a control group for as long as the processes in it are looked after.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn hold(&mut self, new: Group) {
+        match self {
+            Self::Plain { group, .. } => *group = Some(new),
+            Self::Contained(contained) => contained.hold(new),
+        }
+    }
+
+    /// Lets what the program left behind live on.
+    pub(crate) fn keep(self) {
+        match self {
+            Self::Plain { .. } => {}
+            #[cfg(target_os = "linux")]
+            Self::Contained(contained) => contained.keep(),
+        }
+    }
+}
+
 /// Starts the program in its own session. Standard output and error are pipes.
-pub(crate) fn spawn(command: &Command, mark: &str) -> Result<Child, ExecError> {
+pub(crate) async fn spawn(command: &Command, mark: &str) -> Result<Spawned, ExecError> {
     command.check()?;
     let file = program::resolve(&command.program, &command.path)?;
-    let mut native = tokio::process::Command::new(&file);
+    match command.isolation {
+        Isolation::None => {
+            let setup = ChildSetup::limited(&command.limits);
+            spawn_plain(command, mark, &file, setup)
+        }
+        #[cfg(target_os = "linux")]
+        Isolation::Landlock => {
+            let mut setup = ChildSetup::limited(&command.limits);
+            setup.held = Some(Held::prepare(&command.view)?);
+            spawn_plain(command, mark, &file, setup)
+        }
+        #[cfg(target_os = "linux")]
+        Isolation::Full => spawn_contained(command, mark, &file).await,
+        #[cfg(not(target_os = "linux"))]
+        _ => Err(ExecError::Isolation(
+            "only Linux can isolate programs".to_owned(),
+        )),
+    }
+}
+
+fn spawn_plain(
+    command: &Command,
+    mark: &str,
+    file: &Path,
+    setup: ChildSetup,
+) -> Result<Spawned, ExecError> {
+    let mut native = tokio::process::Command::new(file);
     native
         .arg0(&command.program)
         .args(&command.arguments)
@@ -31,13 +119,73 @@ pub(crate) fn spawn(command: &Command, mark: &str) -> Result<Child, ExecError> {
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let setup = match command.isolation {
-        Isolation::None => ChildSetup::limited(&command.limits),
-    };
     setup.attach(&mut native);
-    native.spawn().map_err(|source| ExecError::Spawn {
-        program: file,
+    let failed = |source| ExecError::Spawn {
+        program: file.to_owned(),
         source,
+    };
+    let mut child = native.spawn().map_err(failed)?;
+    let leader = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
+        .expect("a child that was not waited for has an id");
+    let piped = "both streams are pipes";
+    Ok(Spawned {
+        stdin: child.stdin.take().map(|pipe| Box::new(pipe) as _),
+        stdout: Box::new(child.stdout.take().expect(piped)),
+        stderr: Box::new(child.stderr.take().expect(piped)),
+        process: Process::Plain {
+            child,
+            #[cfg(target_os = "linux")]
+            group: None,
+        },
+        leader,
+    })
+}
+
+#[cfg(target_os = "linux")]
+async fn spawn_contained(command: &Command, mark: &str, file: &Path) -> Result<Spawned, ExecError> {
+    use std::sync::Arc;
+    use tokio::net::unix::pipe::{Receiver, Sender};
+    let io = |source| ExecError::Io {
+        action: "connect the program's streams",
+        source,
+    };
+    let room = match &command.room {
+        Some(room) => room.clone(),
+        None => Arc::new(crate::Room::open(None).await?),
+    };
+    let (stdin, input) = if command.stdin.is_some() {
+        let (reader, writer) = io::pipe().map_err(io)?;
+        let sender = Sender::from_owned_fd(writer.into()).map_err(io)?;
+        (Some(Box::new(sender) as _), reader.into())
+    } else {
+        (None, File::open("/dev/null").map_err(io)?.into())
+    };
+    let (stdout, output) = io::pipe().map_err(io)?;
+    let (stderr, error) = io::pipe().map_err(io)?;
+    let inside = isolation::Inside {
+        view: &command.view,
+        limits: &command.limits,
+        rlimits: rlimits(&command.limits, cgroup::tasks(&command.limits)),
+        room,
+        program: Some(isolation::Native {
+            file,
+            name: &command.program,
+            arguments: &command.arguments,
+            environment: command.environment(mark)?,
+            directory: &command.cwd,
+            streams: [input, output.into(), error.into()],
+        }),
+    };
+    let contained = isolation::Contained::start(inside).await?;
+    Ok(Spawned {
+        stdin,
+        stdout: Box::new(Receiver::from_owned_fd(stdout.into()).map_err(io)?),
+        stderr: Box::new(Receiver::from_owned_fd(stderr.into()).map_err(io)?),
+        leader: contained.first,
+        process: Process::Contained(Box::new(contained)),
     })
 }
 
@@ -100,6 +248,8 @@ struct ChildSetup {
     inherited: Vec<RawFd>,
     #[cfg(target_os = "linux")]
     no_new_privileges: bool,
+    #[cfg(target_os = "linux")]
+    held: Option<Held>,
 }
 
 impl ChildSetup {
@@ -109,6 +259,8 @@ impl ChildSetup {
             inherited: open_descriptors(),
             #[cfg(target_os = "linux")]
             no_new_privileges: false,
+            #[cfg(target_os = "linux")]
+            held: None,
         }
     }
 
@@ -118,23 +270,11 @@ impl ChildSetup {
         let processes = machine::tasks()
             .unwrap_or(0)
             .saturating_add(limits.processes);
-        let wanted = [
-            (Resource::Cpu, limits.cpu.as_secs().max(1)),
-            (Resource::Data, limits.memory_bytes),
-            (Resource::Fsize, limits.file_bytes),
-            (Resource::Nproc, processes),
-            (Resource::Nofile, limits.open_files),
-            // A core file may hold secrets of the environment, and fills the workspace.
-            (Resource::Core, 0),
-        ];
         Self {
-            limits: wanted
-                .into_iter()
-                .map(|(resource, value)| (resource, below_hard_limit(resource, value)))
-                .collect(),
-            inherited: open_descriptors(),
+            limits: rlimits(limits, processes),
             #[cfg(target_os = "linux")]
             no_new_privileges: true,
+            ..Self::plain()
         }
     }
 
@@ -151,6 +291,10 @@ impl ChildSetup {
         if self.no_new_privileges {
             rustix::thread::set_no_new_privs(true)?;
         }
+        #[cfg(target_os = "linux")]
+        if let Some(held) = &self.held {
+            held.apply()?;
+        }
         Ok(())
     }
 
@@ -159,13 +303,32 @@ impl ChildSetup {
         reason = "there is no safe way to run code between fork and exec"
     )]
     fn attach(self, native: &mut tokio::process::Command) {
-        // SAFETY: `apply` only makes system calls (setsid, fcntl, setrlimit, prctl) on data
+        // SAFETY: `apply` only makes system calls (setsid, fcntl, setrlimit, prctl and
+        // those of Landlock and seccomp) on data
         // prepared before the fork; it neither allocates nor takes a lock, and an error
         // return carries a bare number. That is allowed in the child of a threaded process.
         unsafe {
             native.pre_exec(move || self.apply());
         }
     }
+}
+
+/// The bounds of each process; `tasks` is what `RLIMIT_NPROC` is compared with.
+fn rlimits(limits: &Limits, tasks: u64) -> Vec<(Resource, Rlimit)> {
+    let wanted = [
+        (Resource::Cpu, limits.cpu.as_secs().max(1)),
+        (Resource::Data, limits.memory_bytes),
+        (Resource::Fsize, limits.file_bytes),
+        (Resource::Nproc, tasks),
+        (Resource::Nofile, limits.open_files),
+        // A core file may hold secrets of the environment, and fills the workspace. Of one byte
+        // none is written, and unlike with zero none is piped to a collector either (core(5)).
+        (Resource::Core, 1),
+    ];
+    wanted
+        .into_iter()
+        .map(|(resource, value)| (resource, below_hard_limit(resource, value)))
+        .collect()
 }
 
 /// Descriptors other than the standard three. Ours are all closed by `exec`; one that this

@@ -14,6 +14,9 @@ pub enum JobError {
     /// This back end cannot do that; the text names what can.
     #[error("{0}")]
     Unsupported(String),
+    /// The user has to allow it first; the text names the command.
+    #[error("{0}")]
+    NotGranted(String),
     /// A count or size is exhausted; the text names which.
     #[error("{0}")]
     Limit(String),

@@ -11,5 +11,5 @@ mod spec;
 
 pub use backend::Backend;
 pub use error::JobError;
-pub use local::{LocalBackend, LocalOptions, supervise};
-pub use spec::{Container, Flavor, Job, LogLine, Mount, Script, Spec, State, Workload};
+pub use local::{LocalBackend, LocalOptions, ServeProxy, supervise};
+pub use spec::{Container, Flavor, Job, LogLine, Mount, Outbound, Script, Spec, State, Workload};

@@ -21,13 +21,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ml_intern_exec::{GRACE, Tree};
+use ml_intern_exec::{GRACE, Isolation, Support, Tree, View, toolchains};
 
 use crate::{Backend, Flavor, Job, JobError, LogLine, Spec, State};
-use folder::{Folder, Status, explain, is_id, make_private};
+use folder::{Confinement, Folder, Status, explain, is_id, make_private};
 use log::Position;
 use supervise::CANCEL_PATIENCE;
-pub use supervise::supervise;
+pub use supervise::{ServeProxy, supervise};
 
 /// The one flavor: this machine.
 const FLAVOR: &str = "local";
@@ -65,8 +65,14 @@ pub struct LocalOptions {
     pub credentials: BTreeMap<String, Vec<(String, String)>>,
     /// Jobs that may run at once; more wait.
     pub running: u32,
-    /// Writable memory of each process of a job.
+    /// Writable memory of each process of a job; of all together where they are isolated and the
+    /// machine lets us bound that.
     pub memory_bytes: u64,
+    /// Whether jobs are isolated, as strongly as this machine can. Where it cannot, none is
+    /// started. Without this a job has the rights of the user.
+    pub isolated: bool,
+    /// What isolated jobs see beside the workspace, tool chains of `path` and their own files.
+    pub view: View,
 }
 
 impl LocalOptions {
@@ -87,6 +93,8 @@ impl LocalOptions {
             credentials: BTreeMap::new(),
             running: ml_intern_exec::cpus().min(4),
             memory_bytes: ml_intern_exec::memory_bytes(),
+            isolated: false,
+            view: View::default(),
         }
     }
 }
@@ -117,6 +125,26 @@ impl LocalBackend {
             options,
             positions: Mutex::default(),
         })
+    }
+
+    /// How a job is held, and what it sees.
+    async fn confinement(&self) -> Result<Confinement, JobError> {
+        if !self.options.isolated {
+            return Ok(Confinement::default());
+        }
+        let support = Support::of_this_machine().await;
+        if support.level == Isolation::None {
+            return Err(JobError::Unsupported(format!(
+                "this machine cannot isolate jobs ({}); accept that they have your rights in ml-intern.toml with: [programs] isolation = \"none\"",
+                support.missing.join("; ")
+            )));
+        }
+        let options = &self.options;
+        let mut view = options.view.clone();
+        view.write.push(options.workspace.clone());
+        let tools = toolchains(&options.path, view.home.as_deref(), &view.write);
+        view.read.extend(tools);
+        Ok(Confinement::new(support.level, &view))
     }
 
     fn folder(&self, id: &str) -> Result<Folder, JobError> {

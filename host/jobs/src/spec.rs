@@ -64,6 +64,22 @@ pub struct Spec {
     /// The same key submits once, also after a restart.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// What the job may reach on the network; without it nothing, where jobs are isolated.
+    #[serde(default)]
+    pub outbound: Option<Outbound>,
+}
+
+/// The network of an isolated job, as its caller granted it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbound {
+    /// Rules for whoever serves the job's proxy; a back end does not read them.
+    pub rules: String,
+    /// Names of the job's own loopback address, which do not go to the proxy.
+    pub direct: Vec<String>,
+    /// Whether anything is granted at all.
+    pub granted: bool,
+    /// How the user grants the places that packages come from.
+    pub advice: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,7 +25,8 @@ fn supervisor_entry() {
     let folder = PathBuf::from(std::env::args_os().next_back().unwrap());
     // Without a job folder this is a test of its own: there is nothing to supervise.
     let expected = i32::from(!folder.is_absolute());
-    assert_eq!(ml_intern_jobs::supervise(&folder), expected);
+    let nothing: ml_intern_jobs::ServeProxy = |_, _, _| Box::new(());
+    assert_eq!(ml_intern_jobs::supervise(&folder, nothing), expected);
 }
 
 /// A host that submits a job and dies without a word.
@@ -167,6 +168,7 @@ fn script(source: &str) -> Spec {
         schedule: None,
         labels: Vec::new(),
         idempotency_key: None,
+        outbound: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod change;
 mod effective;
 mod fs;
 mod http;
+mod network;
 mod process;
 mod request;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use effective::toml_string;
 pub use effective::{CredentialRule, Credentials, Effective};
 pub use fs::FsRules;
 pub use http::{HttpRule, HttpRules};
+pub use network::{NetworkPlace, NetworkRule, NetworkRules};
 pub use process::{JobsRules, ProcessRules};
 pub use request::{
     Access, AgentRequest, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest,
@@ -65,12 +67,15 @@ impl Grant {
                     access: fs.access,
                 })
                 .collect(),
+            // The network of programs and jobs is off until the user names a place.
             process: request.process.as_ref().map(|process| ProcessGrant {
                 programs: process.programs.clone(),
+                network: Vec::new(),
             }),
             jobs: request.jobs.as_ref().map(|jobs| JobsGrant {
                 flavors: jobs.flavors.clone(),
                 max_usd: jobs.max_usd,
+                network: Vec::new(),
             }),
             agent: request.agent.as_ref().map(AgentGrant::of),
             credentials: request
@@ -152,24 +157,54 @@ pub struct FsGrant {
 }
 
 /// The programs that the user allows.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ProcessGrant {
     /// Names, without folder.
     #[serde(deserialize_with = "request::programs")]
     pub programs: Vec<String>,
+    /// What they may reach.
+    #[serde(deserialize_with = "network::granted")]
+    pub network: Vec<NetworkPlace>,
 }
 
 /// The jobs that the user allows.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "RawJobs")]
 pub struct JobsGrant {
     /// Flavors.
-    #[serde(deserialize_with = "request::flavors")]
     pub flavors: Vec<FlavorPattern>,
     /// US dollars over all jobs of a session.
-    #[serde(deserialize_with = "request::usd")]
     pub max_usd: f64,
+    /// What they may reach.
+    pub network: Vec<NetworkPlace>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawJobs {
+    #[serde(default, deserialize_with = "request::flavors")]
+    flavors: Vec<FlavorPattern>,
+    #[serde(default, deserialize_with = "request::optional_usd")]
+    max_usd: Option<f64>,
+    #[serde(default, deserialize_with = "network::granted")]
+    network: Vec<NetworkPlace>,
+}
+
+impl TryFrom<RawJobs> for JobsGrant {
+    type Error = String;
+
+    fn try_from(raw: RawJobs) -> Result<Self, String> {
+        match (raw.flavors.is_empty(), raw.max_usd) {
+            (false, None) => Err("the key `max-usd` is missing; write US dollars".to_owned()),
+            (true, Some(_)) => Err("the key `flavors` is missing; write a list".to_owned()),
+            (_, usd) => Ok(Self {
+                flavors: raw.flavors,
+                max_usd: usd.unwrap_or(0.0),
+                network: raw.network,
+            }),
+        }
+    }
 }
 
 /// What the user lets a plugin ask of the session.
@@ -186,11 +221,13 @@ pub struct AgentGrant {
 impl ProcessGrant {
     fn add(&mut self, more: Self) {
         change::extend(&mut self.programs, more.programs);
+        change::extend(&mut self.network, more.network);
     }
 
     fn take(&mut self, less: &Self) {
         self.programs
             .retain(|program| !less.programs.contains(program));
+        self.network.retain(|place| !less.network.contains(place));
     }
 }
 
@@ -198,10 +235,12 @@ impl JobsGrant {
     fn add(&mut self, more: Self) {
         change::extend(&mut self.flavors, more.flavors);
         self.max_usd = self.max_usd.max(more.max_usd);
+        change::extend(&mut self.network, more.network);
     }
 
     fn take(&mut self, less: &Self) {
         self.flavors.retain(|flavor| !less.flavors.contains(flavor));
+        self.network.retain(|place| !less.network.contains(place));
     }
 }
 
@@ -236,17 +275,22 @@ impl Grant {
             lines.push(tables("fs", self.fs.iter().map(table).collect()));
         }
         if let Some(process) = &self.process {
-            lines.push(format!(
-                "process = {{ programs = {} }}",
-                toml_list(&process.programs)
-            ));
+            let mut keys = Vec::new();
+            if !process.programs.is_empty() {
+                keys.push(format!("programs = {}", toml_list(&process.programs)));
+            }
+            keys.extend(network_key(&process.network));
+            lines.push(format!("process = {{ {} }}", keys.join(", ")));
         }
         if let Some(jobs) = &self.jobs {
-            let flavors = toml_list(jobs.flavors.iter().map(FlavorPattern::as_str));
-            lines.push(format!(
-                "jobs = {{ flavors = {flavors}, max-usd = {} }}",
-                jobs.max_usd
-            ));
+            let mut keys = Vec::new();
+            if !jobs.flavors.is_empty() {
+                let flavors = toml_list(jobs.flavors.iter().map(FlavorPattern::as_str));
+                keys.push(format!("flavors = {flavors}"));
+                keys.push(format!("max-usd = {}", jobs.max_usd));
+            }
+            keys.extend(network_key(&jobs.network));
+            lines.push(format!("jobs = {{ {} }}", keys.join(", ")));
         }
         if let Some(agent) = &self.agent {
             let mut keys = Vec::new();
@@ -295,6 +339,11 @@ impl HttpGrant {
         }));
         format!("{{ {} }}", keys.join(", "))
     }
+}
+
+fn network_key(places: &[NetworkPlace]) -> Option<String> {
+    let places = places.iter().map(ToString::to_string);
+    (places.len() > 0).then(|| format!("network = {}", toml_list(places)))
 }
 
 fn toml_list(items: impl IntoIterator<Item = impl AsRef<str>>) -> String {

@@ -62,7 +62,8 @@ pub use grant::{
     Access, AgentGrant, AgentRequest, AgentRules, ConfigRequest, CredentialBinding,
     CredentialRequest, CredentialRule, Credentials, Effective, FsGrant, FsRequest, FsRules, Grant,
     HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant, JobsRequest, JobsRules,
-    ProcessGrant, ProcessRequest, ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
+    NetworkPlace, NetworkRule, NetworkRules, ProcessGrant, ProcessRequest, ProcessRules, Request,
+    WORKSPACE_MOUNT, toml_string,
 };
 pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
@@ -71,6 +72,6 @@ pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};
 pub use plugin_ref::{PluginId, Source, shorten};
 pub use run_manifest::{
     AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode,
-    RunManifest, Section,
+    ProgramIsolation, ProgramsSection, RunManifest, Section,
 };
 pub use size::{Size, format_duration, parse_duration};

@@ -35,6 +35,8 @@ pub struct RunManifest {
     pub notifiers: Vec<Entry>,
     /// Where training runs.
     pub jobs: JobsSection,
+    /// How native programs and local jobs are kept from the rest of the machine.
+    pub programs: ProgramsSection,
 }
 
 /// The `[agent]` table; what is absent is left to weaker layers.
@@ -115,6 +117,31 @@ pub struct JobsSection {
 pub enum JobBackend {
     /// This machine.
     Local,
+}
+
+/// The `[programs]` table: what native programs and local jobs see, of every plugin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProgramsSection {
+    /// How strongly they are isolated.
+    pub isolation: Option<ProgramIsolation>,
+    /// Folders and files that they read, beside the workspace: absolute, or below the home as
+    /// `~/data`.
+    #[serde(deserialize_with = "folders")]
+    pub read: Vec<String>,
+    /// Folders that they also change.
+    #[serde(deserialize_with = "folders")]
+    pub write: Vec<String>,
+}
+
+/// What the user wants of the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramIsolation {
+    /// The strongest that the machine has; without any, programs do not run.
+    Auto,
+    /// None, accepted by the user: programs have the user's own rights.
+    None,
 }
 
 /// The table of the run manifest that a plugin is listed in.
@@ -293,6 +320,11 @@ impl RunManifest {
             jobs: JobsSection {
                 backend: self.jobs.backend.or(base.jobs.backend),
             },
+            programs: ProgramsSection {
+                isolation: self.programs.isolation.or(base.programs.isolation),
+                read: joined(&base.programs.read, self.programs.read),
+                write: joined(&base.programs.write, self.programs.write),
+            },
         }
     }
 
@@ -312,6 +344,26 @@ impl RunManifest {
                 .iter()
                 .map(move |entry| (section, entry))
         })
+    }
+}
+
+/// Folders of both layers: each says what it needs, and a weaker one is the user's own.
+fn joined(base: &[String], over: Vec<String>) -> Vec<String> {
+    let mut all = base.to_vec();
+    all.extend(over.into_iter().filter(|folder| !base.contains(folder)));
+    all
+}
+
+fn folders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let folders: Vec<String> = crate::grant::set(deserializer)?.unwrap_or_default();
+    let fits =
+        |text: &&String| (text.starts_with('/') || text.starts_with("~/")) && !text.contains('\0');
+    match folders.iter().find(|text| !fits(text)) {
+        Some(text) => Err(de::Error::custom(format!(
+            "`{}` does not fit; write an absolute path, or one below your home such as `~/datasets`",
+            shorten(text)
+        ))),
+        None => Ok(folders),
     }
 }
 
@@ -711,5 +763,27 @@ mod tests {
             Source::Local("/home/u/p/arxiv.wasm".into())
         );
         assert_eq!(run.plugins[0].source(), Source::Builtin("files".to_owned()));
+    }
+
+    #[test]
+    fn folders_of_programs_add_up_over_the_layers_and_isolation_is_replaced() {
+        let user = parse("[programs]\nisolation = \"none\"\nread = [\"~/datasets\"]");
+        let project = parse(
+            "[programs]\nisolation = \"auto\"\nread = [\"/data\", \"~/datasets\"]\nwrite = [\"/out\"]",
+        );
+        let both = project.merge_over(&user).programs;
+        assert_eq!(both.isolation, Some(ProgramIsolation::Auto));
+        assert_eq!(both.read, ["~/datasets", "/data"]);
+        assert_eq!(both.write, ["/out"]);
+        for wrong in [
+            "isolation = \"weak\"",
+            "read = [\"data\"]",
+            "read = []",
+            "write = [\"~\"]",
+            "hide = [\"/x\"]",
+        ] {
+            let text = format!("[programs]\n{wrong}");
+            assert!(RunManifest::parse("x", &text).is_err(), "{wrong}");
+        }
     }
 }

@@ -357,6 +357,7 @@ impl Call {
             plugin: self.plugin.clone(),
             session: self.context.session.clone(),
             call: self.context.call.clone(),
+            policy: self.setup.policy.clone(),
             read_only: self.context.read_only,
             clock: Arc::clone(&self.clock),
             cancel: self.cancel.clone(),

@@ -12,6 +12,7 @@ pub(crate) mod destination;
 mod failure;
 mod headers;
 pub(crate) mod probe;
+pub(crate) mod proxy;
 pub(crate) mod resolve;
 mod scan;
 pub(crate) mod secret;

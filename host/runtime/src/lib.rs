@@ -53,6 +53,7 @@ pub use describe::description_digest;
 pub use egress::explain_request;
 #[doc(hidden)]
 pub use egress::probe::Probe;
+pub use egress::proxy::{Gate, Proxy};
 pub use egress::resolve::{Resolve, SystemResolver};
 pub use egress::secret::{Credential, Secret};
 pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::Observer;
 use crate::meter::CallClock;
+use crate::policy::Policy;
 use crate::{agent, jobs, process, types};
 
 /// The call on whose behalf the host is asked.
@@ -23,6 +24,8 @@ pub struct Caller {
     pub call: String,
     /// Stop it while a person is asked.
     pub clock: Arc<CallClock>,
+    /// What the plugin may do now: programs ask while they run.
+    pub policy: Policy,
     /// Whether the call is held to reading, and with it everything that it asks for.
     pub read_only: bool,
     /// Set when the call is cancelled; its future is dropped soon after.

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use ml_intern_agent::approval::Effect;
 use ml_intern_agent::event::JobNote;
 use ml_intern_agent::{Event, Session};
-use ml_intern_jobs::{Backend, Container, JobError, Mount, Script, Spec, State, Workload};
+use ml_intern_jobs::{
+    Backend, Container, JobError, Mount, Outbound, Script, Spec, State, Workload,
+};
 use ml_intern_manifest::JobsRules;
 use ml_intern_runtime::{Caller, Jobs, jobs, types};
 use serde_json::{Value, json};
@@ -295,6 +297,7 @@ impl Jobs for SessionJobs {
         caller: Caller,
     ) -> Result<jobs::Job, types::Error> {
         let mut spec = native(spec);
+        spec.outbound = Some(outbound(rules));
         self.permit(&mut spec, &caller, rules).await?;
         let name = spec.name.clone();
         let job = self.backend.submit(spec).await.map_err(typed)?;
@@ -399,6 +402,17 @@ impl Jobs for SessionJobs {
     }
 }
 
+/// What the job may reach, in the form in which its supervisor reads it.
+fn outbound(rules: &JobsRules) -> Outbound {
+    let network = rules.network();
+    Outbound {
+        rules: network.to_text(),
+        direct: network.own_names(),
+        granted: network.is_granted(),
+        advice: network.advice("public"),
+    }
+}
+
 fn native(spec: jobs::Spec) -> Spec {
     Spec {
         name: spec.name,
@@ -430,6 +444,7 @@ fn native(spec: jobs::Spec) -> Spec {
         schedule: spec.schedule,
         labels: spec.labels,
         idempotency_key: spec.idempotency_key,
+        outbound: None,
     }
 }
 
@@ -479,6 +494,10 @@ fn typed(error: JobError) -> types::Error {
         JobError::NotFound(text) => types::Error::NotFound(text),
         JobError::Unsupported(text) => types::Error::Unsupported(text),
         JobError::Limit(text) => types::Error::Limit(text),
+        JobError::NotGranted(detail) => types::Error::Denied(types::Denial {
+            capability: "network".into(),
+            detail,
+        }),
         JobError::Conflict(text) => types::Error::Conflict(text),
         other => types::Error::Internal(text(other)),
     }

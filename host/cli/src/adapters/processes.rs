@@ -1,14 +1,16 @@
 //! The `process` capability, on `host/exec`.
 
+use super::confinement::Confinement;
+use super::network::Rooms;
 use super::permission::{Deed, Permissions};
 use async_trait::async_trait;
 use ml_intern_agent::approval::Effect;
 use ml_intern_agent::state::OpenCall;
-use ml_intern_exec::{Command, ExecError, GRACE, StreamKind, Tree};
+use ml_intern_exec::{Command, ExecError, GRACE, Isolation, StreamKind, Tree};
 use ml_intern_runtime::{Caller, Processes, Stream, process, types};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Folder in the workspace for outputs too long to show; begins with a dot so that listings skip it.
@@ -16,11 +18,58 @@ pub(crate) const SPILL: &str = ".ml-intern/output";
 
 pub(crate) struct NativePrograms {
     pub(crate) workspace: PathBuf,
-    pub(crate) path: Vec<PathBuf>,
     pub(crate) permissions: Arc<Permissions>,
+    pub(crate) confinement: Arc<Confinement>,
+    rooms: Rooms,
+    /// `/tmp` of the session's programs, made for the first one.
+    tmp: OnceLock<Option<tempfile::TempDir>>,
 }
 
 impl NativePrograms {
+    pub(crate) fn new(
+        workspace: PathBuf,
+        permissions: Arc<Permissions>,
+        confinement: Arc<Confinement>,
+    ) -> Self {
+        Self {
+            workspace,
+            permissions,
+            confinement,
+            rooms: Rooms::default(),
+            tmp: OnceLock::new(),
+        }
+    }
+
+    /// What one command leaves in `/tmp` the next one finds there; other programs do not, and the
+    /// session's end removes it.
+    fn tmp(&self) -> Result<PathBuf, types::Error> {
+        let make = || tempfile::Builder::new().prefix("ml-intern-").tempdir().ok();
+        let folder = self.tmp.get_or_init(make).as_ref();
+        let folder = folder.ok_or_else(|| {
+            types::Error::Internal("no folder for temporary files could be made".to_owned())
+        })?;
+        Ok(folder.path().to_owned())
+    }
+
+    /// Keeps a command from the rest of the machine.
+    async fn confine(
+        &self,
+        native: &mut Command,
+        level: Isolation,
+        caller: &Caller,
+    ) -> Result<(), types::Error> {
+        native.isolation = level;
+        if level == Isolation::None {
+            return Ok(());
+        }
+        native.view = self.confinement.view().clone();
+        native.view.tmp = Some(self.tmp()?);
+        if level == Isolation::Full {
+            native.room = Some(self.rooms.of(caller).await.map_err(typed)?);
+        }
+        Ok(())
+    }
+
     async fn permit(
         &self,
         command: &mut process::Command,
@@ -63,10 +112,11 @@ impl NativePrograms {
         );
         let mut native = Command::new(command.program, cwd);
         native.arguments = command.arguments;
-        native.env = command.env;
+        native.env = self.confinement.environment();
+        native.env.extend(command.env);
         native.mark = Some(mark(&caller.session, &caller.call));
         native.stdin = command.stdin;
-        native.path.clone_from(&self.path);
+        native.path.clone_from(&self.confinement.path);
         native.limits.wall = Duration::from_millis(command.timeout_ms.into());
         native.max_output_bytes = command.max_output_bytes as usize;
         native.spill_dir = Some(self.workspace.join(SPILL));
@@ -110,6 +160,12 @@ impl Processes for NativePrograms {
         mut command: process::Command,
         caller: Caller,
     ) -> Result<process::Outcome, types::Error> {
+        let level = self.confinement.level().await.map_err(|detail| {
+            types::Error::Denied(types::Denial {
+                capability: "process".into(),
+                detail,
+            })
+        })?;
         self.permit(&mut command, &caller).await?;
         // A program may not outlive its call, which a person's answer may have made shorter or longer.
         command.timeout_ms = command
@@ -123,7 +179,9 @@ impl Processes for NativePrograms {
             };
             observer.output(stream, line);
         };
-        let outcome = ml_intern_exec::run(self.command(command, &caller), &caller.cancel, show)
+        let mut native = self.command(command, &caller);
+        self.confine(&mut native, level, &caller).await?;
+        let outcome = ml_intern_exec::run(native, &caller.cancel, show)
             .await
             .map_err(typed)?;
         let timed_out = outcome.timed_out();

@@ -6,7 +6,8 @@ use crate::compose::workbench::has_python;
 use crate::config::{Config, program_folders, variable};
 use crate::error::{Kind, Result};
 use crate::ui::{self, Style};
-use ml_intern_manifest::Section;
+use ml_intern_exec::{Isolation, Support};
+use ml_intern_manifest::{ProgramIsolation, Section};
 use serde_json::json;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub(crate) async fn doctor(
         writable("workspace", &config.workspace),
         programs(),
         python(&config),
-        isolation(),
+        isolation(&config).await,
     ];
     checks.extend(plugins(&config).await?);
     let bad = checks.iter().any(|check| check.health == Health::Bad);
@@ -68,7 +69,7 @@ fn show(checks: &[Check]) {
         ui::out(&format!(
             "{mark} {:<width$}  {}",
             check.name,
-            ui::one_line(&check.text, 300)
+            ui::one_line(&check.text, 600)
         ));
     }
 }
@@ -157,12 +158,43 @@ fn python(config: &Config) -> Check {
     }
 }
 
-fn isolation() -> Check {
-    check(
-        "programs run",
-        Health::Weak,
-        "with a cleared environment, limits and their own process group, but not isolated from your files and network by the operating system",
-    )
+/// How programs and local jobs are kept from the rest of the machine, and what is missing.
+async fn isolation(config: &Config) -> Check {
+    let support = Support::of_this_machine().await;
+    let missing = support.missing.join("; ");
+    let with = |text: &str| match missing.as_str() {
+        "" => text.to_owned(),
+        missing => format!("{text}. Missing: {missing}"),
+    };
+    let name = "programs run";
+    if config.manifest.programs.isolation == Some(ProgramIsolation::None) {
+        let text = format!(
+            "with your own rights: ml-intern.toml says [programs] isolation = \"none\"; this machine has the level {}",
+            support.level.as_str()
+        );
+        return check(name, Health::Weak, with(&text));
+    }
+    match support.level {
+        Isolation::Full => check(
+            name,
+            Health::Good,
+            with("isolated: own files, processes and network"),
+        ),
+        Isolation::Landlock => check(
+            name,
+            Health::Weak,
+            with(
+                "isolated by Landlock alone: no network at all, they see which processes there are, and they can change ml-intern.toml",
+            ),
+        ),
+        _ => check(
+            name,
+            Health::Bad,
+            with(
+                "not at all: this machine cannot isolate them; accept that they have your rights with [programs] isolation = \"none\"",
+            ),
+        ),
+    }
 }
 
 async fn plugins(config: &Config) -> Result<Vec<Check>> {

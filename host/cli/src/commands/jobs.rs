@@ -1,5 +1,6 @@
 //! `jobs`: what runs and what ran, over all sessions.
 
+use crate::adapters::confinement::Confinement;
 use crate::args::JobsCommand;
 use crate::commands::sessions::when;
 use crate::compose::workbench::backend;
@@ -21,7 +22,7 @@ const JOB_FAILED: u8 = 8;
 
 pub(crate) async fn jobs(directory: Option<&Path>, command: JobsCommand) -> Result<u8> {
     let config = Config::load(directory, None)?;
-    let backend = backend(&config, BTreeMap::new())?;
+    let backend = backend(&config, &Confinement::new(&config), BTreeMap::new())?;
     match command {
         JobsCommand::List { json, limit } => list(&backend, json, limit).await,
         JobsCommand::Show { id, json } => show(&backend, &id, json).await,

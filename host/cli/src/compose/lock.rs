@@ -33,6 +33,10 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
         let mut file = std::fs::File::create_new(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
+        // What keeps the place free while a program runs, and what a host left that was killed then.
+        if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()) {
+            std::fs::remove_dir(path)?;
+        }
         std::fs::rename(&temporary, path)
     };
     write().map_err(|error: std::io::Error| {

@@ -3,6 +3,7 @@
 use crate::adapters::agents::{Bench, SessionAgents};
 use crate::adapters::approver::{JsonLines, Terminal, remembered};
 use crate::adapters::clock::SystemClock;
+use crate::adapters::confinement::Confinement;
 use crate::adapters::jobs::SessionJobs;
 use crate::adapters::notifiers::{Listener, Notifiers};
 use crate::adapters::permission::{Calls, Patient, Permissions};
@@ -133,7 +134,9 @@ impl<'a> Prepared<'a> {
         // Set here and nowhere else.
         let _first_wins = permissions.gate.set(gate.clone());
 
-        let backend = Arc::new(backend(config, job_credentials(&self.loaded))?);
+        let confinement = Arc::new(Confinement::new(config));
+        let credentials = job_credentials(&self.loaded);
+        let backend = Arc::new(backend(config, &confinement, credentials)?);
         let jobs = Arc::new(SessionJobs::new(
             backend,
             session.clone(),
@@ -144,11 +147,7 @@ impl<'a> Prepared<'a> {
             permissions: permissions.clone(),
             bench: OnceLock::new(),
         });
-        let programs = NativePrograms {
-            workspace: config.workspace.clone(),
-            path: program_folders(),
-            permissions,
-        };
+        let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
         let services = Services {
             processes: Some(Arc::new(programs)),
             jobs: Some(jobs.clone()),
@@ -267,6 +266,7 @@ fn approver(asking: Asking, config: &Config) -> Result<Asked> {
 /// The job back end of this machine.
 pub(crate) fn backend(
     config: &Config,
+    confinement: &Confinement,
     credentials: BTreeMap<String, Vec<(String, String)>>,
 ) -> Result<LocalBackend> {
     let program = std::env::current_exe().or_fail(Kind::Failed)?;
@@ -275,8 +275,11 @@ pub(crate) fn backend(
         OsString::from(crate::args::SUPERVISE),
     ];
     let mut options = LocalOptions::new(config.paths.jobs(), supervisor, config.workspace.clone());
-    options.path = program_folders();
+    options.path.clone_from(&confinement.path);
+    options.env = confinement.environment();
     options.credentials = credentials;
+    options.isolated = confinement.is_wanted();
+    options.view = confinement.base().clone();
     LocalBackend::new(options).or_fail(Kind::Failed)
 }
 

@@ -10,12 +10,13 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ml_intern_exec::{ExecError, Isolation, View};
 use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::install::Install;
-use crate::{Job, JobError, State};
+use crate::{Job, JobError, Outbound, State};
 
 /// The largest file of ours that is read whole. A specification holds a script of at most
 /// [`MAX_SCRIPT_BYTES`](super::submit::MAX_SCRIPT_BYTES), which JSON may double.
@@ -33,6 +34,54 @@ pub(super) struct Plan {
     /// Jobs that may run at once.
     pub(super) slots: u32,
     pub(super) memory_bytes: u64,
+    /// As it was when the job was submitted: what the user changes later is for later jobs.
+    #[serde(default)]
+    pub(super) confinement: Confinement,
+    pub(super) outbound: Option<Outbound>,
+}
+
+/// How a job is held: the level by its word, and what is seen.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Confinement {
+    isolation: Option<String>,
+    read: Vec<PathBuf>,
+    write: Vec<PathBuf>,
+    protected: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
+    home: Option<PathBuf>,
+}
+
+impl Confinement {
+    pub(super) fn new(level: Isolation, view: &View) -> Self {
+        Self {
+            isolation: Some(level.as_str().to_owned()),
+            read: view.read.clone(),
+            write: view.write.clone(),
+            protected: view.protected.clone(),
+            hidden: view.hidden.clone(),
+            home: view.home.clone(),
+        }
+    }
+
+    pub(super) fn level(&self) -> Result<Isolation, JobError> {
+        match &self.isolation {
+            None => Ok(Isolation::None),
+            Some(word) => word
+                .parse()
+                .map_err(|error: ExecError| JobError::InvalidInput(error.to_string())),
+        }
+    }
+
+    pub(super) fn view(&self) -> View {
+        View {
+            read: self.read.clone(),
+            write: self.write.clone(),
+            protected: self.protected.clone(),
+            hidden: self.hidden.clone(),
+            home: self.home.clone(),
+            tmp: None,
+        }
+    }
 }
 
 /// The content of `state.json`.

@@ -79,6 +79,17 @@ impl Install {
         steps
     }
 
+    /// Whether anything comes from elsewhere: only packages in files do not.
+    pub(super) fn needs_network(&self) -> bool {
+        let is_file = |text: &String| {
+            let place = text
+                .split_once('@')
+                .map_or(text.as_str(), |(_, place)| place);
+            place.trim_start().starts_with("file:")
+        };
+        self.fetch.is_some() || !self.dependencies.iter().all(is_file)
+    }
+
     /// Variables of the preparation only: quiet, never asking, one cache.
     pub(super) fn env(&self) -> Vec<(String, String)> {
         let cache = |part: &str| self.cache.join(part).to_string_lossy().into_owned();
@@ -120,6 +131,19 @@ mod tests {
             fetch: fetch.map(String::from),
             cache: "/c".into(),
         }
+    }
+
+    #[test]
+    fn only_packages_in_files_need_no_network() {
+        let needs = |dependencies: &[&str]| {
+            let mut install = install(None, None);
+            install.dependencies = dependencies.iter().map(|&text| text.into()).collect();
+            install.needs_network()
+        };
+        assert!(needs(&["rich"]) && needs(&["a @ https://a.org/file:.whl"]));
+        assert!(needs(&["a @ file:///a.whl", "rich"]));
+        assert!(!needs(&["a @ file:///a.whl"]) && !needs(&[]));
+        assert!(install(None, Some("3.13")).needs_network());
     }
 
     #[test]

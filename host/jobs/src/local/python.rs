@@ -7,6 +7,7 @@ use ml_intern_exec::{Command, ExecError};
 use tokio_util::sync::CancellationToken;
 
 use super::LocalOptions;
+use super::folder::Confinement;
 use super::metadata::{Version, parse_version, satisfies};
 use crate::JobError;
 
@@ -31,6 +32,7 @@ pub(super) struct Choice {
 /// fits. Both say what to install or to set.
 pub(super) async fn choose(
     options: &LocalOptions,
+    confinement: &Confinement,
     wanted: Option<&str>,
     requires: Option<&str>,
 ) -> Result<Choice, JobError> {
@@ -43,7 +45,7 @@ pub(super) async fn choose(
     let uv = ml_intern_exec::resolve("uv", &options.path).ok();
     let mut seen = Vec::new();
     for file in candidates(options, wanted) {
-        let version = version_of(options, &file).await?;
+        let version = version_of(options, confinement, &file).await?;
         let fits = wanted.is_none_or(|wanted| in_series(version, wanted))
             && requires.map_or(Ok(true), |requires| satisfies(version, requires))?;
         if fits {
@@ -108,7 +110,11 @@ fn in_series(version: Version, wanted: &str) -> bool {
     parse_version(wanted).is_some_and(|wanted| wanted[..parts] == version[..parts])
 }
 
-async fn version_of(options: &LocalOptions, file: &Path) -> Result<Version, JobError> {
+async fn version_of(
+    options: &LocalOptions,
+    confinement: &Confinement,
+    file: &Path,
+) -> Result<Version, JobError> {
     let mut command = Command::new(file.to_string_lossy(), &options.workspace);
     // Isolated: neither the workspace nor user packages can run code here.
     command.arguments = [
@@ -120,6 +126,9 @@ async fn version_of(options: &LocalOptions, file: &Path) -> Result<Version, JobE
     .map(String::from)
     .to_vec();
     command.limits.wall = VERSION_TIMEOUT;
+    // The first one on the path may be one that a plugin put into the workspace.
+    command.isolation = confinement.level()?;
+    command.view = confinement.view();
     command.keep_children = false;
     let outcome = ml_intern_exec::run(command, &CancellationToken::new(), |_, _| {})
         .await
@@ -139,6 +148,9 @@ pub(super) fn from_exec(error: ExecError) -> JobError {
     match error {
         ExecError::InvalidInput(text) => JobError::InvalidInput(text),
         error @ ExecError::NotFound { .. } => JobError::NotFound(error.to_string()),
+        ExecError::Isolation(text) => {
+            JobError::Unsupported(format!("the job cannot be isolated: {text}"))
+        }
         ExecError::Spawn { program, source } => JobError::Io {
             action: format!("start `{}`", program.display()),
             source,

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ml_intern_exec::{Detached, spawn_detached};
+use ml_intern_exec::{Detached, Isolation, spawn_detached};
 use sha2::{Digest as _, Sha256};
 
 use super::folder::{Folder, Plan, Status, fresh_id, make_private, try_lock, write_json};
@@ -14,7 +14,7 @@ use super::metadata::Metadata;
 use super::python::{self, from_exec};
 use super::supervise::ENVIRONMENT_VARIABLE;
 use super::{FLAVOR, LocalBackend, SUPERVISOR_GONE};
-use crate::{Job, JobError, Script, Spec, State, Workload};
+use crate::{Job, JobError, Outbound, Script, Spec, State, Workload};
 
 /// The largest script. Programs are far smaller; data belongs in files.
 pub(super) const MAX_SCRIPT_BYTES: usize = 4 << 20;
@@ -43,7 +43,7 @@ pub(super) async fn submit(backend: &LocalBackend, spec: Spec) -> Result<Job, Jo
     {
         return backend.settle(&folder).await;
     }
-    let plan = plan(backend, script).await?;
+    let plan = plan(backend, &spec, script).await?;
     let root = &backend.options.root;
     let _alone = alone(root.join("submit.lock")).await?;
     // Between the first look and the lock, another process may have submitted this key.
@@ -160,8 +160,9 @@ fn environment(backend: &LocalBackend, spec: &Spec) -> Result<String, JobError> 
     Ok(text)
 }
 
-async fn plan(backend: &LocalBackend, script: &Script) -> Result<Plan, JobError> {
+async fn plan(backend: &LocalBackend, spec: &Spec, script: &Script) -> Result<Plan, JobError> {
     let options = &backend.options;
+    let confinement = backend.confinement().await?;
     let metadata = Metadata::parse(&script.source)?;
     let mut dependencies = metadata.dependencies;
     dependencies.extend(script.dependencies.iter().cloned());
@@ -169,13 +170,21 @@ async fn plan(backend: &LocalBackend, script: &Script) -> Result<Plan, JobError>
         check_dependency(dependency)?;
     }
     let wanted = script.python.as_deref();
-    let choice = python::choose(options, wanted, metadata.requires_python.as_deref()).await?;
+    let requires = metadata.requires_python.as_deref();
+    let choice = python::choose(options, &confinement, wanted, requires).await?;
     let install = (!dependencies.is_empty() || choice.fetch.is_some()).then(|| Install {
         dependencies,
         uv: choice.uv,
         fetch: choice.fetch,
-        cache: options.root.join("cache"),
+        // Whoever can change a package that another job installs can do what that job can.
+        cache: options
+            .root
+            .join("cache")
+            .join(short_hash(options.workspace.as_os_str().as_encoded_bytes())),
     });
+    if let Some(install) = &install {
+        check_network(install, confinement.level()?, spec.outbound.as_ref())?;
+    }
     let mark = ml_intern_exec::random_hex(16).map_err(JobError::io("draw a random mark"))?;
     Ok(Plan {
         mark,
@@ -185,7 +194,46 @@ async fn plan(backend: &LocalBackend, script: &Script) -> Result<Plan, JobError>
         install,
         slots: options.running,
         memory_bytes: options.memory_bytes,
+        confinement,
+        outbound: spec.outbound.clone(),
     })
+}
+
+/// Packages come from the network: better to say so now than after minutes of failed attempts.
+fn check_network(
+    install: &Install,
+    level: Isolation,
+    outbound: Option<&Outbound>,
+) -> Result<(), JobError> {
+    let why = match level {
+        _ if !install.needs_network() => return Ok(()),
+        Isolation::None => return Ok(()),
+        Isolation::Full if outbound.is_some_and(|outbound| outbound.granted) => return Ok(()),
+        Isolation::Full => "and the network of jobs is not granted",
+        _ => {
+            "and this machine can isolate jobs only without any network; `ml-intern doctor` says why"
+        }
+    };
+    let advice = outbound
+        .filter(|_| level == Isolation::Full)
+        .map_or(String::new(), |outbound| format!("; {}", outbound.advice));
+    Err(JobError::NotGranted(format!(
+        "the job's packages have to be fetched, {why}{advice}"
+    )))
+}
+
+/// Enough of a hash to keep a few folders apart.
+fn short_hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..8])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+    }
+    text
 }
 
 /// The job that was submitted with this key, if its folder is still there.
@@ -233,11 +281,7 @@ fn begin(
 /// Keys may be long or hold slashes, so a file is named by their hash.
 fn key_file(backend: &LocalBackend, spec: &Spec) -> Option<PathBuf> {
     let key = spec.idempotency_key.as_ref()?;
-    let mut name = String::new();
-    for byte in Sha256::digest(key.as_bytes()) {
-        use std::fmt::Write as _;
-        write!(name, "{byte:02x}").expect("writing to a string does not fail");
-    }
+    let name = hex(&Sha256::digest(key.as_bytes()));
     Some(backend.options.root.join("keys").join(name))
 }
 

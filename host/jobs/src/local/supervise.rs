@@ -3,14 +3,18 @@
 //! It is the only writer of `state.json` while it lives. Others ask by files in the folder:
 //! `cancel` ends the job, `suspend` stops it for as long as the file is there.
 
+use std::any::Any;
 use std::fs::File;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ml_intern_exec::{Command, Ended, GRACE, Limits, Outcome, Signal, Tree};
+use ml_intern_exec::{
+    Command, Ended, GRACE, Isolation, Limits, Network, Outcome, Room, Signal, Tree, View,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -28,12 +32,19 @@ pub(super) const ENVIRONMENT_VARIABLE: &str = "ML_INTERN_JOB_ENV";
 /// How often request files and free slots are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Serves the way out of a job's network: called with the rules that [`Outbound::rules`] holds, a
+/// listener, and the job's folder, within a tokio runtime. What it returns is dropped when the job
+/// is over.
+///
+/// [`Outbound::rules`]: crate::Outbound::rules
+pub type ServeProxy = fn(&str, TcpListener, &Path) -> Box<dyn Any + Send + Sync>;
+
 /// Supervises the job in `dir` to its end. Returns the exit code for the process: 0 when the
 /// job's state was recorded, whatever it is.
 ///
 /// Called by a process that does nothing else: it becomes the parent of all orphans below it
 /// and reacts to SIGTERM and SIGINT by cancelling the job.
-pub fn supervise(dir: &Path) -> i32 {
+pub fn supervise(dir: &Path, serve: ServeProxy) -> i32 {
     // A thread of its own, because the caller may be inside a tokio runtime already.
     let result = std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
@@ -41,7 +52,7 @@ pub fn supervise(dir: &Path) -> i32 {
                 .enable_all()
                 .build()
                 .map_err(JobError::io("start the supervisor"))?
-                .block_on(supervise_to_end(dir))
+                .block_on(supervise_to_end(dir, serve))
         });
         worker.join()
     });
@@ -56,7 +67,7 @@ pub fn supervise(dir: &Path) -> i32 {
     1
 }
 
-async fn supervise_to_end(dir: &Path) -> Result<(), JobError> {
+async fn supervise_to_end(dir: &Path, serve: ServeProxy) -> Result<(), JobError> {
     let folder = Folder::at(dir.to_owned());
     let _lock = own_lock(&folder)?;
     let mut status = folder.status()?;
@@ -64,7 +75,7 @@ async fn supervise_to_end(dir: &Path) -> Result<(), JobError> {
         return Err(JobError::Conflict("the job has ended already".to_owned()));
     }
     ml_intern_exec::become_subreaper().map_err(JobError::io("become a subreaper"))?;
-    let prepared = Work::load(&folder);
+    let prepared = Work::load(&folder, serve).await;
     let work = match prepared {
         Ok(work) => work,
         Err(error) => {
@@ -110,10 +121,21 @@ struct Work {
     spec: Spec,
     plan: Plan,
     env: Vec<(String, String)>,
+    isolation: Isolation,
+    /// The files of this job, beside what the plan shows.
+    own: Own,
+    room: Option<Arc<Room>>,
+}
+
+/// Files and folders of one job that its programs see.
+struct Own {
+    script: PathBuf,
+    venv: PathBuf,
+    tmp: PathBuf,
 }
 
 impl Work {
-    fn load(folder: &Folder) -> Result<Self, JobError> {
+    async fn load(folder: &Folder, serve: ServeProxy) -> Result<Self, JobError> {
         let env = std::env::var(ENVIRONMENT_VARIABLE)
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
@@ -122,12 +144,56 @@ impl Work {
                     "`{ENVIRONMENT_VARIABLE}` does not hold the job's environment"
                 ))
             })?;
+        let plan = folder.plan()?;
+        let isolation = plan.confinement.level()?;
+        let own = Own {
+            script: folder.file("script.py"),
+            venv: folder.file("venv"),
+            tmp: folder.file("tmp"),
+        };
+        make_private(&own.tmp)?;
+        if let Some(install) = &plan.install {
+            make_private(&own.venv)?;
+            make_private(&install.cache)?;
+        }
+        let room = match isolation {
+            Isolation::Full => Some(open_room(&plan, folder, serve).await?),
+            _ => None,
+        };
         Ok(Self {
             spec: read_json(&folder.file("spec.json"))?,
-            plan: folder.plan()?,
+            plan,
             env,
+            isolation,
+            own,
+            room,
         })
     }
+
+    /// What a program of the job sees; one that installs packages also their cache.
+    fn view(&self, installs: bool) -> View {
+        let mut view = self.plan.confinement.view();
+        view.read.push(self.own.script.clone());
+        view.tmp = Some(self.own.tmp.clone());
+        if let Some(install) = &self.plan.install {
+            view.write.push(self.own.venv.clone());
+            view.write.extend(installs.then(|| install.cache.clone()));
+        }
+        view
+    }
+}
+
+/// The job's network: its proxy, if it was granted anything, and nobody else.
+async fn open_room(plan: &Plan, folder: &Folder, serve: ServeProxy) -> Result<Arc<Room>, JobError> {
+    let network = plan.outbound.clone().map(|outbound| {
+        let path = folder.path().to_owned();
+        Network {
+            serve: Box::new(move |listener| serve(&outbound.rules, listener, &path)),
+            direct: outbound.direct,
+        }
+    });
+    let room = Room::open(network).await.map_err(from_exec)?;
+    Ok(Arc::new(room))
 }
 
 /// Applies what others ask for; ends only when that fails.
@@ -202,7 +268,9 @@ async fn run(
     }
     let mut log = LogWriter::create(&folder.file("log.jsonl"), MAX_LOG_BYTES)
         .map_err(JobError::io("make the job's log"))?;
-    let verdict = steps(folder, work, cancel, &mut log).await;
+    let verdict = steps(work, cancel, &mut log).await;
+    // Temporary files may be larger than everything else; what cannot be removed stays.
+    std::fs::remove_dir_all(&work.own.tmp).unwrap_or_default();
     let complete = log.finish();
     let mut status = lock(status);
     match verdict {
@@ -250,7 +318,6 @@ struct Verdict {
 
 /// Installs what the script needs, then runs it.
 async fn steps(
-    folder: &Folder,
     work: &Work,
     cancel: &CancellationToken,
     log: &mut LogWriter,
@@ -260,7 +327,7 @@ async fn steps(
     };
     let timeout = Duration::from_secs(work.spec.timeout_seconds.into());
     let deadline = Instant::now() + timeout;
-    let venv = folder.file("venv");
+    let venv = work.own.venv.clone();
     let mut python = work.plan.python.clone();
     let mut path = work.plan.path.clone();
     let mut env = work.env.clone();
@@ -269,7 +336,8 @@ async fn steps(
         quiet.extend(work.env.iter().cloned());
         for step in install.steps(&python, &venv) {
             log.push(&format!("[{}]", step.title));
-            let command = command(work, &step.program, step.arguments.clone(), &quiet, &path);
+            let mut command = command(work, &step.program, step.arguments.clone(), &quiet, &path);
+            command.view = work.view(true);
             let outcome = execute(command, deadline, cancel, log).await?;
             if let Some(verdict) = failure(&outcome, timeout, Some(&step)) {
                 return Ok(verdict);
@@ -282,7 +350,7 @@ async fn steps(
             venv.to_string_lossy().into_owned(),
         ));
     }
-    let mut arguments = vec![folder.file("script.py").to_string_lossy().into_owned()];
+    let mut arguments = vec![work.own.script.to_string_lossy().into_owned()];
     arguments.extend(script.arguments.iter().cloned());
     let command = command(work, &python, arguments, &env, &path);
     let outcome = execute(command, deadline, cancel, log).await?;
@@ -311,6 +379,9 @@ fn command(
     // The log has it all; nothing needs to be kept here.
     command.max_output_bytes = 0;
     command.limits.memory_bytes = work.plan.memory_bytes;
+    command.isolation = work.isolation;
+    command.view = work.view(false);
+    command.room.clone_from(&work.room);
     command
 }
 

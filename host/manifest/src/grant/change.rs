@@ -45,11 +45,17 @@ impl Grant {
         if let (Some(own), Some(less)) = (&mut self.process, &less.process) {
             own.take(less);
         }
-        self.process = self.process.take().filter(|own| !own.programs.is_empty());
+        self.process = self
+            .process
+            .take()
+            .filter(|own| !own.programs.is_empty() || !own.network.is_empty());
         if let (Some(own), Some(less)) = (&mut self.jobs, &less.jobs) {
             own.take(less);
         }
-        self.jobs = self.jobs.take().filter(|own| !own.flavors.is_empty());
+        self.jobs = self
+            .jobs
+            .take()
+            .filter(|own| !own.flavors.is_empty() || !own.network.is_empty());
         if let (Some(own), Some(less)) = (&mut self.agent, &less.agent) {
             own.complete &= !less.complete;
             own.tools.retain(|tool| !less.tools.contains(tool));

@@ -85,7 +85,9 @@ impl Effective {
         let mut lines: Vec<String> = self.fs.describe().into_iter().collect();
         lines.extend(self.http.describe());
         lines.extend(self.process.describe());
+        lines.extend(self.process.describe_network());
         lines.extend(self.jobs.describe());
+        lines.extend(self.jobs.describe_network());
         lines.extend(self.agent.describe());
         lines.extend(self.credentials.rules.iter().map(CredentialRule::describe));
         lines

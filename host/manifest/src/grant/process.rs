@@ -2,6 +2,7 @@
 
 use crate::error::Denial;
 use crate::grant::effective::{Held, toml_string};
+use crate::grant::network::{Kind, NetworkRules};
 use crate::grant::{Grant, Request};
 use crate::pattern::FlavorPattern;
 use crate::plugin_ref::shorten;
@@ -11,6 +12,7 @@ use crate::plugin_ref::shorten;
 pub struct ProcessRules {
     programs: Vec<String>,
     requested: Vec<String>,
+    network: NetworkRules,
     held: Held,
 }
 
@@ -30,11 +32,29 @@ impl ProcessRules {
             .filter(|program| granted.contains(program))
             .cloned()
             .collect();
+        let network = NetworkRules::new(
+            request
+                .process
+                .as_ref()
+                .map_or_else(Vec::new, |process| process.network.clone()),
+            grant
+                .process
+                .as_ref()
+                .map_or_else(Vec::new, |process| process.network.clone()),
+            Kind::Process,
+            held.clone(),
+        );
         Self {
             programs,
             requested,
+            network,
             held,
         }
+    }
+
+    /// What the programs may reach.
+    pub fn network(&self) -> &NetworkRules {
+        &self.network
     }
 
     /// Whether this program may run: the exact name, never a path.
@@ -86,6 +106,7 @@ impl ProcessRules {
         let mut both = self.clone();
         both.programs
             .retain(|program| other.programs.contains(program));
+        both.network = self.network.and(&other.network);
         both
     }
 
@@ -98,6 +119,11 @@ impl ProcessRules {
         let programs = self.programs();
         (!programs.is_empty()).then(|| format!("runs programs: {}", programs.join(", ")))
     }
+
+    /// What the programs may reach, in words; none when it is nothing.
+    pub(super) fn describe_network(&self) -> Option<String> {
+        self.describe().and_then(|_| self.network.describe())
+    }
 }
 
 /// The jobs in force for one plugin.
@@ -107,6 +133,7 @@ pub struct JobsRules {
     granted: Vec<FlavorPattern>,
     requested_usd: f64,
     max_usd: f64,
+    network: NetworkRules,
     held: Held,
 }
 
@@ -120,8 +147,19 @@ impl JobsRules {
             granted: allowed.map(|jobs| jobs.flavors.clone()).unwrap_or_default(),
             requested_usd,
             max_usd: requested_usd.min(allowed.map_or(0.0, |jobs| jobs.max_usd)),
+            network: NetworkRules::new(
+                wanted.map_or_else(Vec::new, |jobs| jobs.network.clone()),
+                allowed.map_or_else(Vec::new, |jobs| jobs.network.clone()),
+                Kind::Jobs,
+                held.clone(),
+            ),
             held,
         }
+    }
+
+    /// What the jobs may reach.
+    pub fn network(&self) -> &NetworkRules {
+        &self.network
     }
 
     /// Whether anything of the jobs interface may be used.
@@ -254,11 +292,17 @@ impl JobsRules {
         let mut both = self.clone();
         both.granted.retain(|flavor| other.granted.contains(flavor));
         both.max_usd = both.max_usd.min(other.max_usd);
+        both.network = self.network.and(&other.network);
         both
     }
 
     pub(super) fn hold_read_only(&mut self) {
         self.held.read_only = true;
+    }
+
+    /// What the jobs may reach, in words; none when it is nothing.
+    pub(super) fn describe_network(&self) -> Option<String> {
+        self.describe().and_then(|_| self.network.describe())
     }
 
     /// What is allowed, in words; none when no job is.

@@ -4,10 +4,11 @@ mod read;
 
 use serde::Deserialize;
 
+use super::NetworkPlace;
 use crate::pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 use crate::size::Size;
 
-pub(crate) use read::{flavors, is_variable, mount, programs, set, tools, usd};
+pub(crate) use read::{few, flavors, is_variable, mount, optional_usd, programs, set, tools, usd};
 
 /// Everything that a plugin asks for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -330,6 +331,9 @@ pub struct ProcessRequest {
     /// Names, without folder.
     #[serde(deserialize_with = "read::programs")]
     pub programs: Vec<String>,
+    /// What they need to reach; `named` where the user is to name hosts with their ports.
+    #[serde(default, deserialize_with = "super::network::requested")]
+    pub network: Vec<NetworkPlace>,
 }
 
 /// The jobs that a plugin asks for.
@@ -342,6 +346,9 @@ pub struct JobsRequest {
     /// US dollars over all jobs of a session.
     #[serde(deserialize_with = "read::usd")]
     pub max_usd: f64,
+    /// What they need to reach; `named` where the user is to name hosts with their ports.
+    #[serde(default, deserialize_with = "super::network::requested")]
+    pub network: Vec<NetworkPlace>,
 }
 
 /// What a plugin asks of the session.

@@ -7,7 +7,7 @@ use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui::{self, Style};
-use ml_intern_manifest::{self as manifest, Entry, Grant, RunManifest, Section};
+use ml_intern_manifest::{self as manifest, Entry, Grant, Request, RunManifest, Section};
 
 pub(super) fn grant(config: &Config, name: &str, what: &GrantArgs, yes: bool) -> Result<u8> {
     let (section, entry) = entry(config, name)?;
@@ -16,7 +16,7 @@ pub(super) fn grant(config: &Config, name: &str, what: &GrantArgs, yes: bool) ->
     let mut grant = entry.grant_for(&before.resolved.manifest.request);
     let more = match what.all {
         true => Grant::all_of(&before.resolved.manifest.request),
-        false => read(what)?,
+        false => read(what, &before.resolved.manifest.request)?,
     };
     grant.add(more);
     let changed = Changed::new(config, &plugins, &before, &grant)?;
@@ -50,7 +50,7 @@ pub(super) fn revoke(config: &Config, name: &str, what: &GrantArgs) -> Result<u8
     let mut grant = entry.grant_for(&before.resolved.manifest.request);
     if what.all {
         grant = Grant::default();
-    } else if !grant.take(&read(what)?) {
+    } else if !grant.take(&read(what, &before.resolved.manifest.request)?) {
         let nothing = format!("[{}] was not granted that", before.path());
         return Err(Failure::usage(nothing).hint(format!(
             "`ml-intern plugin info {name}` shows what it was granted"
@@ -132,8 +132,9 @@ impl Changed {
     }
 }
 
-/// The flags and fragments as one grant.
-fn read(what: &GrantArgs) -> Result<Grant> {
+/// The flags and fragments as one grant; what is said of programs and jobs alike goes to those that
+/// the plugin asks for.
+fn read(what: &GrantArgs, request: &Request) -> Result<Grant> {
     let mut lines = what.lines.clone();
     for place in &what.http {
         lines.push(format!("http = [{{ {} }}]", place_keys(place)?));
@@ -155,6 +156,15 @@ fn read(what: &GrantArgs) -> Result<Grant> {
             "process = {{ programs = {} }}",
             list(&what.program)
         ));
+    }
+    if !what.network.is_empty() {
+        let network = list(&what.network);
+        let tables = [
+            ("process", request.process.is_some()),
+            ("jobs", request.jobs.is_some()),
+        ];
+        let asked = tables.into_iter().filter(|(_, asked)| *asked);
+        lines.extend(asked.map(|(table, _)| format!("{table} = {{ network = {network} }}")));
     }
     if !what.flavor.is_empty() {
         let usd = what.max_usd.unwrap_or(0.0);
@@ -245,6 +255,7 @@ mod tests {
             http: Vec::new(),
             fs: None,
             program: Vec::new(),
+            network: Vec::new(),
             flavor: Vec::new(),
             max_usd: None,
             tool: Vec::new(),
@@ -270,7 +281,8 @@ mod tests {
             ],
             ..nothing()
         };
-        assert_eq!(read(&flags).unwrap(), read(&lines).unwrap());
+        let none = Request::default();
+        assert_eq!(read(&flags, &none).unwrap(), read(&lines, &none).unwrap());
     }
 
     #[test]
@@ -287,14 +299,17 @@ mod tests {
                 ..nothing()
             };
             // An empty line adds nothing.
-            assert!(line.is_empty() || read(&lines).is_err(), "{line:?}");
+            assert!(
+                line.is_empty() || read(&lines, &Request::default()).is_err(),
+                "{line:?}"
+            );
         }
         for place in ["https://a.org/path", "a.org:http", "*"] {
             let flags = GrantArgs {
                 http: vec![place.to_owned()],
                 ..nothing()
             };
-            assert!(read(&flags).is_err(), "{place}");
+            assert!(read(&flags, &Request::default()).is_err(), "{place}");
         }
     }
 }

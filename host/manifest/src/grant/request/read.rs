@@ -261,6 +261,12 @@ pub(crate) fn flavors<'de, D: Deserializer<'de>>(
     Ok(set(deserializer)?.unwrap_or_default())
 }
 
+pub(crate) fn optional_usd<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    usd(deserializer).map(Some)
+}
+
 /// US dollars: finite, not negative, and small enough that sums stay exact to the cent.
 pub(crate) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
