@@ -1,5 +1,7 @@
 //! What several targets check alike.
 
+pub mod grants;
+
 /// Text that a person is shown, whatever was read to make it: one line, bounded, and nothing in it
 /// that commands a terminal or reorders what follows.
 pub fn assert_showable(message: &str) {
@@ -15,5 +17,20 @@ pub fn assert_showable(message: &str) {
     };
     if let Some(found) = message.chars().find(hidden) {
         panic!("{found:?} in {message:?}");
+    }
+}
+
+/// The error of a document: it can be shown, and points into the text.
+pub fn assert_document_error(text: &str, error: &ml_intern_manifest::Error) {
+    assert_showable(&error.to_string());
+    if let ml_intern_manifest::Error::Document { position, .. } = error {
+        let line = text
+            .split('\n')
+            .nth(position.line - 1)
+            .expect("the line is there");
+        assert!(
+            position.column <= line.chars().count() + 1,
+            "{position} is not in the text"
+        );
     }
 }
