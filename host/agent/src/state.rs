@@ -246,11 +246,13 @@ impl State {
     }
 
     fn add_usage(&mut self, usage: &Usage) {
-        self.usage.input += usage.input;
-        self.usage.output += usage.output;
-        self.usage.cache_read += usage.cache_read;
-        self.usage.cache_write += usage.cache_write;
-        self.usage.reasoning += usage.reasoning;
+        // A provider's word: two of the largest number must not become a small one.
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.usage.input, usage.input);
+        add(&mut self.usage.output, usage.output);
+        add(&mut self.usage.cache_read, usage.cache_read);
+        add(&mut self.usage.cache_write, usage.cache_write);
+        add(&mut self.usage.reasoning, usage.reasoning);
         match usage.cost_usd {
             Some(cost) => *self.usage.cost_usd.get_or_insert(0.0) += cost,
             None => self.unpriced += 1,
@@ -290,4 +292,22 @@ fn tool_name(name: &str) -> String {
 
 fn is_object(text: &str) -> bool {
     serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_number_of_tokens_twice_is_still_the_largest() {
+        let usage = Usage {
+            input: u64::MAX,
+            ..Usage::default()
+        };
+        let mut state = State::default();
+        for seq in 1..=2 {
+            state.apply(&Event::Usage { usage }, Stamp { seq, ms: 0 });
+        }
+        assert_eq!(state.usage.input, u64::MAX);
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
+use crate::plugin_ref::shorten;
 
 /// The SHA-256 of a component or text. Written `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +54,8 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || {
             Error::value(format!(
-                "not a digest: `{text}`; write `sha256:` and 64 lower-case hexadecimal digits"
+                "not a digest: `{}`; write `sha256:` and 64 lower-case hexadecimal digits",
+                shorten(text)
             ))
         };
         let hex = text.strip_prefix("sha256:").ok_or_else(wrong)?.as_bytes();
@@ -112,8 +114,10 @@ mod tests {
             &format!("sha256:{}", hex.to_uppercase()),
             &format!("sha256:{hex}0"),
             &format!("sha256:{}é", &hex[..62]),
+            "sha256:\u{1b}[2J",
         ] {
-            assert!(text.parse::<Digest>().is_err(), "{text}");
+            let error = text.parse::<Digest>().unwrap_err().to_string();
+            assert!(!error.contains('\u{1b}'), "{error:?}");
         }
     }
 }

@@ -5,9 +5,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Position};
+use crate::plugin_ref::printable;
 
 /// Manifests are written by hand; a larger text is a mistake or an attack on the parser.
 const MAX_BYTES: usize = 256 * 1024;
+
+/// The parser quotes what it found, which may be the whole file. In characters.
+const MAX_MESSAGE: usize = 1000;
+const MAX_KEY: usize = 200;
 
 /// Parses `text`; `file` is the path that errors show.
 pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Error> {
@@ -31,8 +36,8 @@ pub(crate) fn parse_up_to<T: DeserializeOwned>(
         let offset = error.span().map_or(0, |span| span.start);
         Error::Document {
             position: position(file, text, offset),
-            key: key_at(text, offset),
-            message: explain(error.message()),
+            key: printable(&key_at(text, offset), MAX_KEY),
+            message: printable(&explain(error.message()), MAX_MESSAGE),
         }
     })
 }
@@ -380,6 +385,17 @@ mod tests {
                 .to_string()
                 .contains("`plugin` is missing")
         );
+    }
+
+    #[test]
+    fn an_error_shows_nothing_that_commands_a_terminal() {
+        let key = "\"\\u001b]0;x\\u202e\" = 1\n";
+        assert_eq!(
+            plugin_error(&format!("[limits]\n{key}")),
+            "8:1: `limits.\\u{1b}]0;x\\u{202e}`: unknown key `\\u{1b}]0;x\\u{202e}`; expected one of `memory`, `cpu`, `timeout`, `output`, `concurrent`"
+        );
+        let long = plugin_error(&format!("[limits]\n{} = 1\n", "x".repeat(100_000)));
+        assert!(long.len() < 2000, "{} bytes", long.len());
     }
 
     #[test]

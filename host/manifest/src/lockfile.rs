@@ -10,7 +10,7 @@ use crate::document;
 use crate::error::Error;
 use crate::grant::toml_string;
 use crate::plugin_manifest::{Abi, Kind};
-use crate::plugin_ref::PluginId;
+use crate::plugin_ref::{PluginId, printable};
 use crate::run_manifest::{EntryName, Section};
 
 /// The format written and read by this program.
@@ -18,6 +18,9 @@ const VERSION: u32 = 1;
 
 /// Larger than a run manifest: it lists every grant in words.
 const MAX_BYTES: usize = 1 << 20;
+
+/// Characters of a value in the words for a change.
+const MAX_SHOWN: usize = 500;
 
 /// Resolved plugins by section and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,7 +170,9 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} ", self.section.path(&self.name), self.key)?;
-        match (&self.old, &self.new) {
+        // A lockfile may come with somebody else's project.
+        let shown = |value: &Option<String>| value.as_ref().map(|text| printable(text, MAX_SHOWN));
+        match (shown(&self.old), shown(&self.new)) {
             (Some(old), Some(new)) => write!(f, "was {old}, is {new}"),
             (None, Some(new)) => write!(f, "added: {new}"),
             (Some(old), None) => write!(f, "removed: {old}"),
@@ -402,6 +407,18 @@ mod tests {
                 "plugins.b: grant added: runs programs: sh".to_owned(),
                 "notifiers.n: plugin added: acme/arxiv 1.2.0 from ./a \"b\"\\c.wasm".to_owned(),
             ]
+        );
+    }
+
+    #[test]
+    fn a_difference_shows_nothing_that_commands_a_terminal() {
+        let mut new = Lockfile::default();
+        let source = "./a\u{1b}]0;x\u{7}\u{202e}.wasm".to_owned();
+        new.insert(Section::Plugins, "a", LockEntry { source, ..entry() });
+        let line = Lockfile::default().diff(&new)[0].to_string();
+        assert_eq!(
+            line,
+            "plugins.a: plugin added: acme/arxiv 1.2.0 from ./a\\u{1b}]0;x\\u{7}\\u{202e}.wasm"
         );
     }
 

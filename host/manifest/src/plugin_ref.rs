@@ -80,6 +80,22 @@ pub fn shorten(text: &str) -> String {
     short
 }
 
+/// Text of others as part of a message: at most `most` characters on one line, and nothing in it
+/// that moves a cursor or reorders what follows.
+pub(crate) fn printable(text: &str, most: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(4 * most));
+    for c in text.chars().take(most) {
+        match c {
+            '"' | '\'' | '\\' => line.push(c),
+            _ => line.extend(c.escape_debug()),
+        }
+    }
+    if text.chars().nth(most).is_some() {
+        line.push('…');
+    }
+    line
+}
+
 /// Where a component comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::Error;
+use crate::plugin_ref::shorten;
 
 /// A number of bytes, written with a binary unit: `512B`, `256KiB`, `8MiB`, `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,8 @@ impl FromStr for Size {
             .map(Size)
             .ok_or_else(|| {
                 Error::value(format!(
-                    "not a size: `{text}`; write a whole number with B, KiB, MiB or GiB, such as `8MiB`"
+                    "not a size: `{}`; write a whole number with B, KiB, MiB or GiB, such as `8MiB`",
+                    shorten(text)
                 ))
             })
     }
@@ -75,7 +77,8 @@ const DURATION_UNITS: [(&str, u64); 5] = [
 pub fn parse_duration(text: &str) -> Result<Duration, Error> {
     let wrong = || {
         Error::value(format!(
-            "not a duration: `{text}`; write whole numbers with d, h, m, s or ms, largest unit first, such as `90s` or `1h30m`"
+            "not a duration: `{}`; write whole numbers with d, h, m, s or ms, largest unit first, such as `90s` or `1h30m`",
+            shorten(text)
         ))
     };
     let mut rest = text;
@@ -173,8 +176,10 @@ mod tests {
             "99999999999999999999B",
             "18446744073709551615KiB",
             "٣MiB",
+            "8\u{1b}[2JMiB",
         ] {
             let error = text.parse::<Size>().unwrap_err().to_string();
+            assert!(!error.contains('\u{1b}'), "{error:?}");
             assert!(error.contains("such as `8MiB`"), "{text}: {error}");
         }
     }
@@ -222,8 +227,10 @@ mod tests {
             "99999999999999999999d",
             "213503982335d",
             "1h💥",
+            "1h\u{1b}[2J",
         ] {
             let error = parse_duration(text).unwrap_err().to_string();
+            assert!(!error.contains('\u{1b}'), "{error:?}");
             assert!(error.contains("`1h30m`"), "{text}: {error}");
         }
     }

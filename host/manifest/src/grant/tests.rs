@@ -559,7 +559,7 @@ fn the_effective_grant_is_said_in_words() {
 
 #[test]
 fn a_grant_written_as_toml_reads_back_the_same() {
-    let lines = "http = [{ host = \"a.org\", methods = [\"GET\"], paths = [\"/x\\\"y/**\"] }, { host = \"127.0.0.1\", scheme = \"http\", port = 80 }, { base-url = \"u\" }]\nfs = [{ mount = \"/workspace\", access = \"read-write\" }]\nprocess = { programs = [\"git\"] }\njobs = { flavors = [\"cpu-*\"], max-usd = 1.5 }\ncredentials = [\"hf\"]";
+    let lines = "http = [{ host = \"a.org\", methods = [\"GET\"], paths = [\"/x'y/**\"] }, { host = \"127.0.0.1\", scheme = \"http\", port = 80 }, { base-url = \"u\" }]\nfs = [{ mount = \"/workspace\", access = \"read-write\" }]\nprocess = { programs = [\"git\"] }\njobs = { flavors = [\"cpu-*\"], max-usd = 1.5 }\ncredentials = [\"hf\"]";
     let first = grant(lines);
     assert_eq!(first.toml_lines().join("\n"), lines);
     assert_eq!(grant(&first.toml_lines().join("\n")), first);

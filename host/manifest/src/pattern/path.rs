@@ -41,14 +41,15 @@ impl PathPattern {
 }
 
 /// Whether every server reads this raw path alike: no dot segments, no empty segment in the
-/// middle, no backslash, no encoded dot, slash, backslash, percent sign or control character.
+/// middle, no backslash, no encoded dot, slash, backslash, percent sign or control character, and
+/// nothing that a URL parser encodes (WHATWG URL, "path percent-encode set").
 pub(crate) fn is_plain_path(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return false;
     };
     let printable = path
         .bytes()
-        .all(|byte| (0x21..=0x7e).contains(&byte) && !b"\\?#".contains(&byte));
+        .all(|byte| (0x21..=0x7e).contains(&byte) && !b"\\?#\"<>`{}".contains(&byte));
     // Servers drop `;parameters` before they resolve dot segments, hence the split.
     let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
     printable
