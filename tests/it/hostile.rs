@@ -2,10 +2,10 @@
 //! neighbour still answers, and an audit event says what happened. The table in
 //! `docs/security.md` lists every case with its test.
 
-/// Components that are small to send and large to compile.
-mod bombs;
 /// What a plugin asks of its session: the model, other tools, agents, jobs; and words that want to be more.
 pub(crate) mod agent;
+/// Components that are small to send and large to compile.
+mod bombs;
 /// What a plugin says of itself: too much, too late, misleading, or something else than before.
 pub(crate) mod describe;
 /// Files and keys that are not the plugin's own, and more of them than there is room for.
@@ -31,7 +31,6 @@ mod wire;
 pub(crate) mod guests {
     pub(crate) use super::{
         agent as hostile_agent, describe as hostile_describe, files as hostile_files,
-        limits as hostile_limits,
-        network as hostile_network, support as good,
+        limits as hostile_limits, network as hostile_network, support as good,
     };
 }

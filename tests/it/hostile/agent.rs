@@ -160,7 +160,7 @@ async fn case_63_an_agent_gets_no_tool_its_plugin_was_not_granted() {
             json!({ "command": "echo reached > reached.txt" }),
         )])
     };
-    let closed = || home(&[attacker("complete = true, tools = [\"neighbour\"]")]);
+    let closed = async || home(&[attacker("complete = true, tools = [\"neighbour\"]")]).await;
     // It asks for the tool, or its model calls what it was not given.
     let attacks = [start(&["neighbour", "bash"]), start(&["neighbour"])];
     let attacked = attack_with(closed().await, attacks, &[], within()).await;
@@ -221,7 +221,7 @@ async fn case_63_calls_within_calls_are_four_deep_at_most() {
 #[tokio::test]
 async fn case_63_agents_do_not_start_each_other_in_a_circle() {
     let grant = "complete = true, tools = [\"start\", \"b_start\", \"neighbour\"]";
-    let plugins = || home(&[attacker(grant), other(grant)]);
+    let plugins = async || home(&[attacker(grant), other(grant)]).await;
     // `start`'s agent calls `b_start`, whose agent would get `start`.
     let around = |last: &'static str| {
         move |asked: &Asked<'_>| {

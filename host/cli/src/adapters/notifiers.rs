@@ -87,8 +87,7 @@ impl Notifiers {
             let context = CallContext {
                 session: self.session.clone(),
                 call: notice.id.clone(),
-                read_only: false,
-                timeout: None,
+                ..CallContext::default()
             };
             let watcher = self.watcher(&notice.id, &listener.title);
             let deliver = async move {

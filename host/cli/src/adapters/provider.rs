@@ -96,8 +96,7 @@ impl Provider for PluginProvider {
         let context = CallContext {
             session: request.session.to_owned(),
             call: format!("model-{number}"),
-            read_only: false,
-            timeout: None,
+            ..CallContext::default()
         };
         let sink = Arc::new(DeltaSink {
             deltas,

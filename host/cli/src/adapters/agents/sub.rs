@@ -37,7 +37,7 @@ impl SubAgent {
     pub(super) async fn run(self, task: agent::Task) -> Result<agent::Report, types::Error> {
         let session = Arc::new(self.session());
         let _whatever_happens = CloseOpen(session.clone());
-        let message = Message::text(Role::System, task.instructions);
+        let message = Message::text(Role::System, task.instructions.clone());
         session
             .record(Event::Message { message })
             .map_err(not_written)?;
