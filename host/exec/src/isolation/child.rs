@@ -1,10 +1,10 @@
 //! What runs between `fork` and `exec` of an isolated program. Only system calls, on memory that
 //! the parent prepared.
 //!
-//! A run has two processes beside the program's own. The first enters the user and network
+//! A run has two processes beside the program's own. The first enters the user, network and mount
 //! namespaces of the room and makes the second, its sibling, in new mount, process, IPC and
-//! host-name namespaces, and is gone. The second is number 1 of its process namespace: it builds
-//! the tree of files, starts the program as its child, reports how that ended, collects orphans,
+//! host-name namespaces, and is gone. The second is number 1 of its process namespace: it
+//! completes the tree of files, starts the program as its child, reports how that ended, collects orphans,
 //! and ends when no process is left or the host is gone. With it ends whatever it looks after.
 
 use std::ffi::{CStr, CString, c_char};
@@ -64,13 +64,13 @@ pub(super) struct Program {
 /// Everything prepared for a run. Descriptors stay open in the parent until it has forked.
 pub(super) struct Setup<'a> {
     pub(super) channel: RawFd,
-    pub(super) user: RawFd,
-    pub(super) network: RawFd,
+    /// The room's user, network and mount namespaces, in the order in which they are entered.
+    pub(super) namespaces: [RawFd; 3],
     pub(super) layout: &'a Layout,
-    /// A folder to mount the new tree on until it becomes the root.
-    pub(super) base: &'static CStr,
+    /// What Landlock allows, by path.
+    pub(super) rights: &'a [(CString, u64)],
     /// Room for the descriptor of each step's mount.
-    pub(super) mounts: Vec<Option<OwnedFd>>,
+    pub(super) mounts: Mounts,
     /// The most processes and threads, as text.
     pub(super) tasks: CString,
     pub(super) ruleset: Option<RawFd>,
@@ -105,13 +105,7 @@ impl Setup<'_> {
     }
 
     fn report(&self, trouble: &Trouble) {
-        let message = Message::Failed {
-            stage: trouble.stage,
-            step: i32::try_from(trouble.step).unwrap_or(i32::MAX),
-            errno: trouble.errno.raw_os_error(),
-        };
-        // Without anybody to tell it there is nothing else to do.
-        let _untold = message.send(self.channel(), &[]);
+        tell(self.channel, trouble);
     }
 
     /// The first process.
@@ -124,7 +118,7 @@ impl Setup<'_> {
     }
 
     fn enter_and_fork(&mut self) -> Done {
-        for namespace in [self.user, self.network] {
+        for namespace in self.namespaces {
             let entered = rustix::thread::move_into_link_name_space(sys::borrow(namespace), None);
             at(Stage::Namespaces, entered)?;
         }
@@ -152,7 +146,11 @@ impl Setup<'_> {
         sys::default_signals();
         at(Stage::Fork, rustix::process::setsid())?;
         self.hide_memory()?;
-        self.build_tree()?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = at(Stage::Root, rustix::fs::open(c"/", flags, Mode::empty()))?;
+        let tasks = self.tasks.as_bytes();
+        open_mounts(&self.layout.steps, &mut self.mounts)?;
+        take_steps(root.as_fd(), &self.layout.steps, &mut self.mounts, tasks)?;
         at(Stage::Capabilities, sys::drop_capabilities())?;
         self.allow_files()?;
         self.start()
@@ -172,106 +170,11 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn build_tree(&mut self) -> Done {
-        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        at(Stage::Root, rustix::mount::mount_change(c"/", private))?;
-        // All sources first: afterwards the new tree stands in front of one of them.
-        for (number, (step, mount)) in (0..).zip(self.layout.steps.iter().zip(&mut self.mounts)) {
-            if let Step::Tree {
-                source, attributes, ..
-            } = step
-            {
-                let opened = clone_tree(source, *attributes);
-                *mount = Some(opened.map_err(|errno| Trouble {
-                    stage: Stage::Mount,
-                    step: number,
-                    errno,
-                })?);
-            }
-        }
-        let root = at(Stage::Root, memory(c"8m", c"755"))?;
-        at(
-            Stage::Root,
-            attach(root.as_fd(), rustix::fs::CWD, self.base),
-        )?;
-        for (number, step) in self.layout.steps.iter().enumerate() {
-            let mount = self.mounts[number].take();
-            self.take_step(root.as_fd(), step, mount)
-                .map_err(|errno| Trouble {
-                    stage: Stage::Mount,
-                    step: number,
-                    errno,
-                })?;
-        }
-        let seal = sys::READ_ONLY | sys::NO_SUID | sys::NO_DEVICES;
-        at(Stage::Root, sys::set_mount(root.as_fd(), seal, false))?;
-        at(Stage::Pivot, change_root(root.as_fd()))
-    }
-
-    fn take_step(&self, root: BorrowedFd<'_>, step: &Step, mount: Option<OwnedFd>) -> Result<()> {
-        let plain = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        match step {
-            Step::Folder(place) => {
-                let folder = Holder::of(root, place)?;
-                match rustix::fs::mkdirat(folder.as_fd(), &*place.name, Mode::from(0o755)) {
-                    Err(Errno::EXIST) => Ok(()),
-                    made => made,
-                }
-            }
-            Step::File(place) => {
-                let folder = Holder::of(root, place)?;
-                let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(folder.as_fd(), &*place.name, flags, Mode::from(0o644))?;
-                Ok(())
-            }
-            Step::Link { place, target } => {
-                let folder = Holder::of(root, place)?;
-                match rustix::fs::symlinkat(&**target, folder.as_fd(), &*place.name) {
-                    Err(Errno::EXIST) => Ok(()),
-                    made => made,
-                }
-            }
-            Step::Tree { path, .. } => {
-                let mount = mount.ok_or(Errno::BADF)?;
-                attach(mount.as_fd(), root, path)
-            }
-            Step::Memory { path, size, mode } => attach(memory(size, mode)?.as_fd(), root, path),
-            Step::Proc(path) => {
-                let proc = file_system(c"proc", &[], plain)?;
-                self.limit_tasks(proc.as_fd());
-                sys::set_mount(proc.as_fd(), sys::READ_ONLY, false)?;
-                attach(proc.as_fd(), root, path)
-            }
-            Step::Terminals(path) => {
-                let options = [
-                    (c"newinstance", None),
-                    (c"ptmxmode", Some(c"666")),
-                    (c"mode", Some(c"600")),
-                ];
-                attach(file_system(c"devpts", &options, plain)?.as_fd(), root, path)
-            }
-            Step::Seal(path) => {
-                let folder = inside(root, path)?;
-                sys::set_mount(folder.as_fd(), sys::READ_ONLY, false)
-            }
-        }
-    }
-
-    /// Bounds the process namespace. Only since Linux 6.14 each one has a bound of its own; the
-    /// others hold where it has not.
-    fn limit_tasks(&self, proc: BorrowedFd<'_>) {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(proc, c"sys/kernel/pid_max", flags, Mode::empty());
-        if let Ok(file) = file {
-            let _not_this_kernel = write_all(file.as_fd(), self.tasks.as_bytes());
-        }
-    }
-
     fn allow_files(&self) -> Done {
         let Some(ruleset) = self.ruleset else {
             return Ok(());
         };
-        for (number, (path, rights)) in self.layout.rights.iter().enumerate() {
+        for (number, (path, rights)) in self.rights.iter().enumerate() {
             let flags = OFlags::PATH | OFlags::CLOEXEC;
             let allowed = rustix::fs::open(&**path, flags, Mode::empty())
                 .and_then(|file| sys::landlock_allow(sys::borrow(ruleset), file.as_fd(), *rights));
@@ -387,6 +290,157 @@ impl Setup<'_> {
     }
 }
 
+/// Room for the descriptor of each step's mount.
+pub(super) type Mounts = Vec<Option<OwnedFd>>;
+
+/// Opens the sources of all mounts: once some are made, they may stand in front of others.
+fn open_mounts(steps: &[Step], mounts: &mut Mounts) -> Done {
+    for (number, (step, mount)) in (0..).zip(steps.iter().zip(mounts)) {
+        if let Step::Tree {
+            source, attributes, ..
+        } = step
+        {
+            let opened = clone_tree(source, *attributes);
+            *mount = Some(opened.map_err(|errno| Trouble {
+                stage: Stage::Mount,
+                step: number,
+                errno,
+            })?);
+        }
+    }
+    Ok(())
+}
+
+fn take_steps(root: BorrowedFd<'_>, steps: &[Step], mounts: &mut Mounts, tasks: &[u8]) -> Done {
+    for (number, step) in steps.iter().enumerate() {
+        take_step(root, step, mounts[number].take(), tasks).map_err(|errno| Trouble {
+            stage: Stage::Mount,
+            step: number,
+            errno,
+        })?;
+    }
+    Ok(())
+}
+
+fn take_step(
+    root: BorrowedFd<'_>,
+    step: &Step,
+    mount: Option<OwnedFd>,
+    tasks: &[u8],
+) -> Result<()> {
+    let plain = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    match step {
+        Step::Folder(place) => {
+            let folder = Holder::of(root, place)?;
+            match rustix::fs::mkdirat(folder.as_fd(), &*place.name, Mode::from(0o755)) {
+                Err(Errno::EXIST) => Ok(()),
+                made => made,
+            }
+        }
+        Step::File(place) => {
+            let folder = Holder::of(root, place)?;
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(folder.as_fd(), &*place.name, flags, Mode::from(0o644))?;
+            Ok(())
+        }
+        Step::Link { place, target } => {
+            let folder = Holder::of(root, place)?;
+            match rustix::fs::symlinkat(&**target, folder.as_fd(), &*place.name) {
+                Err(Errno::EXIST) => Ok(()),
+                made => made,
+            }
+        }
+        Step::Tree { path, .. } => {
+            let mount = mount.ok_or(Errno::BADF)?;
+            attach(mount.as_fd(), root, path)
+        }
+        Step::Memory { path, size, mode } => attach(memory(size, mode)?.as_fd(), root, path),
+        Step::Proc(path) => {
+            let proc = file_system(c"proc", &[], plain)?;
+            limit_tasks(proc.as_fd(), tasks);
+            sys::set_mount(proc.as_fd(), sys::READ_ONLY, false)?;
+            attach(proc.as_fd(), root, path)
+        }
+        Step::Terminals(path) => {
+            let options = [
+                (c"newinstance", None),
+                (c"ptmxmode", Some(c"666")),
+                (c"mode", Some(c"600")),
+            ];
+            attach(file_system(c"devpts", &options, plain)?.as_fd(), root, path)
+        }
+        Step::Seal(path) => {
+            let folder = inside(root, path)?;
+            sys::set_mount(folder.as_fd(), sys::READ_ONLY, false)
+        }
+    }
+}
+
+/// Bounds the process namespace. Only since Linux 6.14 each one has a bound of its own; the
+/// others hold where it has not.
+fn limit_tasks(proc: BorrowedFd<'_>, tasks: &[u8]) {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(proc, c"sys/kernel/pid_max", flags, Mode::empty());
+    if let Ok(file) = file {
+        let _not_this_kernel = write_all(file.as_fd(), tasks);
+    }
+}
+
+/// The process that builds the tree of a room, which lives on in a descriptor of its mount
+/// namespace.
+pub(super) struct TreeSetup<'a> {
+    pub(super) channel: RawFd,
+    pub(super) user: RawFd,
+    pub(super) steps: &'a [Step],
+    /// A folder to mount the new tree on until it becomes the root.
+    pub(super) base: &'static CStr,
+    pub(super) mounts: Mounts,
+}
+
+impl TreeSetup<'_> {
+    pub(super) fn run(&mut self) -> ! {
+        if let Err(trouble) = self.build() {
+            tell(self.channel, &trouble);
+            sys::exit(1);
+        }
+        sys::exit(0)
+    }
+
+    fn build(&mut self) -> Done {
+        let user = sys::borrow(self.user);
+        let entered = rustix::thread::move_into_link_name_space(user, None);
+        at(Stage::Namespaces, entered)?;
+        at(Stage::Processes, sys::own_mounts())?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(c"/proc/self/ns/mnt", flags, Mode::empty());
+        let namespace = at(Stage::Namespaces, opened)?;
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        at(Stage::Root, rustix::mount::mount_change(c"/", private))?;
+        open_mounts(self.steps, &mut self.mounts)?;
+        let root = at(Stage::Root, memory(c"8m", c"755"))?;
+        at(
+            Stage::Root,
+            attach(root.as_fd(), rustix::fs::CWD, self.base),
+        )?;
+        take_steps(root.as_fd(), self.steps, &mut self.mounts, b"")?;
+        let seal = sys::READ_ONLY | sys::NO_SUID | sys::NO_DEVICES;
+        at(Stage::Root, sys::set_mount(root.as_fd(), seal, false))?;
+        at(Stage::Pivot, change_root(root.as_fd()))?;
+        let sent = Message::Room.send(sys::borrow(self.channel), &[namespace.as_fd()]);
+        at(Stage::Namespaces, sent)
+    }
+}
+
+fn tell(channel: RawFd, trouble: &Trouble) {
+    let message = Message::Failed {
+        stage: trouble.stage,
+        step: i32::try_from(trouble.step).unwrap_or(i32::MAX),
+        errno: trouble.errno.raw_os_error(),
+    };
+    // Without anybody to tell it there is nothing else to do.
+    let _untold = message.send(sys::borrow(channel), &[]);
+}
+
 impl Program {
     #[expect(unsafe_code, reason = "pointers to strings")]
     fn execute(&self) -> Errno {
@@ -414,12 +468,7 @@ impl RoomSetup {
     /// Runs in new user and network namespaces, which live on in their descriptors.
     pub(super) fn run(&self) -> ! {
         if let Err(trouble) = self.make() {
-            let message = Message::Failed {
-                stage: trouble.stage,
-                step: 0,
-                errno: trouble.errno.raw_os_error(),
-            };
-            let _untold = message.send(sys::borrow(self.channel), &[]);
+            tell(self.channel, &trouble);
             sys::exit(1);
         }
         sys::exit(0)

@@ -17,8 +17,10 @@ use tokio::net::UnixStream;
 
 use super::child::{Program, Setup, Strings};
 use super::filter::{self, Sockets};
-use super::layout::{self, Layout, Step};
-use super::room::{Channel, Room, broken, describe, failure, pair, receive, receive_on};
+use super::layout::{self, Layout};
+use super::room::{
+    Channel, Room, RoomTree, broken, describe, failure, pair, receive, receive_on, step_name,
+};
 use super::sys::{self, Fork};
 use super::wire::{Message, Stage};
 use super::{View, landlock};
@@ -85,9 +87,14 @@ impl Contained {
             .as_ref()
             .map(|program| program.file.to_owned());
         let room = inside.room.clone();
-        let (channel, layout) = launch(inside)?;
+        // A part of what is there: files in memory take it away from everybody else.
+        let memory = inside.limits.memory_bytes / 2;
+        let tree = room.tree(inside.view, memory).await?;
+        let (channel, layout) = launch(inside, &tree, memory)?;
         let named = |layout: &Layout, message| {
-            failure(message, |stage, step| step_name(layout, stage, step))
+            failure(message, |stage, step| {
+                step_name(&layout.steps, &tree.rights, stage, step)
+            })
         };
         let (first, handle) = match receive(&channel).await? {
             Some((Message::Forked(id), mut descriptors)) => {
@@ -198,10 +205,12 @@ impl Drop for Contained {
 }
 
 /// Prepares everything and forks. Not async: what is prepared holds pointers.
-fn launch(inside: Inside<'_>) -> Result<(Channel, Layout), ExecError> {
-    // A part of what is there: files in memory take it away from everybody else.
-    let memory = inside.limits.memory_bytes / 2;
-    let layout = layout::plan(inside.view, memory)?;
+fn launch(
+    inside: Inside<'_>,
+    tree: &RoomTree,
+    memory: u64,
+) -> Result<(Channel, Layout), ExecError> {
+    let layout = layout::for_run(&tree.tree, inside.view, memory)?;
     let ruleset = landlock::empty()
         .map_err(|why| ExecError::Isolation(format!("Landlock: {why}")))?
         .and_then(Option::<OwnedFd>::from);
@@ -219,10 +228,9 @@ fn launch(inside: Inside<'_>) -> Result<(Channel, Layout), ExecError> {
     };
     let mut setup = Setup {
         channel: far.as_raw_fd(),
-        user: user.as_raw_fd(),
-        network: network.as_raw_fd(),
+        namespaces: [user, network, &tree.namespace].map(AsRawFd::as_raw_fd),
         layout: &layout,
-        base: base(),
+        rights: &tree.rights,
         mounts: layout.steps.iter().map(|_| None).collect(),
         tasks: CString::new(tasks(inside.limits).to_string()).expect("digits"),
         ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd),
@@ -297,15 +305,6 @@ fn last_of_each(variables: Vec<CString>) -> Vec<CString> {
     kept
 }
 
-/// A folder that is everywhere, to mount the new tree on for a moment.
-fn base() -> &'static CStr {
-    if Path::new("/tmp").is_dir() {
-        c"/tmp"
-    } else {
-        c"/usr"
-    }
-}
-
 /// Where the arguments and the environment of this process lie: fields 48 to 51 of its `stat`
 /// (proc_pid_stat(5)).
 fn own_arguments() -> Vec<Range<usize>> {
@@ -328,30 +327,4 @@ fn own_arguments() -> Vec<Range<usize>> {
             .collect()
     };
     FOUND.get_or_init(look).clone()
-}
-
-/// What a mount or a rule was about.
-fn step_name(layout: &Layout, stage: Stage, step: usize) -> Option<String> {
-    match stage {
-        Stage::Mount => {}
-        Stage::Landlock => {
-            let (path, _) = layout.rights.get(step)?;
-            return Some(path.to_string_lossy().into_owned());
-        }
-        _ => return None,
-    }
-    let name = match layout.steps.get(step)? {
-        Step::Folder(place) | Step::File(place) | Step::Link { place, .. } => {
-            format!(
-                "{}/{}",
-                place.folder.to_string_lossy(),
-                place.name.to_string_lossy()
-            )
-        }
-        Step::Tree { source, .. } => return Some(source.to_string_lossy().into_owned()),
-        Step::Memory { path, .. } | Step::Proc(path) | Step::Terminals(path) | Step::Seal(path) => {
-            path.to_string_lossy().into_owned()
-        }
-    };
-    Some(format!("/{}", name.trim_start_matches('/')))
 }

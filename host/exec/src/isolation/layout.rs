@@ -45,12 +45,10 @@ pub(super) struct Place {
     pub(super) name: CString,
 }
 
-/// A planned tree.
+/// What one run adds to the tree of its room.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) steps: Vec<Step>,
-    /// Absolute path in the tree → what Landlock allows below it.
-    pub(super) rights: Vec<(CString, u64)>,
     /// Held for as long as the program lives.
     pub(super) _placeholders: Vec<Placeholder>,
 }
@@ -71,14 +69,14 @@ enum Node {
         mode: &'static std::ffi::CStr,
         sealed: bool,
     },
-    Proc,
     Terminals,
     Link(PathBuf),
     Folder,
 }
 
-/// Plans the tree for `view`; `memory` bounds each of its parts that lie in memory.
-pub(super) fn plan(view: &View, memory: u64) -> Result<Layout, ExecError> {
+/// Plans the tree for `view`, without what belongs to one run: its processes, its shared memory
+/// and the protection of its files. `memory` bounds `/tmp` where that is in memory.
+pub(super) fn plan(view: &View, memory: u64) -> Result<(Tree, Vec<Step>), ExecError> {
     let mut tree = Tree::default();
     tree.add_system(view, memory);
     let exposures = view::exposures(view)?;
@@ -91,17 +89,37 @@ pub(super) fn plan(view: &View, memory: u64) -> Result<Layout, ExecError> {
             tree.hide(&path);
         }
     }
-    let placeholders = protect(&mut tree, view)?;
     let steps = tree.steps()?;
+    Ok((tree, steps))
+}
+
+/// Plans what one run adds. `memory` bounds its shared memory.
+pub(super) fn for_run(tree: &Tree, view: &View, memory: u64) -> Result<Layout, ExecError> {
+    let mut steps = vec![
+        Step::Proc(c"proc".to_owned()),
+        Step::Memory {
+            path: c"dev/shm".to_owned(),
+            size: CString::new(memory.to_string()).expect("digits"),
+            mode: c"1777",
+        },
+    ];
+    let (pins, placeholders) = protect(tree, view)?;
+    for (path, access) in &pins {
+        steps.push(Step::Tree {
+            source: text(path)?,
+            path: relative(path)?,
+            attributes: attributes(*access),
+        });
+    }
     Ok(Layout {
-        rights: tree.rights(),
         steps,
         _placeholders: placeholders,
     })
 }
 
-#[derive(Default)]
-struct Tree {
+/// What stands where.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
 }
 
@@ -110,7 +128,7 @@ impl Tree {
         let small = 64 << 10;
         let folder = |size, mode, sealed| Node::Memory { size, mode, sealed };
         self.set("/dev", folder(small, c"755", true));
-        self.set("/dev/shm", folder(memory, c"1777", false));
+        self.set("/dev/shm", Node::Folder);
         self.set("/dev/pts", Node::Terminals);
         for (path, target) in [
             ("/dev/ptmx", "pts/ptmx"),
@@ -123,7 +141,16 @@ impl Tree {
         ] {
             self.set(path, Node::Link(target.into()));
         }
-        self.set("/proc", Node::Proc);
+        // The host's own, only so that the kernel lets each run mount its own over it: it asks that
+        // nothing is revealed which was not visible before. Nobody in there can take that away.
+        self.set(
+            "/proc",
+            Node::Tree {
+                source: "/proc".into(),
+                access: Access::Read,
+                folder: true,
+            },
+        );
         self.set("/run", Node::Folder);
         match &view.tmp {
             Some(source) => self.set(
@@ -212,16 +239,6 @@ impl Tree {
             if path.starts_with(source))
     }
 
-    /// A mount of a part of the tree over itself: what is mounted on cannot be moved or removed.
-    fn pin(&mut self, path: &Path, access: Access, folder: bool) {
-        let node = Node::Tree {
-            source: path.to_owned(),
-            access,
-            folder,
-        };
-        self.nodes.insert(path.to_owned(), node);
-    }
-
     fn steps(&self) -> Result<Vec<Step>, ExecError> {
         let mut steps = Vec::new();
         let mut made = std::collections::BTreeSet::new();
@@ -248,7 +265,6 @@ impl Tree {
                     target: text(target)?,
                 }),
                 Node::Folder => {}
-                Node::Proc => steps.push(Step::Proc(at)),
                 Node::Terminals => steps.push(Step::Terminals(at)),
                 Node::Memory { size, mode, sealed } => {
                     if *sealed {
@@ -312,9 +328,13 @@ impl Tree {
         Ok(())
     }
 
-    fn rights(&self) -> Vec<(CString, u64)> {
-        let read = landlock::rights(Access::Read, true);
-        let mut rights = vec![(c"/".to_owned(), read)];
+    /// Absolute path in the tree → what Landlock allows below it.
+    pub(super) fn rights(&self) -> Vec<(CString, u64)> {
+        let rights = |access| landlock::rights(access, true);
+        let mut rights = vec![
+            (c"/".to_owned(), rights(Access::Read)),
+            (c"/dev/shm".to_owned(), rights(Access::Write)),
+        ];
         for (path, node) in &self.nodes {
             let allowed = match node {
                 Node::Tree {
@@ -342,55 +362,45 @@ fn attributes(access: Access) -> u64 {
     }
 }
 
-/// Makes the protected files of a view unchangeable, and those that are missing unmakeable.
-fn protect(tree: &mut Tree, view: &View) -> Result<Vec<Placeholder>, ExecError> {
-    let mut placeholders = Vec::new();
-    for path in &view.protected {
-        if !tree.is_writable(path) {
-            continue;
-        }
+type Pins = BTreeMap<PathBuf, Access>;
+
+/// Plans mounts of parts of the tree over themselves: what is mounted on cannot be moved or
+/// removed. Protected files become unchangeable by that, and those that are missing unmakeable.
+fn protect(tree: &Tree, view: &View) -> Result<(Pins, Vec<Placeholder>), ExecError> {
+    let (mut pins, mut placeholders) = (Pins::new(), Vec::new());
+    for path in view.protected.iter().filter(|path| tree.is_writable(path)) {
         let io = |source| ExecError::Io {
             action: "keep a protected file as it is",
             source,
         };
-        match std::fs::symlink_metadata(path) {
-            Ok(facts) if facts.is_symlink() => {
-                return Err(ExecError::InvalidInput(format!(
-                    "`{}` is a link, which programs cannot be kept from replacing; make it a regular file",
-                    path.display()
-                )));
-            }
-            Ok(facts) if !facts.is_dir() => tree.pin(path, Access::Read, false),
-            Ok(_) | Err(_) => {
-                let Some(placeholder) = Placeholder::hold(path).map_err(io)? else {
-                    if path.exists() {
-                        tree.pin(path, Access::Read, false);
-                    }
-                    continue;
-                };
-                placeholders.push(placeholder);
-                tree.pin(path, Access::Read, true);
+        let facts = std::fs::symlink_metadata(path);
+        if facts.as_ref().is_ok_and(|facts| facts.is_symlink()) {
+            return Err(ExecError::InvalidInput(format!(
+                "`{}` is a link, which programs cannot be kept from replacing; make it a regular file",
+                path.display()
+            )));
+        }
+        if facts.is_ok_and(|facts| !facts.is_dir()) {
+            pins.insert(path.clone(), Access::Read);
+        } else if let Some(placeholder) = Placeholder::hold(path).map_err(io)? {
+            placeholders.push(placeholder);
+            pins.insert(path.clone(), Access::Read);
+        } else if path.exists() {
+            pins.insert(path.clone(), Access::Read);
+        } else {
+            // Nobody can make anything there.
+            continue;
+        }
+        // A folder that holds a protected file could be renamed, and another put in its place. The
+        // top of a part is a mount already.
+        let above = path.ancestors().skip(1);
+        for folder in above.take_while(|folder| tree.is_writable(folder)) {
+            if !tree.nodes.contains_key(folder) {
+                pins.entry(folder.to_owned()).or_insert(Access::Write);
             }
         }
-        pin_ancestors(tree, path);
     }
-    Ok(placeholders)
-}
-
-/// A folder that holds a protected file could be renamed, and another put in its place.
-fn pin_ancestors(tree: &mut Tree, path: &Path) {
-    let ancestors: Vec<PathBuf> = path
-        .ancestors()
-        .skip(1)
-        .map(Path::to_owned)
-        .take_while(|folder| tree.is_writable(folder))
-        .collect();
-    for folder in ancestors {
-        // The top of a part is a mount already.
-        if !tree.nodes.contains_key(&folder) {
-            tree.pin(&folder, Access::Write, true);
-        }
-    }
+    Ok((pins, placeholders))
 }
 
 fn text(path: &Path) -> Result<CString, ExecError> {
@@ -414,13 +424,10 @@ fn place(path: &Path) -> Result<Place, ExecError> {
 mod tests {
     use super::*;
 
-    fn position(layout: &Layout, wanted: impl Fn(&Step) -> bool) -> usize {
-        layout.steps.iter().position(wanted).unwrap()
-    }
-
-    fn tree_at(path: &Path) -> impl Fn(&Step) -> bool {
-        let wanted = relative(path).unwrap();
-        move |step| matches!(step, Step::Tree { path, .. } if *path == wanted)
+    fn position(steps: &[Step], wanted: &Path) -> usize {
+        let wanted = relative(wanted).unwrap();
+        let is = |step: &Step| matches!(step, Step::Tree { path, .. } if *path == wanted);
+        steps.iter().position(is).unwrap()
     }
 
     #[test]
@@ -435,20 +442,22 @@ mod tests {
             protected: vec![
                 top.join("work/deep/ml-intern.toml"),
                 top.join("work/ml-intern.lock"),
+                top.join("outside"),
             ],
             ..View::default()
         };
-        let layout = plan(&view, 1 << 20).unwrap();
-        let outer = position(&layout, tree_at(&top));
-        let work = position(&layout, tree_at(&top.join("work")));
-        let pinned = position(&layout, tree_at(&top.join("work/deep")));
-        let file = position(&layout, tree_at(&top.join("work/deep/ml-intern.toml")));
-        assert!(outer < work && work < pinned && pinned < file);
+        let (tree, steps) = plan(&view, 1 << 20).unwrap();
+        assert!(position(&steps, &top) < position(&steps, &top.join("work")));
+        let layout = for_run(&tree, &view, 1 << 20).unwrap();
+        let pinned = position(&layout.steps, &top.join("work/deep"));
+        let file = position(&layout.steps, &top.join("work/deep/ml-intern.toml"));
+        assert!(pinned < file);
         let Step::Tree { attributes, .. } = &layout.steps[file] else {
             panic!("a file is a part of the tree")
         };
         assert_ne!(attributes & sys::READ_ONLY, 0);
         assert!(top.join("work/ml-intern.lock").is_dir());
+        assert!(!top.join("outside").exists());
         drop(layout);
         assert!(!top.join("work/ml-intern.lock").exists());
     }
@@ -462,9 +471,8 @@ mod tests {
         view.home = Some(top.join("home"));
         let covers = |view: &View| {
             let wanted = relative(&top.join("home/.ssh")).unwrap();
-            let layout = plan(view, 1 << 20).unwrap();
-            layout
-                .steps
+            let (_, steps) = plan(view, 1 << 20).unwrap();
+            steps
                 .iter()
                 .any(|step| matches!(step, Step::Memory { path, .. } if *path == wanted))
         };
@@ -481,7 +489,8 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", top.join("ml-intern.toml")).unwrap();
         let mut view = View::of(&top);
         view.protected = vec![top.join("ml-intern.toml")];
-        let error = plan(&view, 1 << 20).unwrap_err();
+        let (tree, _) = plan(&view, 1 << 20).unwrap();
+        let error = for_run(&tree, &view, 1 << 20).unwrap_err();
         assert!(error.to_string().contains("is a link"), "{error}");
     }
 }

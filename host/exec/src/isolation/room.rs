@@ -1,16 +1,20 @@
 //! The namespaces that all programs of one caller share.
 
 use std::any::Any;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use super::child::RoomSetup;
+use super::child::{RoomSetup, TreeSetup};
+use super::layout::{self, Step, Tree};
 use super::sys::{self, Fork};
+use super::view::View;
 use super::wire::{Message, Stage};
 use crate::ExecError;
 
@@ -25,6 +29,16 @@ pub struct Room {
     user: OwnedFd,
     network: OwnedFd,
     gateway: Option<Gateway>,
+    /// The tree of files of the programs that ran last: most see the same.
+    tree: tokio::sync::Mutex<Option<(View, Arc<RoomTree>)>>,
+}
+
+/// A tree of files, built once for many runs.
+#[derive(Debug)]
+pub(super) struct RoomTree {
+    pub(super) namespace: OwnedFd,
+    pub(super) tree: Tree,
+    pub(super) rights: Vec<(CString, u64)>,
 }
 
 /// The way out of a room.
@@ -77,11 +91,48 @@ impl Room {
             user,
             network: namespace,
             gateway,
+            tree: tokio::sync::Mutex::default(),
         })
     }
 
     pub(super) fn namespaces(&self) -> [&OwnedFd; 2] {
         [&self.user, &self.network]
+    }
+
+    /// The tree for this view; `memory` bounds `/tmp` where that is in memory.
+    pub(super) async fn tree(&self, view: &View, memory: u64) -> Result<Arc<RoomTree>, ExecError> {
+        // What is protected is added by each run.
+        let view = View {
+            protected: Vec::new(),
+            ..view.clone()
+        };
+        let mut built = self.tree.lock().await;
+        if let Some((known, tree)) = &*built
+            && *known == view
+        {
+            return Ok(tree.clone());
+        }
+        let tree = Arc::new(self.build(&view, memory).await?);
+        *built = Some((view, tree.clone()));
+        Ok(tree)
+    }
+
+    async fn build(&self, view: &View, memory: u64) -> Result<RoomTree, ExecError> {
+        let (tree, steps) = layout::plan(view, memory)?;
+        let channel = begin_tree(&self.user, &steps)?;
+        match receive(&channel).await? {
+            Some((Message::Room, mut descriptors)) => Ok(RoomTree {
+                namespace: descriptors
+                    .pop()
+                    .ok_or_else(|| broken("a new tree is incomplete"))?,
+                rights: tree.rights(),
+                tree,
+            }),
+            Some((message, _)) => Err(failure(message, |stage, step| {
+                step_name(&steps, &[], stage, step)
+            })),
+            None => Err(broken("building the tree of files ended without a word")),
+        }
     }
 
     /// Variables by which programs find the proxy.
@@ -129,6 +180,74 @@ fn begin() -> Result<Channel, ExecError> {
         ExecError::Isolation(format!("namespaces are refused: {}", describe(errno)))
     })?;
     Channel::new(near, handle)
+}
+
+/// Starts the process that builds a tree of files.
+fn begin_tree(user: &OwnedFd, steps: &[Step]) -> Result<Channel, ExecError> {
+    let (near, far) = pair()?;
+    let mut setup = TreeSetup {
+        channel: far.as_raw_fd(),
+        user: user.as_raw_fd(),
+        steps,
+        base: base(),
+        mounts: steps.iter().map(|_| None).collect(),
+    };
+    let mask = sys::block_signals();
+    let forked = fork_tree(&mut setup);
+    sys::restore_signals(&mask);
+    let handle = forked.map_err(|errno| {
+        ExecError::Isolation(format!("could not start a process: {}", describe(errno)))
+    })?;
+    Channel::new(near, handle)
+}
+
+#[expect(unsafe_code, reason = "see the safety comment")]
+fn fork_tree(setup: &mut TreeSetup<'_>) -> rustix::io::Result<OwnedFd> {
+    // SAFETY: `TreeSetup::run` only makes system calls on prepared memory, and does not return.
+    match unsafe { sys::fork(0) }? {
+        Fork::Child => setup.run(),
+        Fork::Parent { handle, .. } => Ok(handle),
+    }
+}
+
+/// A folder that is everywhere, to mount the new tree on for a moment.
+fn base() -> &'static CStr {
+    if Path::new("/tmp").is_dir() {
+        c"/tmp"
+    } else {
+        c"/usr"
+    }
+}
+
+/// What a mount or a rule was about.
+pub(super) fn step_name(
+    steps: &[Step],
+    rights: &[(CString, u64)],
+    stage: Stage,
+    step: usize,
+) -> Option<String> {
+    match stage {
+        Stage::Mount => {}
+        Stage::Landlock => {
+            let (path, _) = rights.get(step)?;
+            return Some(path.to_string_lossy().into_owned());
+        }
+        _ => return None,
+    }
+    let name = match steps.get(step)? {
+        Step::Folder(place) | Step::File(place) | Step::Link { place, .. } => {
+            format!(
+                "{}/{}",
+                place.folder.to_string_lossy(),
+                place.name.to_string_lossy()
+            )
+        }
+        Step::Tree { source, .. } => return Some(source.to_string_lossy().into_owned()),
+        Step::Memory { path, .. } | Step::Proc(path) | Step::Terminals(path) | Step::Seal(path) => {
+            path.to_string_lossy().into_owned()
+        }
+    };
+    Some(format!("/{}", name.trim_start_matches('/')))
 }
 
 #[expect(unsafe_code, reason = "see the safety comment")]

@@ -133,6 +133,14 @@ pub(super) fn child_signals() -> Result<OwnedFd> {
     }
 }
 
+/// Gives this process a mount namespace of its own.
+#[expect(unsafe_code, reason = "leaving namespaces behind is unsafe in general")]
+pub(super) fn own_mounts() -> Result<()> {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+    // SAFETY: called in a forked child with one thread; no descriptor table is unshared.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
+}
+
 /// Changes the attributes of a mount, and with `recursive` of all below it.
 #[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]
 pub(super) fn set_mount(mount: BorrowedFd<'_>, attributes: u64, recursive: bool) -> Result<()> {

@@ -20,7 +20,7 @@ pub struct View {
     pub hidden: Vec<PathBuf>,
     /// The user's home, whose places for secrets are hidden unless `read` or `write` names them.
     pub home: Option<PathBuf>,
-    /// Appears as `/tmp`; without it that is memory, and gone with the program.
+    /// Appears as `/tmp`; without it that is memory, and gone with the program and its room.
     pub tmp: Option<PathBuf>,
 }
 
