@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::ExecError;
 
@@ -190,6 +191,18 @@ const SECRETS: [&str; 30] = [
 
 /// Everything that `view` and the system show, the folders of the caller first checked.
 pub(super) fn exposures(view: &View) -> Result<Vec<Exposure>, ExecError> {
+    static SYSTEM_PARTS: OnceLock<Vec<Exposure>> = OnceLock::new();
+    // Hundreds of looks at the file system, with the same result each time.
+    let mut all = SYSTEM_PARTS.get_or_init(system_parts).clone();
+    for (paths, access) in [(&view.read, Access::Read), (&view.write, Access::Write)] {
+        for path in paths {
+            all.push(named(path, access)?);
+        }
+    }
+    Ok(all)
+}
+
+fn system_parts() -> Vec<Exposure> {
     let mut all = Vec::new();
     for path in SYSTEM.into_iter().chain(SYS) {
         all.extend(existing(Path::new(path), Access::Read));
@@ -205,12 +218,7 @@ pub(super) fn exposures(view: &View) -> Result<Vec<Exposure>, ExecError> {
     for path in DEVICES.into_iter().map(PathBuf::from).chain(accelerators()) {
         all.extend(existing(&path, Access::Device));
     }
-    for (paths, access) in [(&view.read, Access::Read), (&view.write, Access::Write)] {
-        for path in paths {
-            all.push(named(path, access)?);
-        }
-    }
-    Ok(all)
+    all
 }
 
 /// What must not be seen, and whether that holds against an exposure of just this path.
