@@ -92,6 +92,19 @@ pub struct JobNote {
     /// US dollars so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// US dollars that it may come to, as was agreed when it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_usd: Option<f64>,
+}
+
+impl JobNote {
+    /// Whether it has ended.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self.state.as_str(),
+            "succeeded" | "failed" | "cancelled" | "timed-out"
+        )
+    }
 }
 
 /// What a person is asked, with everything that the terminal shows.

@@ -144,6 +144,18 @@ impl State {
                 .sum::<f64>()
     }
 
+    /// US dollars that the session's jobs have cost, and may still come to where they go on.
+    pub fn pledged_usd(&self) -> f64 {
+        let pledged = self.jobs.values().map(|job| {
+            let cost = job.cost_usd.unwrap_or(0.0);
+            match job.price_usd {
+                Some(price) if !job.is_final() || job.cost_usd.is_none() => price.max(cost),
+                _ => cost,
+            }
+        });
+        pledged.sum()
+    }
+
     /// The time limit counts from here: nobody worked while no process ran.
     fn resume(&mut self, model: &str, stamp: Stamp) {
         model.clone_into(&mut self.model);
@@ -309,5 +321,58 @@ mod tests {
             state.apply(&Event::Usage { usage }, Stamp { seq, ms: 0 });
         }
         assert_eq!(state.usage.input, u64::MAX);
+    }
+
+    fn job(id: &str, state: &str, cost_usd: Option<f64>, price_usd: Option<f64>) -> JobNote {
+        JobNote {
+            id: id.into(),
+            name: None,
+            state: state.into(),
+            message: None,
+            cost_usd,
+            price_usd,
+        }
+    }
+
+    #[test]
+    fn a_job_that_goes_on_is_pledged_at_what_it_may_come_to() {
+        let mut state = State::default();
+        let stamp = Stamp { seq: 1, ms: 1 };
+        let mut apply = |job| {
+            state.apply(&Event::JobUpdated { job }, stamp);
+            state.pledged_usd()
+        };
+        assert_eq!(apply(job("a", "running", Some(0.0), Some(2.0))), 2.0);
+        assert_eq!(apply(job("b", "queued", None, Some(3.0))), 5.0);
+        assert_eq!(apply(job("a", "running", Some(2.5), Some(2.0))), 5.5);
+        assert_eq!(apply(job("a", "succeeded", Some(0.5), Some(2.0))), 3.5);
+        assert_eq!(apply(job("b", "failed", None, Some(3.0))), 3.5);
+        assert_eq!(apply(job("c", "running", None, None)), 3.5);
+    }
+
+    #[test]
+    fn what_a_tool_calls_is_no_open_call_of_the_conversation() {
+        let mut state = State::default();
+        let call = Call {
+            id: "x".into(),
+            name: "outer".into(),
+            arguments: "{}".into(),
+        };
+        let mut message = Message::text(Role::Assistant, "");
+        message.parts = vec![Part::Call(call)];
+        state.apply(&Event::Message { message }, Stamp { seq: 5, ms: 1 });
+        let finished = |call: &str| Event::ToolFinished {
+            call: call.into(),
+            index: 0,
+            tool: "inner".into(),
+            status: CallStatus::Malformed,
+            content: String::new(),
+            images: Vec::new(),
+            ms: 0,
+        };
+        state.apply(&finished("c5.0/1"), Stamp { seq: 6, ms: 1 });
+        assert!(state.open[0].result.is_none() && state.malformed.is_none());
+        state.apply(&finished("c5.0"), Stamp { seq: 7, ms: 1 });
+        assert!(state.open.is_empty() && state.malformed.is_some());
     }
 }

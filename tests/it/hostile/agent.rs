@@ -160,10 +160,10 @@ async fn case_63_an_agent_gets_no_tool_its_plugin_was_not_granted() {
             json!({ "command": "echo reached > reached.txt" }),
         )])
     };
-    let closed = async || home(&[attacker("complete = true, tools = [\"neighbour\"]")]).await;
+    let closed = [attacker("complete = true, tools = [\"neighbour\"]")];
     // It asks for the tool, or its model calls what it was not given.
     let attacks = [start(&["neighbour", "bash"]), start(&["neighbour"])];
-    let attacked = attack_with(closed().await, attacks, &[], within()).await;
+    let attacked = attack_with(home(&closed).await, attacks, &[], within()).await;
     let ended = attacked.attacks[0].check("denied", &["calling the tool `bash` is not granted"]);
     audited(&attacked.events, &ended.call, "agent");
     attacked.attacks[1].check("ok", &["agent done"]);
@@ -221,7 +221,7 @@ async fn case_63_calls_within_calls_are_four_deep_at_most() {
 #[tokio::test]
 async fn case_63_agents_do_not_start_each_other_in_a_circle() {
     let grant = "complete = true, tools = [\"start\", \"b_start\", \"neighbour\"]";
-    let plugins = async || home(&[attacker(grant), other(grant)]).await;
+    let plugins = [attacker(grant), other(grant)];
     // `start`'s agent calls `b_start`, whose agent would get `start`.
     let around = |last: &'static str| {
         move |asked: &Asked<'_>| {
@@ -241,7 +241,7 @@ async fn case_63_agents_do_not_start_each_other_in_a_circle() {
         }
     };
     let attacks = [start(&["start"]), start(&["b_start"])];
-    let attacked = attack_with(plugins().await, attacks, &[], around("start")).await;
+    let attacked = attack_with(home(&plugins).await, attacks, &[], around("start")).await;
     let says = ["limit reached", "start → start"];
     let ended = attacked.attacks[0].check("error", &says);
     decided(&attacked, ended, "limited");
@@ -249,7 +249,7 @@ async fn case_63_agents_do_not_start_each_other_in_a_circle() {
     decided(&attacked, ended, "limited");
 
     let attacks = [start(&["b_start"])];
-    let attacked = attack_with(plugins().await, attacks, &[], around("neighbour")).await;
+    let attacked = attack_with(home(&plugins).await, attacks, &[], around("neighbour")).await;
     attacked.attacks[0].check("ok", &["agent done: ", "deeper"]);
 }
 

@@ -14,9 +14,7 @@ use ml_intern_agent::approval::Gate;
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::{CallStatus, TurnEnd};
 use ml_intern_agent::message::Call;
-use ml_intern_agent::ports::{
-    Clock, Deltas, JournalError, Provider, Reply, Request, Stop,
-};
+use ml_intern_agent::ports::{Clock, Deltas, JournalError, Provider, Reply, Request, Stop};
 use ml_intern_agent::redaction::Rules;
 use ml_intern_agent::tools::{Finished, call_within};
 use ml_intern_agent::{Message, Part, ProviderError, Role, Session, turn};

@@ -84,16 +84,10 @@ impl SessionJobs {
 
     fn running(&self) -> Vec<String> {
         self.session.read(|state| {
-            let over = |job: &&JobNote| {
-                matches!(
-                    job.state.as_str(),
-                    "succeeded" | "failed" | "cancelled" | "timed-out"
-                )
-            };
             state
                 .jobs
                 .values()
-                .filter(|job| !over(job))
+                .filter(|job| !job.is_final())
                 .map(|job| job.id.clone())
                 .collect()
         })
@@ -105,7 +99,7 @@ impl SessionJobs {
             loop {
                 match backend.wait(&id, WATCH).await {
                     Ok(job) if job.state.is_final() => {
-                        return note(&session, &job, name, Noted::Changed);
+                        return note(&session, &job, name, None, Noted::Changed);
                     }
                     Ok(_) => {}
                     // Without the job there is nothing to tell; whoever asks for it gets the error.
@@ -131,7 +125,7 @@ impl SessionJobs {
     }
 
     fn note(&self, job: &ml_intern_jobs::Job, noted: Noted) {
-        note(&self.session, job, None, noted);
+        note(&self.session, job, None, None, noted);
     }
 
     fn tell(&self, event: Event) {
@@ -139,22 +133,18 @@ impl SessionJobs {
         let _the_turn_stops = self.session.record(event);
     }
 
+    /// Asks about a job; answers with what it may come to.
     async fn permit(
         &self,
         spec: &mut Spec,
         caller: &Caller,
         rules: &JobsRules,
-    ) -> Result<(), types::Error> {
+    ) -> Result<Option<f64>, types::Error> {
         let price_usd = self.price(spec).await;
-        let spent = self.session.read(|state| {
-            state
-                .jobs
-                .values()
-                .filter_map(|job| job.cost_usd)
-                .sum::<f64>()
-        });
+        // Jobs that go on have cost little yet, and may still cost what was agreed to.
+        let pledged = self.session.read(|state| state.pledged_usd());
         rules
-            .check_cost(spent + price_usd.unwrap_or(0.0))
+            .check_cost(pledged + price_usd.unwrap_or(0.0))
             .map_err(|denial| {
                 types::Error::Denied(types::Denial {
                     capability: denial.capability.to_owned(),
@@ -171,7 +161,7 @@ impl SessionJobs {
             capability: "jobs",
         };
         let Some(edited) = self.permissions.ask(caller, deed).await? else {
-            return Ok(());
+            return Ok(price_usd);
         };
         let script = edited.get("script").and_then(Value::as_str);
         let (Some(script), Workload::Script(workload)) = (script, &mut spec.workload) else {
@@ -184,7 +174,7 @@ impl SessionJobs {
             caller,
             format!("[the user edited the script; what ran is:\n{script}\n]"),
         );
-        Ok(())
+        Ok(price_usd)
     }
 
     async fn permit_change(
@@ -221,7 +211,13 @@ enum Noted {
 }
 
 /// Writes down a job's state when it is news.
-fn note(session: &Session, job: &ml_intern_jobs::Job, name: Option<String>, noted: Noted) {
+fn note(
+    session: &Session,
+    job: &ml_intern_jobs::Job,
+    name: Option<String>,
+    price_usd: Option<f64>,
+    noted: Noted,
+) {
     let known = session.read(|state| state.jobs.get(&job.id).cloned());
     if known
         .as_ref()
@@ -233,6 +229,7 @@ fn note(session: &Session, job: &ml_intern_jobs::Job, name: Option<String>, note
     let new = known.is_none();
     let note = JobNote {
         id: job.id.clone(),
+        price_usd: price_usd.or(known.as_ref().and_then(|known| known.price_usd)),
         name: name.or_else(|| known.and_then(|known| known.name)),
         state: job.state.as_str().to_owned(),
         message: job.message.clone(),
@@ -298,10 +295,11 @@ impl Jobs for SessionJobs {
     ) -> Result<jobs::Job, types::Error> {
         let mut spec = native(spec);
         spec.outbound = Some(outbound(rules));
-        self.permit(&mut spec, &caller, rules).await?;
+        let price_usd = self.permit(&mut spec, &caller, rules).await?;
         let name = spec.name.clone();
         let job = self.backend.submit(spec).await.map_err(typed)?;
-        note(&self.session, &job, name.clone(), Noted::Submitted);
+        let noted = Noted::Submitted;
+        note(&self.session, &job, name.clone(), price_usd, noted);
         if !job.state.is_final() {
             self.watch(job.id.clone(), name);
         }

@@ -37,7 +37,8 @@ impl SubAgent {
     pub(super) async fn run(self, task: agent::Task) -> Result<agent::Report, types::Error> {
         let session = Arc::new(self.session());
         let _whatever_happens = CloseOpen(session.clone());
-        let message = Message::text(Role::System, task.instructions.clone());
+        let budget = budget(&self.parent, &self.bench, &task);
+        let message = Message::text(Role::System, task.instructions);
         session
             .record(Event::Message { message })
             .map_err(not_written)?;
@@ -52,7 +53,7 @@ impl SubAgent {
             toolbox: self.tools,
             gate: self.gate,
             clock: self.bench.clock.clone(),
-            budget: budget(&self.parent, &self.bench, &task),
+            budget,
             stream: self.bench.stream,
         };
         let end = turn::run(&agent, Some(&task.prompt), &self.caller.cancel)
