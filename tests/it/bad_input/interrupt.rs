@@ -1,6 +1,7 @@
+use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{
@@ -22,19 +23,30 @@ async fn doing(first: Reply) -> World {
     World::new(script).await
 }
 
-/// Waits until the process whose id is in `file` has ended.
+/// Waits until nothing is left of the programs of a workspace, of which one has written `file`. They
+/// are known by their folder: the ids that they see are those of their own namespace.
 pub(super) async fn assert_gone(home: &Home, file: &str) {
-    let pid = home.read(file).trim().parse().expect("a process id");
-    let pid = Pid::from_raw(pid).expect("not 0");
+    assert!(!home.read(file).trim().is_empty());
+    let workspace = home.workspace().canonicalize().unwrap();
     for _ in 0..500 {
-        let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-        let zombie = status.is_ok_and(|status| status.contains(") Z "));
-        if zombie || test_kill_process(pid).is_err() {
+        if running_in(&workspace).is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{pid:?} of `{file}` still runs");
+    let left = running_in(&workspace);
+    panic!("{left:?} of `{file}` still run");
+}
+
+/// The command lines of the processes that work in `folder`.
+fn running_in(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let inside = processes.filter(|entry| {
+        std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+    });
+    let lines = inside.map(|entry| std::fs::read_to_string(entry.path().join("cmdline")));
+    // One that has ended meanwhile has none.
+    lines.flatten().filter(|line| !line.is_empty()).collect()
 }
 
 /// Waits until a tool has written `file`.

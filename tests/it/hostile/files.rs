@@ -126,11 +126,11 @@ async fn case_55_paths_and_links_do_not_leave_the_workspace() {
     for way in &ways[..8] {
         assert!(fs::read(workspace.join(way)).is_ok(), "{way}");
     }
-    let reads = ways.map(|way| call("read", way));
+    let reads = ways.map(|way| call("read_path", way));
     let looks = ["../secret.txt", "up.txt", "folder/secret.txt"].map(|way| call("look", way));
     let from = [
-        call_from("read", "sub", "../../secret.txt", ""),
-        call_from("read", "sub", "../a.txt", ""),
+        call_from("read_path", "sub", "../../secret.txt", ""),
+        call_from("read_path", "sub", "../a.txt", ""),
     ];
     let attacks = reads.into_iter().chain(looks).chain(from);
     let attacked = attack(home, attacks).await;
@@ -141,8 +141,8 @@ async fn case_55_paths_and_links_do_not_leave_the_workspace() {
     );
 
     let home = attacked.world.home;
-    let inside = ["a.txt", "./sub/../a.txt", "sub//b.txt"].map(|way| call("read", way));
-    let nul = call("read", "a.txt\0../secret.txt");
+    let inside = ["a.txt", "./sub/../a.txt", "sub//b.txt"].map(|way| call("read_path", way));
+    let nul = call("read_path", "a.txt\0../secret.txt");
     let attacked = attack(home, inside.into_iter().chain([nul])).await;
     for inside in &attacked.attacks[..3] {
         inside.check("ok", &["inside"]);
@@ -157,9 +157,9 @@ async fn case_55_nothing_is_written_renamed_or_linked_out_of_the_workspace() {
     symlink("../secret.txt", workspace.join("up.txt")).unwrap();
     symlink(beside(&home, "elsewhere"), workspace.join("folder")).unwrap();
     let out = [
-        call("write", "../new.txt"),
-        call("write", "up.txt"),
-        call("write", "folder/new.txt"),
+        call("write_path", "../new.txt"),
+        call("write_path", "up.txt"),
+        call("write_path", "folder/new.txt"),
         call("append", "up.txt"),
         call("touch", "up.txt"),
         call("make_folder", "../new"),
@@ -203,7 +203,7 @@ async fn case_55_nothing_is_written_renamed_or_linked_out_of_the_workspace() {
     }
     // Inside, each of them is what a file tool is for.
     let inside = [
-        call("write", "sub/new.txt"),
+        call("write_path", "sub/new.txt"),
         call_to("rename", "sub/new.txt", "new.txt"),
         call_from("rename", "sub", "b.txt", "b.txt"),
         call_to("link", "new.txt", "second.txt"),
@@ -224,7 +224,7 @@ async fn case_55_a_file_that_has_a_name_elsewhere_is_not_written() {
     );
     fs::hard_link(&outside, &shared).unwrap();
     let attacks = [
-        call("write", "shared.txt"),
+        call("write_path", "shared.txt"),
         call("append", "shared.txt"),
         much("resize", "shared.txt", 0),
         call("touch", "shared.txt"),
@@ -239,9 +239,9 @@ async fn case_55_a_file_that_has_a_name_elsewhere_is_not_written() {
     // What the words advise works, and leaves the other name alone.
     let home = attacked.world.home;
     let advised = [
-        call("write", "new.txt"),
+        call("write_path", "new.txt"),
         call_to("rename", "new.txt", "shared.txt"),
-        call("write", "shared.txt"),
+        call("write_path", "shared.txt"),
     ];
     let attacked = attack(home, advised).await;
     all_done(&attacked);
@@ -317,8 +317,8 @@ async fn case_56_nothing_is_changed_under_a_grant_to_read() {
             call("touch", "a.txt"),
             call("append", "a.txt"),
             much("resize", "a.txt", 3),
-            call("write", "a.txt"),
-            call("write", "new.txt"),
+            call("write_path", "a.txt"),
+            call("write_path", "new.txt"),
             call("make_folder", "new"),
             call_to("symlink", "new.link", "a.txt"),
             call_to("link", "sub/b.txt", "new.name"),
@@ -342,7 +342,11 @@ async fn case_56_nothing_is_changed_under_a_grant_to_read() {
     assert!(times.modified().unwrap() < old + Duration::from_secs(600));
 
     // What it reads is read, and there is no way to set a mode, whatever the grant.
-    let attacked = attack(home, [call("read", "a.txt"), call("set_mode", "a.txt")]).await;
+    let attacked = attack(
+        home,
+        [call("read_path", "a.txt"), call("set_mode", "a.txt")],
+    )
+    .await;
     attacked.attacks[0].check("ok", &["inside"]);
     let mode = |home: &Home| {
         fs::metadata(home.workspace().join("a.txt"))
@@ -401,7 +405,7 @@ async fn case_57_fifos_devices_and_sockets_are_not_opened() {
     std::thread::sleep(Duration::from_millis(200));
     assert!(!waiting.is_finished(), "the FIFO lets itself be opened");
 
-    let tools = ["read", "write", "append"];
+    let tools = ["read_path", "write_path", "append"];
     let attacks = tools
         .iter()
         .flat_map(|tool| places.iter().map(|place| call(tool, place)));
@@ -515,15 +519,15 @@ async fn case_59_what_decides_about_plugins_is_not_changed_by_one() {
     symlink("ml-intern.toml", workspace.join("alias")).unwrap();
     symlink(".ml-intern", workspace.join("own")).unwrap();
     let attacks = [
-        call("write", "ml-intern.toml"),
-        call("write", "sub/../ml-intern.lock"),
-        call("write", "alias"),
+        call("write_path", "ml-intern.toml"),
+        call("write_path", "sub/../ml-intern.lock"),
+        call("write_path", "alias"),
         call("append", "ml-intern.toml"),
         much("resize", "ml-intern.lock", 0),
         call("touch", "ml-intern.lock"),
         call("remove", "ml-intern.lock"),
-        call("write", ".ml-intern/output/o.txt"),
-        call("write", "own/output/new.txt"),
+        call("write_path", ".ml-intern/output/o.txt"),
+        call("write_path", "own/output/new.txt"),
         call_from("remove", ".ml-intern/output", "o.txt", ""),
         call_to("rename", "a.txt", "ml-intern.toml"),
         call_to("rename", "ml-intern.lock", "old.lock"),
@@ -548,11 +552,11 @@ async fn case_59_what_decides_about_plugins_is_not_changed_by_one() {
 
     // They are read, and files of other names are anybody's.
     let others = [
-        call("read", "ml-intern.toml"),
-        call("read", ".ml-intern/output/o.txt"),
-        call("write", "other.toml"),
+        call("read_path", "ml-intern.toml"),
+        call("read_path", ".ml-intern/output/o.txt"),
+        call("write_path", "other.toml"),
         call_to("rename", "other.toml", "other.lock"),
-        call("write", "sub/ml-intern.toml"),
+        call("write_path", "sub/ml-intern.toml"),
     ];
     all_done(&attack(home, others).await);
 }
@@ -570,7 +574,7 @@ async fn case_59_a_missing_lockfile_is_not_made_and_the_hosts_own_files_are_not_
         "home/.config/ml-intern/approvals.jsonl",
         "home/.local/share/ml-intern/cache.key",
     ];
-    let attacked = attack(home, outside.map(|path| call("write", path))).await;
+    let attacked = attack(home, outside.map(|path| call("write_path", path))).await;
     all_denied(&attacked, "fs.write", &["leads out of /workspace"]);
     assert_eq!(fs::read_to_string(&config).unwrap(), "# the user's\n");
     let approvals = config.with_file_name("approvals.jsonl");
@@ -579,7 +583,7 @@ async fn case_59_a_missing_lockfile_is_not_made_and_the_hosts_own_files_are_not_
     // The manifest may lie elsewhere: then it is protected there, with a lockfile still to come.
     let home = attacked.world.home;
     let made = ["ML-INTERN.toml", ".ml-intern/x", ".ml-intern"];
-    let mut attacks = Vec::from(made.map(|path| call("write", path)));
+    let mut attacks = Vec::from(made.map(|path| call("write_path", path)));
     attacks.push(call("make_folder", ".ml-intern"));
     let attacked = attack(home, attacks).await;
     for ended in &attacked.attacks {

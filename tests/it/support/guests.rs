@@ -208,7 +208,10 @@ pub(crate) async fn install(home: &Home, plugins: &[Installed]) {
         manifest += &format!("\n{}", plugin.entry());
     }
     home.write("ml-intern.toml", manifest);
-    let locked = home.ml_intern(["plugin", "lock"]).run().await;
+    // An interpreter of 18 MB takes an unoptimised host most of a minute to compile, beside other tests
+    // several.
+    let lock = home.ml_intern(["plugin", "lock"]);
+    let locked = lock.life(std::time::Duration::from_secs(300)).run().await;
     locked.assert_code(0);
 }
 

@@ -82,6 +82,28 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     kept.chain(['…']).collect()
 }
 
+/// The strings of a JSON text, names too, without what [`clean`] takes away; the text itself where it
+/// is none.
+pub(crate) fn clean_json(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(value) => clean_value(value).to_string(),
+        Err(_) => clean(text),
+    }
+}
+
+fn clean_value(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(clean(&text)),
+        Value::Array(items) => items.into_iter().map(clean_value).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (clean(&name), clean_value(value)))
+            .collect(),
+        other => other,
+    }
+}
+
 fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match characters.peek() {
         // CSI ends with a byte of 0x40..=0x7e.
@@ -139,6 +161,14 @@ mod tests {
             read.starts_with("fine text\n[6 control sequences"),
             "{read}"
         );
+    }
+
+    #[test]
+    fn a_schema_says_nothing_that_hides() {
+        let schema =
+            r#"{"type":"object","a\u202e":{"description":"x\u001b[2Jy","enum":["\u200bz",1]}}"#;
+        let plain = r#"{"type":"object","a":{"description":"xy","enum":["z",1]}}"#;
+        assert_eq!(clean_json(schema), plain);
     }
 
     #[test]

@@ -28,8 +28,8 @@ struct Told {
 type Run = fn(Told) -> Result<Output, Error>;
 
 const TOOLS: &[(&str, &str, Run)] = &[
-    ("read", "reads a file", files::read),
-    ("write", "writes a file", files::write),
+    ("read_path", "reads a file", files::read),
+    ("write_path", "writes a file", files::write),
     ("append", "opens a file and appends to it", files::append),
     ("resize", "makes a file `amount` bytes long", files::resize),
     (
