@@ -1,5 +1,7 @@
 //! What comes from plugins, models, files and servers may carry bytes that command a terminal.
 
+use serde_json::Value;
+
 /// Removes escape sequences, control characters other than newline and tab, and characters that reorder or hide text.
 pub(crate) fn clean(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
@@ -49,6 +51,38 @@ pub(crate) fn for_model(text: &str) -> String {
         ));
     }
     kept
+}
+
+/// [`clean`] for every text of a JSON document, names of fields included. A note of what was taken away would make it
+/// another document, so there is none.
+pub(crate) fn json_for_model(text: &str) -> String {
+    fn plain(value: &mut Value) {
+        match value {
+            Value::String(text) => *text = clean(text),
+            Value::Array(items) => items.iter_mut().for_each(plain),
+            Value::Object(fields) => {
+                let all = std::mem::take(fields).into_iter();
+                *fields = all
+                    .map(|(name, mut value)| {
+                        plain(&mut value);
+                        (clean(&name), value)
+                    })
+                    .collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    // What is not JSON is refused elsewhere, with the reason.
+    let Ok(before) = serde_json::from_str::<Value>(text) else {
+        return clean(text);
+    };
+    let mut after = before.clone();
+    plain(&mut after);
+    if after == before {
+        clean(text)
+    } else {
+        after.to_string()
+    }
 }
 
 /// Makes every character seen that [`clean`] would take away, as `\u{1b}`. For what a person is asked about: nothing of a
@@ -127,6 +161,16 @@ mod tests {
         let evil = "a\u{1b}[31mred\u{1b}[0m\u{1b}]52;c;aGk=\u{7}b\u{1b}]0;t\u{1b}\\c\u{1b}[?25ld\u{202e}e\u{8}f\u{9b}31mg\u{1b}";
         assert_eq!(clean(evil), "aredbcdef31mg");
         assert_eq!(clean("x\r\ny\rz"), "x\ny\nz");
+    }
+
+    #[test]
+    fn a_schema_stays_one_whatever_hid_in_it() {
+        let plain = "{ \"type\":\"object\",\n \"b\":1, \"a\":[1.50] }";
+        assert_eq!(json_for_model(plain), plain);
+        let hidden =
+            "{\"pa\\u202eth\":{\"description\":\"a\\u001b]52;c;aGk=\\u0007b\u{200b}c\"},\"n\":1}";
+        let left = "{\"path\":{\"description\":\"abc\"},\"n\":1}";
+        assert_eq!(json_for_model(hidden), left);
     }
 
     #[test]
