@@ -8,7 +8,6 @@ use ml_intern_agent::Session;
 use ml_intern_agent::message::Image;
 use ml_intern_agent::ports::{Effects, Invocation, Outcome, Powers, Tool, Toolbox};
 use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, tool, types};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -79,44 +78,13 @@ fn offered(descriptor: tool::Descriptor, plugin: &str, powers: Powers, grants: &
     });
     Tool {
         name: descriptor.name,
-        description: ui::for_model(&descriptor.description),
-        input_schema: plain_schema(descriptor.input_schema),
+        description: descriptor.description,
+        input_schema: descriptor.input_schema,
         plugin: plugin.to_owned(),
         effects: effects(&descriptor.effects),
         operations,
         powers,
         grants: grants.to_vec(),
-    }
-}
-
-/// The schema without what hides in its texts, in the names of its fields as well.
-fn plain_schema(schema: String) -> String {
-    fn plain(value: &mut Value) {
-        match value {
-            Value::String(text) => *text = ui::clean(text),
-            Value::Array(items) => items.iter_mut().for_each(plain),
-            Value::Object(fields) => {
-                let all = std::mem::take(fields).into_iter();
-                *fields = all
-                    .map(|(name, mut value)| {
-                        plain(&mut value);
-                        (ui::clean(&name), value)
-                    })
-                    .collect();
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    // One that is not JSON never came this far; the call's check says so again.
-    let Ok(before) = serde_json::from_str::<Value>(&schema) else {
-        return schema;
-    };
-    let mut after = before.clone();
-    plain(&mut after);
-    if after == before {
-        schema
-    } else {
-        after.to_string()
     }
 }
 

@@ -220,7 +220,7 @@ impl<'a> Plugins<'a> {
                 )));
             }
             tool.description = ui::for_model(&tool.description);
-            tool.input_schema = ui::clean_json(&tool.input_schema);
+            tool.input_schema = ui::json_for_model(&tool.input_schema);
         }
         Ok(Described { tools, own })
     }

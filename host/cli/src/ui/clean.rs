@@ -1,5 +1,7 @@
 //! What comes from plugins, models, files and servers may carry bytes that command a terminal.
 
+use serde_json::Value;
+
 /// Removes escape sequences, control characters other than newline and tab, and characters that reorder or hide text.
 pub(crate) fn clean(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
@@ -51,6 +53,38 @@ pub(crate) fn for_model(text: &str) -> String {
     kept
 }
 
+/// [`clean`] for every text of a JSON document, names of fields included. A note of what was taken away would make it
+/// another document, so there is none.
+pub(crate) fn json_for_model(text: &str) -> String {
+    fn plain(value: &mut Value) {
+        match value {
+            Value::String(text) => *text = clean(text),
+            Value::Array(items) => items.iter_mut().for_each(plain),
+            Value::Object(fields) => {
+                let all = std::mem::take(fields).into_iter();
+                *fields = all
+                    .map(|(name, mut value)| {
+                        plain(&mut value);
+                        (clean(&name), value)
+                    })
+                    .collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    // What is not JSON is refused elsewhere, with the reason.
+    let Ok(before) = serde_json::from_str::<Value>(text) else {
+        return clean(text);
+    };
+    let mut after = before.clone();
+    plain(&mut after);
+    if after == before {
+        clean(text)
+    } else {
+        after.to_string()
+    }
+}
+
 /// Makes every character seen that [`clean`] would take away, as `\u{1b}`. For what a person is asked about: nothing of a
 /// command may hide behind what a terminal does with it.
 pub(crate) fn visible(text: &str) -> String {
@@ -80,28 +114,6 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     }
     let kept = text.chars().take(width.saturating_sub(1));
     kept.chain(['…']).collect()
-}
-
-/// The strings of a JSON text, names too, without what [`clean`] takes away; the text itself where it
-/// is none.
-pub(crate) fn clean_json(text: &str) -> String {
-    match serde_json::from_str(text) {
-        Ok(value) => clean_value(value).to_string(),
-        Err(_) => clean(text),
-    }
-}
-
-fn clean_value(value: serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => Value::String(clean(&text)),
-        Value::Array(items) => items.into_iter().map(clean_value).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (clean(&name), clean_value(value)))
-            .collect(),
-        other => other,
-    }
 }
 
 fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
@@ -152,6 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_stays_one_whatever_hid_in_it() {
+        let plain = "{ \"type\":\"object\",\n \"b\":1, \"a\":[1.50] }";
+        assert_eq!(json_for_model(plain), plain);
+        let hidden =
+            "{\"pa\\u202eth\":{\"description\":\"a\\u001b]52;c;aGk=\\u0007b\u{200b}c\"},\"n\":1}";
+        let left = "{\"path\":{\"description\":\"abc\"},\"n\":1}";
+        assert_eq!(json_for_model(hidden), left);
+    }
+
+    #[test]
     fn a_model_reads_what_a_person_sees_and_is_told_what_is_missing() {
         let family = "👨\u{200d}👩 a\r\nb\tc";
         assert_eq!(for_model(family), family);
@@ -161,14 +183,6 @@ mod tests {
             read.starts_with("fine text\n[6 control sequences"),
             "{read}"
         );
-    }
-
-    #[test]
-    fn a_schema_says_nothing_that_hides() {
-        let schema =
-            r#"{"type":"object","a\u202e":{"description":"x\u001b[2Jy","enum":["\u200bz",1]}}"#;
-        let plain = r#"{"type":"object","a":{"description":"xy","enum":["z",1]}}"#;
-        assert_eq!(clean_json(schema), plain);
     }
 
     #[test]
