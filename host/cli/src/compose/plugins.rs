@@ -3,6 +3,7 @@
 use crate::builtin::BUILTINS;
 use crate::compose::lock;
 use crate::config::{Config, variable};
+use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
 use ml_intern_agent::approval::LOCAL_MARK;
@@ -12,7 +13,7 @@ use ml_intern_manifest::{
 use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
-    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
+    ComponentSource, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -100,6 +101,8 @@ fn kind_of(section: Section) -> manifest::Kind {
 pub(crate) struct Plugins<'a> {
     pub(crate) config: &'a Config,
     pub(crate) runtime: Arc<Runtime>,
+    /// None for whoever only looks.
+    pub(crate) credentials: Credentials,
 }
 
 impl<'a> Plugins<'a> {
@@ -115,6 +118,7 @@ impl<'a> Plugins<'a> {
         Ok(Self {
             config,
             runtime: runtime.or_fail(Kind::Plugin)?,
+            credentials: Credentials::default(),
         })
     }
 
@@ -223,7 +227,7 @@ impl<'a> Plugins<'a> {
                 session.map(|folder| folder.join("values").join(&file)),
                 Some(project.join("values").join(&file)),
             ),
-            credentials: credentials(&loaded.effective),
+            credentials: self.credentials.of(&loaded.effective),
             limits: loaded.limits.clone(),
             services,
         };
@@ -293,28 +297,4 @@ pub(crate) fn sends_requests(effective: &Effective) -> bool {
         .rules()
         .iter()
         .any(|rule| rule.methods.iter().any(changes))
-}
-
-/// The values of the credentials that are set in the environment.
-fn credentials(effective: &Effective) -> Vec<Credential> {
-    let found = effective.credentials.rules().iter().filter_map(|rule| {
-        let value = rule.env.iter().find_map(|name| variable(name))?;
-        Some(Credential {
-            name: rule.name.clone(),
-            value: Secret::new(&value),
-        })
-    });
-    found.collect()
-}
-
-/// Values of credentials for jobs: by name, as the variable where users keep them.
-pub(crate) fn job_credentials(loaded: &[Loaded]) -> BTreeMap<String, Vec<(String, String)>> {
-    let rules = loaded
-        .iter()
-        .flat_map(|one| one.effective.credentials.rules());
-    let found = rules.filter_map(|rule| {
-        let value = rule.env.iter().find_map(|name| variable(name))?;
-        Some((rule.name.clone(), vec![(rule.env.first()?.clone(), value)]))
-    });
-    found.collect()
 }

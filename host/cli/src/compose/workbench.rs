@@ -9,10 +9,12 @@ use crate::adapters::plan::PlanKeeper;
 use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
-use crate::compose::plugins::{Loaded, Plugins, job_credentials, sends_requests, writes_files};
+use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
 use crate::config::{Config, program_folders};
+use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
+use crate::ui;
 use ml_intern_agent::approval::{Gate, Mode};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::ports::{Approver, Observer, Powers, Toolbox};
@@ -21,7 +23,7 @@ use ml_intern_agent::{Session, Stamp, State};
 use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
 use ml_intern_runtime::{Services, tool};
-use ml_intern_trace::SessionLog;
+use ml_intern_trace::{SecretRules, SessionLog};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -68,6 +70,8 @@ pub(crate) struct Prepared<'a> {
     loaded: Vec<Loaded>,
     descriptors: Vec<Vec<tool::Descriptor>>,
     model: String,
+    /// What must not be written down, shown or told.
+    secrets: SecretRules,
 }
 
 impl<'a> Prepared<'a> {
@@ -76,8 +80,11 @@ impl<'a> Prepared<'a> {
         if config.entry(Section::Providers, provider).is_none() {
             return Err(unknown_provider(config, provider));
         }
-        let plugins = Plugins::new(config)?;
+        let mut plugins = Plugins::new(config)?;
         let loaded = plugins.load_all(provider)?;
+        plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
+        let secrets = plugins.credentials.rules();
+        ui::keep_secret(secrets.clone());
         check_python(config, &loaded)?;
         let mut descriptors = Vec::new();
         for one in loaded.iter().filter(|one| one.section == Section::Plugins) {
@@ -89,6 +96,7 @@ impl<'a> Prepared<'a> {
             loaded,
             descriptors,
             model: model.to_owned(),
+            secrets,
         })
     }
 
@@ -107,7 +115,14 @@ impl<'a> Prepared<'a> {
         let mut observers = Vec::from_iter(listener);
         observers.extend([screen, notifiers.clone() as Arc<dyn Observer>]);
         let log = Arc::new(opened.log);
-        let session = Session::new(opened.id, opened.state, opened.last, log, observers);
+        let session = Session::new(
+            opened.id,
+            opened.state,
+            opened.last,
+            log,
+            observers,
+            Arc::new(self.secrets.clone()),
+        );
         let session = Arc::new(session);
         notifiers.attach(&session);
 
@@ -121,7 +136,7 @@ impl<'a> Prepared<'a> {
         // Set here and nowhere else.
         let _first_wins = permissions.gate.set(gate.clone());
 
-        let backend = Arc::new(backend(config, job_credentials(&self.loaded))?);
+        let backend = Arc::new(backend(config, self.plugins.credentials.for_jobs())?);
         let jobs = Arc::new(SessionJobs::new(
             backend,
             session.clone(),

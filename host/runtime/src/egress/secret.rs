@@ -155,7 +155,7 @@ fn spellings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
             all.extend(own.map(|own| Zeroizing::new(own.to_vec())));
         }
     }
-    all.sort();
+    all.sort_by(|a, b| (**a).cmp(&**b));
     all.dedup();
     all.retain(|spelling| spelling.len() >= SHORTEST);
     all
