@@ -43,6 +43,18 @@ pub(crate) enum Command {
     /// Jobs: what runs and what ran
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Say where a credential is, and keep it
+    Login(LoginArgs),
+    /// Remove a credential that is kept
+    Logout(LogoutArgs),
+    /// Credentials: which are there, and who uses them
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
     /// Check this machine and the configuration
     Doctor {
         /// Print JSON
@@ -65,6 +77,42 @@ pub(crate) enum Command {
 pub(crate) const SUPERVISE: &str = "__supervise";
 /// Hidden subcommand of the process that compiles a plugin.
 pub(crate) const COMPILE: &str = "__compile";
+
+/// The value is typed without being shown, or comes as one line on standard input
+#[derive(ClapArgs)]
+pub(crate) struct LoginArgs {
+    /// Name of the credential, as `ml-intern status` shows it
+    pub(crate) name: String,
+    /// Where to keep the value
+    #[arg(long, value_enum, default_value_t = KeptIn::Auto)]
+    pub(crate) store: KeptIn,
+    /// Keep nothing: the value is in this environment variable
+    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["file", "store"])]
+    pub(crate) env: Option<String>,
+    /// Keep nothing: the value is in this file, which only you may read
+    #[arg(long, value_name = "PATH", conflicts_with = "store")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum KeptIn {
+    /// The key store of the system where it answers, else a file
+    Auto,
+    /// The key store of the system
+    Keyring,
+    /// A file that only you may read
+    File,
+}
+
+#[derive(ClapArgs)]
+#[group(required = true)]
+pub(crate) struct LogoutArgs {
+    /// Name of the credential
+    pub(crate) name: Option<String>,
+    /// All that are kept
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
+}
 
 #[derive(ClapArgs)]
 pub(crate) struct ManifestArg {

@@ -2,9 +2,12 @@
 
 mod doctor;
 mod jobs;
+mod login;
+mod logout;
 mod plugin;
 mod run;
 mod sessions;
+mod status;
 
 use crate::adapters::network;
 use crate::args::{Args, Command};
@@ -21,6 +24,9 @@ pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
         Command::Plugin(command) => wait(plugin::plugin(directory, command)),
         Command::Sessions(command) => sessions::sessions(command),
         Command::Jobs(command) => wait(jobs::jobs(directory, command)),
+        Command::Login(arguments) => wait(login::login(directory, arguments)),
+        Command::Logout(arguments) => wait(logout::logout(arguments)),
+        Command::Status { json, manifest } => wait(status::status(directory, manifest, json)),
         Command::Doctor { json, manifest } => wait(doctor::doctor(directory, manifest, json)),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -50,6 +50,16 @@ impl Paths {
         self.config.join("approvals.jsonl")
     }
 
+    /// Where the user keeps which credential; no values.
+    pub(crate) fn credential_map(&self) -> PathBuf {
+        self.config.join("credentials.toml")
+    }
+
+    /// Values of credentials, where no key store keeps them.
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.data.join("credentials")
+    }
+
     /// Values that outlive a session, a folder per workspace.
     pub(crate) fn project(&self, workspace: &Path) -> PathBuf {
         let digest = ml_intern_manifest::Digest::of(workspace.as_os_str().as_encoded_bytes());
@@ -59,6 +69,26 @@ impl Paths {
             .join("projects")
             .join(hex.get(..16).unwrap_or(hex))
     }
+}
+
+/// Where the Hub's own client keeps its token, as of huggingface_hub 1.0: `HF_HOME` says where, or the cache folder.
+pub(crate) fn hub_logins() -> Vec<PathBuf> {
+    let set = |variable: &str| {
+        env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    if let Some(home) = set("HF_HOME") {
+        return vec![home.join("token")];
+    }
+    let caches = [
+        set("XDG_CACHE_HOME"),
+        set("HOME").map(|home| home.join(".cache")),
+    ];
+    let caches = caches.into_iter().flatten();
+    caches
+        .map(|cache| cache.join("huggingface/token"))
+        .collect()
 }
 
 fn folder(variable: &str, below_home: &str) -> Result<PathBuf> {

@@ -6,6 +6,7 @@ mod feed;
 mod format;
 mod json;
 mod question;
+mod secret;
 mod style;
 mod table;
 mod text;
@@ -15,6 +16,7 @@ pub(crate) use clean::{clean, for_model, json_for_model, one_line};
 pub(crate) use feed::{Feed, Renderer};
 pub(crate) use format::{cost, duration};
 pub(crate) use json::{RunResult, Silent, StreamJson, result_line};
+pub(crate) use secret::{Typed, keep_secret, read_secret};
 pub(crate) use style::{Style, set_color};
 pub(crate) use table::Table;
 pub(crate) use text::{Loudness, Text};
@@ -25,6 +27,7 @@ use std::process::ExitCode;
 
 /// Prints a line to standard output. A reader that went away ends the output, not the work.
 pub(crate) fn out(line: &str) {
+    let line = secret::known(line);
     let mut stdout = std::io::stdout().lock();
     // There is nobody left to tell about a closed standard output.
     let _closed = stdout
@@ -35,6 +38,7 @@ pub(crate) fn out(line: &str) {
 
 /// Prints a line to standard error.
 pub(crate) fn err(line: &str) {
+    let line = secret::known(line);
     let mut stderr = std::io::stderr().lock();
     // As above.
     let _closed = stderr

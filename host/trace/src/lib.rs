@@ -19,4 +19,4 @@ pub use error::TraceError;
 pub use line::{VERSION, render};
 pub use list::{SessionSummary, complete_id, list, summary};
 pub use log::{Opened, SessionLog, read};
-pub use redact::{KnownSecret, SecretRules};
+pub use redact::{KnownSecret, SecretRules, is_secret_variable};

@@ -136,6 +136,11 @@ fn unused(fields: &Map<String, Value>, key: String) -> String {
     free.next().unwrap_or(key)
 }
 
+/// Whether a variable of an environment holds a secret: by its name, and by a value that is not just a word.
+pub fn is_secret_variable(name: &str, value: &str) -> bool {
+    Name::of(name).is_some() && value::looks_random(value)
+}
+
 impl Redactor for SecretRules {
     fn text(&self, text: &mut String, rules: Rules) -> bool {
         match self.clean(text, rules) {

@@ -1,9 +1,11 @@
 //! `doctor`: is everything there that a run needs?
 
+use super::status::missing;
 use crate::args::ManifestArg;
 use crate::compose::Plugins;
 use crate::compose::workbench::has_python;
-use crate::config::{Config, program_folders, variable};
+use crate::config::{Config, program_folders};
+use crate::credentials::Sources;
 use crate::error::{Kind, Result};
 use crate::ui::{self, Style};
 use ml_intern_exec::{Isolation, Support};
@@ -199,6 +201,7 @@ async fn isolation(config: &Config) -> Check {
 
 async fn plugins(config: &Config) -> Result<Vec<Check>> {
     let plugins = Plugins::new(config)?;
+    let sources = Sources::open(&config.paths)?;
     let mut checks = Vec::new();
     for (section, entry) in config.manifest.entries() {
         let name = section.path(&entry.name);
@@ -218,7 +221,7 @@ async fn plugins(config: &Config) -> Result<Vec<Check>> {
                     .await
             }
         };
-        let keys = missing_keys(&loaded.effective);
+        let keys = missing(&sources, loaded.effective.credentials.rules()).await;
         checks.push(match runnable {
             Err(error) => check(&name, Health::Bad, error.to_string()),
             Ok(()) if !keys.is_empty() => check(
@@ -230,13 +233,4 @@ async fn plugins(config: &Config) -> Result<Vec<Check>> {
         });
     }
     Ok(checks)
-}
-
-/// Environment variables of granted credentials that are not set.
-fn missing_keys(effective: &ml_intern_manifest::Effective) -> Vec<String> {
-    let rules = effective.credentials.rules().iter();
-    let unset = rules.filter(|rule| {
-        !rule.env.is_empty() && rule.env.iter().all(|name| variable(name).is_none())
-    });
-    unset.map(|rule| rule.env.join(" or ")).collect()
 }

@@ -4,6 +4,7 @@ use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
 use crate::compose::lock;
 use crate::config::{Config, variable};
+use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
 use ml_intern_agent::approval::LOCAL_MARK;
@@ -13,10 +14,9 @@ use ml_intern_manifest::{
 use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
-    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Secret, Services, Setup,
-    Written, description_digest,
+    ComponentSource, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup, Written,
+    description_digest,
 };
-use ml_intern_trace::KnownSecret;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -120,6 +120,8 @@ fn kind_of(section: Section) -> manifest::Kind {
 pub(crate) struct Plugins<'a> {
     pub(crate) config: &'a Config,
     pub(crate) runtime: Arc<Runtime>,
+    /// None for whoever only looks.
+    pub(crate) credentials: Credentials,
 }
 
 impl<'a> Plugins<'a> {
@@ -137,6 +139,7 @@ impl<'a> Plugins<'a> {
         Ok(Self {
             config,
             runtime: runtime.or_fail(Kind::Plugin)?,
+            credentials: Credentials::default(),
         })
     }
 
@@ -249,7 +252,7 @@ impl<'a> Plugins<'a> {
                 session.map(|folder| folder.join("values").join(&file)),
                 Some(project.join("values").join(&file)),
             ),
-            credentials: credentials(&loaded.effective),
+            credentials: self.credentials.of(&loaded.effective),
             limits: loaded.limits.clone(),
             services,
         };
@@ -319,38 +322,4 @@ pub(crate) fn sends_requests(effective: &Effective) -> bool {
         .rules()
         .iter()
         .any(|rule| rule.methods.iter().any(changes))
-}
-
-/// The values of the credentials that are set in the environment.
-fn credentials(effective: &Effective) -> Vec<Credential> {
-    let found = effective.credentials.rules().iter().filter_map(|rule| {
-        let value = rule.env.iter().find_map(|name| variable(name))?;
-        Some(Credential {
-            name: rule.name.clone(),
-            value: Secret::new(&value),
-        })
-    });
-    found.collect()
-}
-
-/// What the session must never show, write down or send: the value of every granted credential.
-pub(crate) fn known_secrets(loaded: &[Loaded]) -> Vec<KnownSecret> {
-    let values = loaded.iter().flat_map(|one| credentials(&one.effective));
-    let known = values.map(|credential| KnownSecret {
-        spellings: credential.value.spellings(),
-        name: credential.name,
-    });
-    known.collect()
-}
-
-/// Values of credentials for jobs: by name, as the variable where users keep them.
-pub(crate) fn job_credentials(loaded: &[Loaded]) -> BTreeMap<String, Vec<(String, String)>> {
-    let rules = loaded
-        .iter()
-        .flat_map(|one| one.effective.credentials.rules());
-    let found = rules.filter_map(|rule| {
-        let value = rule.env.iter().find_map(|name| variable(name))?;
-        Some((rule.name.clone(), vec![(rule.env.first()?.clone(), value)]))
-    });
-    found.collect()
 }

@@ -11,12 +11,12 @@ use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
 use crate::compose::lock;
-use crate::compose::plugins::{
-    Loaded, Plugins, job_credentials, known_secrets, sends_requests, writes_files,
-};
+use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
 use crate::config::{Config, program_folders};
+use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
+use crate::ui;
 use ml_intern_agent::approval::{Gate, Mode};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::ports::{Approver, Observer, Powers, Toolbox};
@@ -72,6 +72,8 @@ pub(crate) struct Prepared<'a> {
     loaded: Vec<Loaded>,
     descriptors: Vec<Vec<tool::Descriptor>>,
     model: String,
+    /// What must not be written down, shown or told.
+    secrets: SecretRules,
 }
 
 impl<'a> Prepared<'a> {
@@ -80,8 +82,11 @@ impl<'a> Prepared<'a> {
         if config.entry(Section::Providers, provider).is_none() {
             return Err(unknown_provider(config, provider));
         }
-        let plugins = Plugins::new(config)?;
+        let mut plugins = Plugins::new(config)?;
         let loaded = plugins.load_all(provider)?;
+        plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
+        let secrets = plugins.credentials.rules();
+        ui::keep_secret(secrets.clone());
         check_python(config, &loaded)?;
         let mut descriptors = Vec::new();
         for one in loaded.iter().filter(|one| one.section == Section::Plugins) {
@@ -97,6 +102,7 @@ impl<'a> Prepared<'a> {
             loaded,
             descriptors,
             model: model.to_owned(),
+            secrets,
         })
     }
 
@@ -115,8 +121,14 @@ impl<'a> Prepared<'a> {
         let mut observers = Vec::from_iter(listener);
         observers.extend([screen, notifiers.clone() as Arc<dyn Observer>]);
         let log = Arc::new(opened.log);
-        let rules = Arc::new(SecretRules::new(known_secrets(&self.loaded)));
-        let session = Session::new(opened.id, opened.state, opened.last, log, observers, rules);
+        let session = Session::new(
+            opened.id,
+            opened.state,
+            opened.last,
+            log,
+            observers,
+            Arc::new(self.secrets.clone()),
+        );
         let session = Arc::new(session);
         notifiers.attach(&session);
 
@@ -135,7 +147,7 @@ impl<'a> Prepared<'a> {
         let _first_wins = permissions.gate.set(gate.clone());
 
         let confinement = Arc::new(Confinement::new(config));
-        let credentials = job_credentials(&self.loaded);
+        let credentials = self.plugins.credentials.for_jobs();
         let backend = Arc::new(backend(config, &confinement, credentials)?);
         let jobs = Arc::new(SessionJobs::new(
             backend,

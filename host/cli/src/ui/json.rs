@@ -1,6 +1,7 @@
 //! Events as JSON lines, for programs.
 
 use super::feed::{Renderer, Urgency};
+use super::secret::known;
 use ml_intern_agent::event::{TurnEnd, Usage};
 use ml_intern_agent::{Event, Stamp};
 use serde::Serialize;
@@ -29,6 +30,7 @@ impl Renderer for StreamJson {
             Event::SessionResumed { .. } => line.replacen("session.resumed", "session.started", 1),
             _ => line,
         };
+        let line = known(&line);
         let mut stdout = std::io::stdout().lock();
         // A reader that went away ends the output, not the work.
         let _closed = stdout

@@ -5,6 +5,7 @@ use super::clean::{clean, cut, log_line, one_line};
 use super::feed::{Renderer, Urgency};
 use super::format::{cost, duration, edited_diff, summary};
 use super::question::{CHOICES, question, resolution};
+use super::secret::known;
 use super::style::Style;
 use ml_intern_agent::approval::Decision;
 use ml_intern_agent::event::{Audit, CallStatus, JobNote, PermissionRequest, TurnEnd, Usage};
@@ -436,6 +437,7 @@ fn columns() -> usize {
 }
 
 fn write_err(text: &str) {
+    let text = known(text);
     // There is nobody left to tell about a closed standard error.
     let _closed = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -221,15 +221,17 @@ impl CredentialRule {
         self.format.replacen("{}", secret, 1)
     }
 
+    /// Where it goes, in words; nowhere until a base URL is set.
+    pub fn places(&self) -> Vec<String> {
+        let place = |(scheme, host, port): &(Scheme, HostPattern, u16)| match (scheme, port) {
+            (Scheme::Https, 443) => host.to_string(),
+            _ => origin(*scheme, host, *port),
+        };
+        self.places.iter().map(place).collect()
+    }
+
     fn describe(&self) -> String {
-        let places: Vec<String> = self
-            .places
-            .iter()
-            .map(|(scheme, host, port)| match (scheme, port) {
-                (Scheme::Https, 443) => host.to_string(),
-                _ => origin(*scheme, host, *port),
-            })
-            .collect();
+        let places = self.places();
         let mut line = format!("uses the credential `{}`", self.name);
         if !self.env.is_empty() {
             line.push_str(&format!(" ({})", self.env.join(", ")));

@@ -12,7 +12,9 @@ const LONGEST: usize = 128;
 const ANNOTATION: usize = 80;
 /// Bytes that are looked at for the end of a value, and for the quote that opens before a name. Without a bound one
 /// long line with many names would take a time that grows with its square.
-const NEAR: usize = 4096;
+const NEAR: usize = 2048;
+/// Bytes of a value by which it is judged.
+const JUDGED: usize = 256;
 const REDACTED: &str = "[REDACTED]";
 
 /// What names of secrets end with, in lower case and with every joint.
@@ -143,11 +145,12 @@ pub(super) fn without_values<'a>(text: &'a str, ends: &[usize]) -> Cow<'a, str> 
 /// The name whose word ends at `end` and that begins at `from` or later; `None` where the name goes on.
 fn candidate(text: &str, end: usize, from: usize) -> Option<Candidate<'_>> {
     let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let from = from.max(text.ceil_char_boundary(end.saturating_sub(2 * LONGEST)));
     let before = text.get(from..end)?;
     let begin = from + before.trim_end_matches(of_name).len();
     // A flag's dashes are no part of its name.
     let begin = begin + text[begin..end].len() - text[begin..end].trim_start_matches('-').len();
-    let rest = &text[end..];
+    let rest = &text[end..text.floor_char_boundary(end + 2 * LONGEST)];
     let rest_of_name = rest.len() - rest.trim_start_matches(of_name).len();
     let end = end + rest_of_name;
     if end - begin > LONGEST {
@@ -229,7 +232,12 @@ fn judge(text: &str, candidate: &Candidate<'_>, at: usize, place: Place) -> Opti
         alone: place.alone && ends_line(&rest[raw.len()..]),
         ..place
     };
-    if value::is_plain_secret(candidate.name, raw, &rest[raw.len()..], place) {
+    if value::is_plain_secret(
+        candidate.name,
+        &raw[..raw.floor_char_boundary(JUDGED)],
+        &rest[raw.len()..],
+        place,
+    ) {
         let end = at + raw.len();
         return Some(if candidate.closed {
             Beside::Quoted(at, end)

@@ -277,7 +277,7 @@ fn names_a_secret(value: &str) -> bool {
 }
 
 /// Letters and digits in a mixture that no word has.
-fn looks_random(value: &str) -> bool {
+pub(super) fn looks_random(value: &str) -> bool {
     let letters = value.chars().any(|c| c.is_ascii_alphabetic());
     let digits = value.chars().filter(char::is_ascii_digit).count();
     value.len() >= 8 && letters && digits >= 2 && !value.contains(char::is_whitespace)
