@@ -392,7 +392,7 @@ mod tests {
         let key = "\"\\u001b]0;x\\u202e\" = 1\n";
         assert_eq!(
             plugin_error(&format!("[limits]\n{key}")),
-            "8:1: `limits.\\u{1b}]0;x\\u{202e}`: unknown key `\\u{1b}]0;x\\u{202e}`; expected one of `memory`, `cpu`, `timeout`, `output`, `concurrent`"
+            "8:1: `limits.\\u{1b}]0;x\\u{202e}`: unknown key `\\u{1b}]0;x\\u{202e}`; expected one of `memory`, `cpu`, `timeout`, `output`, `concurrent`, `log`, `random`, `handles`, `argument`, `host-calls`, `headers`, `file-bytes`, `files`, `requests-per-minute`, `requests-at-once`"
         );
         let long = plugin_error(&format!("[limits]\n{} = 1\n", "x".repeat(100_000)));
         assert!(long.len() < 2000, "{} bytes", long.len());

@@ -42,7 +42,10 @@ async fn case_50_another_plugins_credential_is_neither_added_nor_sent_along() {
         .grant("http = [{ base-url = \"target\" }]\ncredentials = [\"stranger\"]");
     let calls = [
         request(target.url("/bare")),
-        request(target.url(&format!("/?t={}", TOKEN.replace('+', "%2B")))),
+        hidden(
+            json!({ "url": target.url("/?t=HIDDEN") }),
+            &TOKEN.replace('+', "%2B"),
+        ),
     ];
     let home = with_token(&[attacker(&target, &[]), owner]).await;
     let attacked = attack(home, calls).await;
@@ -159,6 +162,17 @@ async fn case_52_a_service_that_echoes_the_credential_gives_nothing_away() {
     assert!(target.seen().iter().all(|seen| seen.holds(TOKEN)));
 }
 
+fn backwards(text: &str) -> String {
+    text.chars().rev().collect()
+}
+
+/// A request in which the guest puts `text` for `HIDDEN`: in the conversation the host would take it
+/// out before anybody could send it.
+fn hidden(mut arguments: serde_json::Value, text: &str) -> Call {
+    arguments["hidden"] = json!(backwards(text));
+    Call::new("request", arguments)
+}
+
 fn spellings() -> Vec<String> {
     let each = |spell: &dyn Fn(u8) -> String| TOKEN.bytes().map(spell).collect::<String>();
     vec![
@@ -181,19 +195,20 @@ async fn case_53_a_known_secret_is_not_sent_in_any_spelling() {
     let target = Wire::start(|_| ok("", "hello")).await;
     let mut calls = Vec::new();
     for spelling in spellings() {
-        calls.push(request(target.url(&format!("/?t={spelling}&x=y"))));
-        calls.push(request(target.url(&format!("/a/{spelling}"))));
-        let header = [["x-note", &format!("a {spelling} b")]];
-        calls.push(Call::new(
-            "request",
-            json!({ "url": target.url("/header"), "headers": header }),
-        ));
-        let body = json!({ "url": target.url("/body"), "method": "POST", "body": format!("a={spelling}"), "pieces": 5 });
+        let header = json!({ "url": target.url("/header"), "headers": [["x-note", "a HIDDEN b"]] });
+        calls.extend([
+            hidden(json!({ "url": target.url("/?t=HIDDEN&x=y") }), &spelling),
+            hidden(json!({ "url": target.url("/a/HIDDEN") }), &spelling),
+            hidden(header, &spelling),
+        ]);
+        let mut body = json!({ "url": target.url("/body"), "method": "POST", "body": "a=HIDDEN", "pieces": 5 });
+        body["hidden"] = json!(backwards(&spelling));
         calls.push(Call::new("raw", body));
     }
     let escaped: String = TOKEN.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
-    let body = json!({ "url": target.url("/body"), "method": "POST", "body": format!("{{\"t\": \"{escaped}\"}}") });
-    calls.push(Call::new("request", body));
+    let body =
+        json!({ "url": target.url("/body"), "method": "POST", "body": "{\"t\": \"HIDDEN\"}" });
+    calls.push(hidden(body, &escaped));
 
     let attacked = attack(with_token(&[trusted(&target, &[])]).await, calls.clone()).await;
     for ended in &attacked.attacks {

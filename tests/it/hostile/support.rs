@@ -45,10 +45,10 @@ impl Attack {
             text,
             ..
         } = self;
-        let text: String = text.chars().take(4000).collect();
-        assert_eq!(found, status, "{what}: {text}");
+        let shown: String = text.chars().take(4000).collect();
+        assert_eq!(found, status, "{what}: {shown}");
         for says in says {
-            assert!(text.contains(says), "no `{says}` in {what}: {text}");
+            assert!(text.contains(says), "no `{says}` in {what}: {shown}");
         }
         self
     }

@@ -96,41 +96,51 @@ impl Contained {
                 step_name(&layout.steps, &tree.rights, stage, step)
             })
         };
-        let (first, handle) = match receive(&channel).await? {
-            Some((Message::Forked(id), mut descriptors)) => {
-                let id = Pid::from_raw(id).ok_or_else(|| broken("a process without an id"))?;
-                let handle = descriptors.pop();
-                (
-                    id,
-                    handle.ok_or_else(|| broken("a process without a descriptor"))?,
-                )
+        let failed = |layout: &Layout, message| match message {
+            Message::Failed {
+                stage: Stage::Execute,
+                errno,
+                ..
+            } => ExecError::Spawn {
+                program: file.unwrap_or_default(),
+                source: std::io::Error::from_raw_os_error(errno),
+            },
+            message => named(layout, message),
+        };
+        // Two processes write to the other end, so the first one of the namespace may have started,
+        // and even ended, before the one that forked it says so.
+        let (mut started, mut ended) = (false, None);
+        let (first, handle) = loop {
+            match receive(&channel).await? {
+                Some((Message::Forked(id), mut descriptors)) => {
+                    let id = Pid::from_raw(id).ok_or_else(|| broken("a process without an id"))?;
+                    let handle = descriptors.pop();
+                    break (
+                        id,
+                        handle.ok_or_else(|| broken("a process without a descriptor"))?,
+                    );
+                }
+                Some((Message::Started, _)) => started = true,
+                Some((Message::Exited(status), _)) => ended = Some(ExitStatus::from_raw(status)),
+                Some((message, _)) => return Err(failed(&layout, message)),
+                None => return Err(broken("entering the namespaces ended without a word")),
             }
-            Some((message, _)) => return Err(named(&layout, message)),
-            None => return Err(broken("entering the namespaces ended without a word")),
         };
         let contained = Self {
             first,
             handle,
             channel: channel.into_socket(),
-            ended: None,
+            ended,
             _layout: layout,
             _group: None,
             _room: room,
         };
+        if started {
+            return Ok(contained);
+        }
         match receive_on(&contained.channel).await? {
             Some((Message::Started, _)) => Ok(contained),
-            Some((
-                Message::Failed {
-                    stage: Stage::Execute,
-                    errno,
-                    ..
-                },
-                _,
-            )) => Err(ExecError::Spawn {
-                program: file.unwrap_or_default(),
-                source: std::io::Error::from_raw_os_error(errno),
-            }),
-            Some((message, _)) => Err(named(&contained._layout, message)),
+            Some((message, _)) => Err(failed(&contained._layout, message)),
             None => Err(broken(
                 "the first process of the namespace ended without a word",
             )),
