@@ -52,7 +52,7 @@ async fn bytes_are_read_and_compiled_once_for_all_processes() {
 }
 
 #[tokio::test]
-async fn a_changed_entry_is_reported_and_compiled_anew() {
+async fn case_66_a_changed_swapped_or_cut_entry_is_reported_and_compiled_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (source, reads) = counted(Guest::default().component());
     let other = runtime_in(folder.path(), None);
@@ -103,6 +103,23 @@ async fn a_changed_entry_is_reported_and_compiled_anew() {
     }
     run(source.clone()).await;
     assert_eq!(reads.load(Ordering::SeqCst), 5);
+}
+
+#[expect(
+    unsafe_code,
+    reason = "shows what the engine alone makes of a changed artifact, which is never run"
+)]
+#[test]
+fn case_66_the_engine_alone_takes_a_changed_byte() {
+    let engine = format::bare();
+    let mut code = engine
+        .precompile_component(&Guest::default().component())
+        .unwrap();
+    // Of the machine code, which is most of what comes after the first page.
+    let middle = code.len() / 2;
+    code[middle] ^= 1;
+    // SAFETY: the code is never run.
+    unsafe { wasmtime::component::Component::deserialize(&engine, &code) }.unwrap();
 }
 
 #[tokio::test]
