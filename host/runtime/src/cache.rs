@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn any_flipped_byte_truncation_or_other_key_is_refused() {
+    fn case_66_any_flipped_byte_truncation_or_other_key_is_refused() {
         let place = Place::new();
         place.cache().write(&["aot"], "one", b"code").unwrap();
         let good = std::fs::read(place.entry()).unwrap();
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_do_not_stand_in_for_one_another() {
+    fn case_66_entries_do_not_stand_in_for_one_another() {
         let place = Place::new();
         place.cache().write(&["aot"], "one", b"code").unwrap();
         place.cache().write(&["aot"], "two", b"other").unwrap();
@@ -364,7 +364,21 @@ mod tests {
     }
 
     #[test]
-    fn links_fifos_and_open_permissions_are_refused() {
+    fn case_66_an_entry_that_is_replaced_after_the_check_is_not_what_is_used() {
+        let place = Place::new();
+        place.cache().write(&["aot"], "one", b"code").unwrap();
+        let checked = place.cache().read(&["aot"], "one").unwrap().unwrap();
+        let evil = place.root.path().join("evil");
+        std::fs::write(&evil, [b'x'; 36]).unwrap();
+        std::fs::write(place.entry(), [b'x'; 36]).unwrap();
+        std::fs::rename(&evil, place.entry()).unwrap();
+        // What was checked lies in memory of this process; the file is not looked at again.
+        assert_eq!(checked.body(), b"code");
+        assert!(place.cache().read(&["aot"], "one").is_err());
+    }
+
+    #[test]
+    fn case_66_links_fifos_and_open_permissions_are_refused() {
         let place = Place::new();
         place.cache().write(&["aot"], "one", b"code").unwrap();
         let moved = place.root.path().join("moved");

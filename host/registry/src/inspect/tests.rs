@@ -167,7 +167,7 @@ fn the_abi_is_read_from_the_names_of_the_interfaces() {
 }
 
 #[test]
-fn what_is_no_component_is_told_apart() {
+fn case_24_what_is_no_component_is_told_apart() {
     let core = wat::parse_str("(module)").unwrap();
     let whole = component(&format!("{} {TOOL}", section(MANIFEST)));
     let cases: [(&[u8], &str); 13] = [
@@ -238,13 +238,19 @@ fn raw_section(id: u8, content: &[u8]) -> Vec<u8> {
 const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
 #[test]
-fn bombs_are_refused_in_little_time() {
+fn case_31_nesting_and_other_bombs_are_refused_in_little_time() {
     let start = Instant::now();
     let mut nested = PREAMBLE.to_vec();
     for _ in 0..5000 {
         nested = [PREAMBLE, &raw_section(4, &nested)].concat();
     }
     assert!(refuse(&nested, None).contains("more than 16 deep"));
+    // With less of it, it is no plugin for want of its exports.
+    let mut shallow = PREAMBLE.to_vec();
+    for _ in 0..10 {
+        shallow = [PREAMBLE, &raw_section(4, &shallow)].concat();
+    }
+    assert!(refuse(&shallow, None).contains("exports none of"));
     let sections = [PREAMBLE, &b"\0\x01\0".repeat(MAX_ITEMS + 1)].concat();
     assert!(refuse(&sections, None).contains("more than 1000000 sections"));
     // A count of four thousand million exports in a section of a few bytes.
@@ -267,7 +273,7 @@ fn bombs_are_refused_in_little_time() {
 }
 
 #[test]
-fn hostile_names_are_shown_escaped_and_short() {
+fn case_28_hostile_names_are_shown_escaped_and_short() {
     let name = format!("ml-intern:plugin/tool@9.9.9{}", "x".repeat(5000));
     let export = [&[1, 0][..], &leb(name.len()), name.as_bytes(), &[5, 0, 0]].concat();
     let bytes = [

@@ -52,7 +52,7 @@ async fn bytes_are_read_and_compiled_once_for_all_processes() {
 }
 
 #[tokio::test]
-async fn a_changed_entry_is_reported_and_compiled_anew() {
+async fn case_66_a_changed_swapped_or_cut_entry_is_reported_and_compiled_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (source, reads) = counted(Guest::default().component());
     let other = runtime_in(folder.path(), None);
@@ -103,6 +103,24 @@ async fn a_changed_entry_is_reported_and_compiled_anew() {
     }
     run(source.clone()).await;
     assert_eq!(reads.load(Ordering::SeqCst), 5);
+}
+
+#[expect(
+    unsafe_code,
+    reason = "shows what the engine alone makes of a changed artifact, which is never run"
+)]
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn case_66_the_engine_alone_takes_a_changed_byte() {
+    let engine = format::bare();
+    // A number of which the machine code holds all four bytes in a row.
+    let marked = Guest::call("(i32.store (i32.const 128) (i32.const 0x5eed1234)) (i32.const 64)");
+    let mut code = engine.precompile_component(&marked.component()).unwrap();
+    let mark = 0x5eed_1234_u32.to_le_bytes();
+    let at = code.windows(4).position(|bytes| bytes == mark).unwrap();
+    code[at] ^= 1;
+    // SAFETY: the code is never run.
+    unsafe { wasmtime::component::Component::deserialize(&engine, &code) }.unwrap();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn refusal(place: &Place, bytes: Vec<u8>) -> String {
 }
 
 /// An engine that has none of this host's settings.
-fn bare() -> wasmtime::Engine {
+pub(crate) fn bare() -> wasmtime::Engine {
     let mut config = wasmtime::Config::new();
     config.wasm_component_model(true).wasm_memory64(true);
     wasmtime::Engine::new(&config).unwrap()
