@@ -279,11 +279,13 @@ async fn case_63_what_reads_only_has_calls_that_read_only() {
         [write("look"), Call::new("look", bash), write("call")],
     )
     .await;
-    attacked.attacks[0].check("denied", &[]);
-    attacked.attacks[1].check("denied", &["read"]);
-    for attack in &attacked.attacks[..2] {
-        decided(&attacked, attack, "denied");
+    // The file's tool makes an error of it, the shell's a denial.
+    attacked.attacks[0].check("error", &["permission denied"]);
+    attacked.attacks[1].check("denied", &[]);
+    for (attack, capability) in attacked.attacks.iter().zip(["fs.write", "process"]) {
+        audited(&attacked.events, &format!("{}/1", attack.call), capability);
     }
+    decided(&attacked, &attacked.attacks[1], "denied");
     attacked.attacks[2].check("ok", &[]);
     let there = ["look.txt", "bash.txt", "call.txt"];
     let there = there.map(|file| attacked.world.home.workspace().join(file).exists());
@@ -291,7 +293,7 @@ async fn case_63_what_reads_only_has_calls_that_read_only() {
 }
 
 /// Dollars for a million tokens.
-const PRICES: &str = "\n[providers.openai]\nsource = \"builtin:openai\"\nconfig = { input-price = 2.5, output-price = 10 }\n";
+const PRICES: &str = "\n[providers.openai]\nsource = \"builtin:openai\"\nconfig = { input-price = 0.001, output-price = 10 }\n";
 
 #[tokio::test]
 async fn case_63_agents_and_questions_end_with_the_budget() {
@@ -299,14 +301,14 @@ async fn case_63_agents_and_questions_end_with_the_budget() {
         let grant = "complete = true, tools = [\"neighbour\"]";
         let home = home(&[attacker(grant)]).await;
         home.write("ml-intern.toml", home.read("ml-intern.toml") + PRICES);
-        // $0.008 each.
+        // $0.008 each, beside which the session's own calls cost next to nothing.
         let aside = |asked: &Asked<'_>| {
             let reply = match system(asked) {
                 "An agent aside." => Reply::call("neighbour", json!({})),
                 "An aside." => Reply::text("an answer"),
                 _ => return None,
             };
-            Some(reply.usage(2000, 300))
+            Some(reply.usage(0, 800))
         };
         let ask = Call::new("ask", json!({ "prompt": "again", "amount": 5 }));
         let world = world(home, [ask, start(&["neighbour"])], aside).await;
@@ -329,7 +331,7 @@ async fn case_63_agents_and_questions_end_with_the_budget() {
             .any(|audit| audit["verdict"] == "limited" && audit["capability"] == "agent")
     );
     assert_eq!(of_type(&events, "usage").len(), 4);
-    assert_eq!(of_type(&events, "turn.finished")[0]["reason"], "budget");
+    assert_eq!(done.result()["reason"], "budget");
     assert_eq!(done.code(), Some(5), "{}", done.stderr);
 
     // Five questions are paid, and the agent has what is left of the session's.

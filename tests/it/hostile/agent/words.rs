@@ -62,7 +62,8 @@ async fn case_64_what_a_model_reads_of_a_plugin_is_plain_bounded_and_a_result() 
     for attack in &attacked.attacks[4..7] {
         assert_eq!(attack.text, "said");
     }
-    let much = attacked.attacks[7].check("ok", &["[cut: the result has 231000 bytes"]);
+    let much = attacked.attacks[7].check("ok", &[]);
+    assert!(much.text.contains("[cut: the result has 231000 bytes"));
     assert!(much.text.len() < 132 << 10);
     // It came as it is: only what the model is told was cleaned.
     let shown = of_type(&attacked.events, "tool.log");
