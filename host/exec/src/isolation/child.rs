@@ -475,6 +475,10 @@ impl RoomSetup {
     }
 
     fn make(&self) -> Done {
+        // A host that lets nobody look into its memory has files in `/proc/self` that belong to root, and so has this
+        // copy of it; an ordinary user could write none of the three below.
+        let seen = rustix::process::DumpableBehavior::Dumpable;
+        at(Stage::Users, rustix::process::set_dumpable_behavior(seen))?;
         // Without this an ordinary user may not map a group.
         at(Stage::Users, write_file(c"/proc/self/setgroups", b"deny"))?;
         let maps = [
@@ -484,6 +488,8 @@ impl RoomSetup {
         for (file, map) in maps {
             at(Stage::Users, write_file(file, map.as_bytes()))?;
         }
+        let hidden = rustix::process::DumpableBehavior::NotDumpable;
+        at(Stage::Users, rustix::process::set_dumpable_behavior(hidden))?;
         let listener = at(Stage::Loopback, self.listen())?;
         let open = |path: &CStr| rustix::fs::open(path, OFlags::CLOEXEC, Mode::empty());
         let user = at(Stage::Namespaces, open(c"/proc/self/ns/user"))?;

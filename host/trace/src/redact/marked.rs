@@ -128,7 +128,6 @@ pub(super) fn open_end(text: &str) -> usize {
     let rest = text.trim_end_matches(of_key);
     let word = &text[rest.len()..];
     let begins = |beginning: &&str| word.starts_with(*beginning) || beginning.starts_with(word);
-    let held =
-        !word.is_empty() && word.len() <= LONGEST && BEGINNINGS.iter().any(|one| begins(&one));
+    let held = !word.is_empty() && word.len() <= LONGEST && BEGINNINGS.iter().any(begins);
     if held { word.len() } else { 0 }
 }

@@ -271,7 +271,7 @@ fn names_a_secret(value: &str) -> bool {
         };
         kinds
             .iter()
-            .any(|kind| lower == *kind || singular == *kind || hump(&kind))
+            .any(|kind| lower == *kind || singular == *kind || hump(kind))
     };
     value.split(|c: char| !c.is_ascii_alphanumeric()).any(one)
 }
