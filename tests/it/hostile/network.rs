@@ -163,7 +163,7 @@ async fn case_37_another_method_or_a_twisted_path_is_not_sent() {
         vec![request(other.url("/api/x"))],
     )
     .await;
-    let wide = format!("{}, methods = [\"GET\", \"POST\"]", other.place());
+    let wide = format!("{}, methods = [\"GET\",\"POST\"]", other.place());
     let mut calls: Vec<Call> = TWISTED
         .iter()
         .map(|path| request(other.url(path)))
