@@ -1,7 +1,7 @@
 //! Cases 50 to 53: credentials that are another's, go elsewhere, come back, or are sent along.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{fake_openai::Call, guests::Installed, ml_intern::Home};
 
@@ -27,6 +27,12 @@ async fn with_token(plugins: &[Installed]) -> Home {
     home
 }
 
+/// A request in which the guest puts `text` in place of `{}`.
+fn hidden(text: &str, mut told: Value) -> Call {
+    told["hidden"] = text.chars().rev().collect::<String>().into();
+    Call::new("raw", told)
+}
+
 #[track_caller]
 fn nothing_told(attacked: &Attacked) {
     let told = format!("{}{}", attacked.done.stdout, attacked.done.stderr);
@@ -42,10 +48,7 @@ async fn case_50_another_plugins_credential_is_neither_added_nor_sent_along() {
         .grant("http = [{ base-url = \"target\" }]\ncredentials = [\"stranger\"]");
     let calls = [
         request(target.url("/bare")),
-        hidden(
-            json!({ "url": target.url("/?t=HIDDEN") }),
-            &TOKEN.replace('+', "%2B"),
-        ),
+        hidden(TOKEN, json!({ "url": target.url("/?t={}") })),
     ];
     let home = with_token(&[attacker(&target, &[]), owner]).await;
     let attacked = attack(home, calls).await;
@@ -162,17 +165,6 @@ async fn case_52_a_service_that_echoes_the_credential_gives_nothing_away() {
     assert!(target.seen().iter().all(|seen| seen.holds(TOKEN)));
 }
 
-fn backwards(text: &str) -> String {
-    text.chars().rev().collect()
-}
-
-/// A request in which the guest puts `text` for `HIDDEN`: in the conversation the host would take it
-/// out before anybody could send it.
-fn hidden(mut arguments: serde_json::Value, text: &str) -> Call {
-    arguments["hidden"] = json!(backwards(text));
-    Call::new("request", arguments)
-}
-
 fn spellings() -> Vec<String> {
     let each = |spell: &dyn Fn(u8) -> String| TOKEN.bytes().map(spell).collect::<String>();
     vec![
@@ -195,20 +187,20 @@ async fn case_53_a_known_secret_is_not_sent_in_any_spelling() {
     let target = Wire::start(|_| ok("", "hello")).await;
     let mut calls = Vec::new();
     for spelling in spellings() {
-        let header = json!({ "url": target.url("/header"), "headers": [["x-note", "a HIDDEN b"]] });
-        calls.extend([
-            hidden(json!({ "url": target.url("/?t=HIDDEN&x=y") }), &spelling),
-            hidden(json!({ "url": target.url("/a/HIDDEN") }), &spelling),
-            hidden(header, &spelling),
-        ]);
-        let mut body = json!({ "url": target.url("/body"), "method": "POST", "body": "a=HIDDEN", "pieces": 5 });
-        body["hidden"] = json!(backwards(&spelling));
-        calls.push(Call::new("raw", body));
+        let send = |told: Value| hidden(&spelling, told);
+        calls.push(send(json!({ "url": target.url("/?t={}&x=y") })));
+        calls.push(send(json!({ "url": target.url("/a/{}") })));
+        let header = [["x-note", "a {} b"]];
+        calls.push(send(
+            json!({ "url": target.url("/header"), "headers": header }),
+        ));
+        let url = target.url("/body");
+        let body = json!({ "url": url, "method": "POST", "body": "a={}", "pieces": 5 });
+        calls.push(send(body));
     }
     let escaped: String = TOKEN.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
-    let body =
-        json!({ "url": target.url("/body"), "method": "POST", "body": "{\"t\": \"HIDDEN\"}" });
-    calls.push(hidden(body, &escaped));
+    let body = json!({ "url": target.url("/body"), "method": "POST", "body": "{\"t\": \"{}\"}" });
+    calls.push(hidden(&escaped, body));
 
     let attacked = attack(with_token(&[trusted(&target, &[])]).await, calls.clone()).await;
     for ended in &attacked.attacks {

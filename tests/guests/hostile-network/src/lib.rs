@@ -28,18 +28,17 @@ struct Told {
     amount: usize,
     /// Headers of the answer are told as well.
     all: bool,
-    /// What takes the place of `HIDDEN` in URL, headers and body, written backwards: the host must not
-    /// find it before it is sent.
+    /// Backwards, so that neither the model nor the host sees it in the arguments: what goes in
+    /// place of each `{}` in `url`, `body` and values of `headers`.
     hidden: String,
 }
 
 impl Told {
     fn revealed(mut self) -> Self {
         let hidden: String = self.hidden.chars().rev().collect();
-        self.url = self.url.replace("HIDDEN", &hidden);
-        self.body = self.body.replace("HIDDEN", &hidden);
-        for (_, value) in &mut self.headers {
-            *value = value.replace("HIDDEN", &hidden);
+        let values = self.headers.iter_mut().map(|(_, value)| value);
+        for text in values.chain([&mut self.url, &mut self.body]) {
+            *text = text.replace("{}", &hidden);
         }
         self
     }

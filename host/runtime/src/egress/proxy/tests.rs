@@ -251,7 +251,7 @@ async fn what_could_be_read_in_two_ways_is_refused() {
         ),
         format!(
             "GET http://127.0.0.1:{port}/ HTTP/1.1\r\nX: {}\r\n\r\n",
-            "x".repeat(100_000)
+            "x".repeat(200_000)
         ),
     ];
     for request in bad {
