@@ -38,9 +38,11 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     if input.ratio(1, 8)? {
         written_grants_read_back(&case.grant);
     }
+    let other = grant(input)?;
     for _ in 0..3 {
         let call = Call::any(input)?;
         call.check_against(&case, &effective);
+        call.check_changes(&case, &effective, &other);
     }
     Ok(())
 }
@@ -65,6 +67,11 @@ impl Case {
 
     /// Scheme, host, port and path of a base URL, as a URL parser reads it.
     fn base(&self, key: &str) -> Option<url::Url> {
+        // The rules look only at the URLs that the plugin asks for.
+        let asked = |target: &HttpTarget| target.base_url() == Some(key);
+        if !self.request.http.iter().any(|http| asked(&http.target)) {
+            return None;
+        }
         let declared = self.request.config.iter().find(|config| config.key == key);
         let default = declared.and_then(|config| config.default.as_ref());
         let value = self
@@ -149,11 +156,14 @@ enum Call {
     Program(String),
     Flavor(String),
     Cost(f64),
+    Complete,
+    Tool(String),
+    Credential(String),
 }
 
 impl Call {
     fn any(input: &mut Unstructured<'_>) -> Result<Self> {
-        Ok(match input.int_in_range(0..=9)? {
+        Ok(match input.int_in_range(0..=12)? {
             0 => Self::Fs {
                 mount: input
                     .choose(&["/workspace", "/workspace/", "/", "/etc"])?
@@ -161,8 +171,12 @@ impl Call {
                 write: input.arbitrary()?,
             },
             1 => Self::Program(word(input, PROGRAMS)?),
-            2 => Self::Flavor(word(input, FLAVORS)?),
+            // A `*` stands for "any job" in what the host asks.
+            2 => Self::Flavor(word(input, FLAVORS)?.replace("*", "cpu-1")),
             3 => Self::Cost(cost(input)?),
+            4 => Self::Complete,
+            5 => Self::Tool(word(input, TOOLS)?),
+            6 => Self::Credential(word(input, CREDENTIALS)?),
             _ => Self::Http {
                 method: word(
                     input,
@@ -195,6 +209,9 @@ impl Call {
             Self::Program(name) => effective.process.check(name),
             Self::Flavor(name) => effective.jobs.check_flavor(name),
             Self::Cost(usd) => effective.jobs.check_cost(*usd),
+            Self::Complete => effective.agent.check_complete(),
+            Self::Tool(name) => effective.agent.check_tool(name),
+            Self::Credential(name) => effective.credentials.check(name),
         }
     }
 
@@ -212,6 +229,38 @@ impl Call {
         if let Err(denial) = answer {
             self.follow(case.clone(), denial);
         }
+    }
+
+    /// What a changed grant allows: more after more was added; and to a session that runs, nothing
+    /// that it was not allowed before, nor what the user took away.
+    fn check_changes(&self, case: &Case, before: &Effective, other: &Grant) {
+        let changed = |change: &dyn Fn(&mut Grant)| {
+            let mut case = case.clone();
+            change(&mut case.grant);
+            case.compute()
+                .expect("a grant does not touch the configuration")
+        };
+        let wider = changed(&|grant| grant.add(other.clone()));
+        let narrower = changed(&|grant| {
+            grant.take(other);
+        });
+        let was = self.ask(before).is_ok();
+        assert!(
+            !was || self.ask(&wider).is_ok(),
+            "{self}: a wider grant allows less"
+        );
+        assert!(
+            was || self.ask(&narrower).is_err(),
+            "{self}: a narrower grant allows more"
+        );
+        for after in [&wider, &narrower] {
+            let running = self.ask(&before.and(after)).is_ok();
+            assert!(
+                !running || was && self.ask(after).is_ok(),
+                "{self}: allowed by neither"
+            );
+        }
+        assert_eq!(self.ask(&before.and(before)).is_ok(), was);
     }
 
     /// Whether one rule of the request and one of the grant both allow the call.
@@ -281,6 +330,27 @@ impl Call {
                         .as_ref()
                         .is_some_and(|jobs| jobs.flavors.iter().any(|flavor| flavor.matches(name)))
             }
+            Self::Complete => {
+                request.agent.as_ref().is_some_and(|agent| agent.complete)
+                    && grant.agent.as_ref().is_some_and(|agent| agent.complete)
+            }
+            Self::Tool(name) => {
+                request
+                    .agent
+                    .as_ref()
+                    .is_some_and(|agent| agent.tools.contains(name))
+                    && grant
+                        .agent
+                        .as_ref()
+                        .is_some_and(|agent| agent.tools.contains(name))
+            }
+            Self::Credential(name) => {
+                request
+                    .credential
+                    .iter()
+                    .any(|credential| credential.name == *name)
+                    && grant.credentials.contains(name)
+            }
             Self::Cost(usd) => {
                 let limit = |usd: Option<f64>| usd.unwrap_or(0.0);
                 *usd <= limit(request.jobs.as_ref().map(|jobs| jobs.max_usd))
@@ -308,7 +378,7 @@ impl Call {
         else {
             return;
         };
-        assert!(effective.http.rules()[rule.index] == *rule);
+        assert!(effective.http.rules().contains(rule));
         if rule.private_ok {
             assert!(rule.host.is_exact());
             let named = case.grant.http.iter().any(|allowed| {
@@ -332,6 +402,9 @@ impl Call {
             } else if let Some((_, line)) = detail.rsplit_once("; set it in ml-intern.toml with: ")
             {
                 case.set_config(line);
+            } else if detail.contains(" plugin.toml with: [[request.credential]] name = ") {
+                // Where it is sent is the author's to say, so the line is not whole.
+                return assert!(self.can_be_granted(), "{self}: {detail}");
             } else if let Some((_, line)) =
                 detail.rsplit_once("; its author can ask in plugin.toml with: ")
             {
@@ -366,6 +439,7 @@ impl Call {
             Self::Http { method, place, .. } => {
                 Method::from_exact(method).is_some()
                     && Scheme::from_exact(&place.scheme).is_some()
+                    && place.port != 0
                     && place
                         .host
                         .parse::<ml_intern_manifest::HostPattern>()
@@ -379,6 +453,15 @@ impl Call {
             .is_ok(),
             Self::Flavor(name) => name.parse::<ml_intern_manifest::FlavorPattern>().is_ok(),
             Self::Cost(usd) => *usd <= 1e6,
+            Self::Complete => true,
+            Self::Tool(name) => {
+                plugin(&format!("request.agent = {{ tools = [{}] }}", quoted(name))).is_ok()
+            }
+            Self::Credential(name) => plugin(&format!(
+                "request.credential = [{{ name = {}, hosts = [\"a.org\"] }}]",
+                quoted(name)
+            ))
+            .is_ok(),
         }
     }
 }
@@ -403,12 +486,15 @@ impl std::fmt::Display for Call {
             Self::Program(name) => write!(f, "run {name}"),
             Self::Flavor(name) => write!(f, "job on {name}"),
             Self::Cost(usd) => write!(f, "job for {usd}"),
+            Self::Complete => write!(f, "ask the model"),
+            Self::Tool(name) => write!(f, "call {name}"),
+            Self::Credential(name) => write!(f, "credential {name}"),
         }
     }
 }
 
 fn plugin(line: &str) -> std::result::Result<Request, ml_intern_manifest::Error> {
-    let header = "[plugin]\nid = \"a/x\"\nversion = \"1.0.0\"\ndescription = \"d\"\nlicense = \"MIT\"\nabi = \"0.1\"\n";
+    let header = "[plugin]\nid = \"a/x\"\nversion = \"1.0.0\"\ndescription = \"d\"\nlicense = \"MIT\"\nabi = \"0.2\"\n";
     PluginManifest::parse("plugin.toml", &format!("{line}\n{header}"))
         .map(|manifest| manifest.request)
 }
@@ -422,14 +508,7 @@ impl Case {
         let run = RunManifest::parse("ml-intern.toml", &text)
             .unwrap_or_else(|error| panic!("{error} in: {line}"));
         let grant = run.plugins[0].grant.clone().unwrap_or_default();
-        self.grant.http.extend(grant.http);
-        self.grant.fs.extend(grant.fs);
-        match (&mut self.grant.process, grant.process) {
-            (Some(own), Some(more)) => own.programs.extend(more.programs),
-            (own, more) => *own = more.or(own.take()),
-        }
-        // The line names all flavors, and an amount replaces an amount.
-        self.grant.jobs = grant.jobs.or(self.grant.jobs.take());
+        self.grant.add(grant);
     }
 
     fn set_config(&mut self, line: &str) {
@@ -463,12 +542,28 @@ impl Case {
         self.request.http.extend(more.http);
         self.request.fs.extend(more.fs);
         match (&mut self.request.process, more.process) {
-            (Some(own), Some(more)) => own.programs.extend(more.programs),
+            (Some(own), Some(more)) => join(&mut own.programs, more.programs),
+            (own, more) => *own = more.or(own.take()),
+        }
+        match (&mut self.request.agent, more.agent) {
+            (Some(own), Some(more)) => {
+                own.complete |= more.complete;
+                join(&mut own.tools, more.tools);
+            }
             (own, more) => *own = more.or(own.take()),
         }
         match (&mut self.request.jobs, more.jobs) {
-            (Some(own), Some(more)) => own.flavors.extend(more.flavors),
+            (Some(own), Some(more)) => join(&mut own.flavors, more.flavors),
             (own, more) => *own = more.or(own.take()),
+        }
+    }
+}
+
+/// An author writes nothing twice.
+fn join<T: PartialEq>(own: &mut Vec<T>, more: Vec<T>) {
+    for item in more {
+        if !own.contains(&item) {
+            own.push(item);
         }
     }
 }

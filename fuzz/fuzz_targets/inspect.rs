@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use ml_intern_fuzz::assert_showable;
 use ml_intern_registry::{MANIFEST_SECTION, inspect};
 
-const BESIDE: &str = "[plugin]\nid = \"acme/arxiv\"\nversion = \"1.2.0\"\ndescription = \"d\"\nlicense = \"MIT\"\nabi = \"0.1\"\n";
+const BESIDE: &str = "[plugin]\nid = \"acme/arxiv\"\nversion = \"1.2.0\"\ndescription = \"d\"\nlicense = \"MIT\"\nabi = \"0.2\"\n";
 
 fuzz_target!(|input: &[u8]| {
     check(input);

@@ -34,10 +34,24 @@ fuzz_target!(|text: &str| {
             assert_harmless(&line, false);
         }
     }
+    for_a_model(text);
     let stripped = ansi::strip(text);
     assert_harmless(&stripped, true);
     assert_eq!(ansi::strip(&stripped), stripped, "twice is once");
 });
+
+/// Nothing hides from a person who reads along, and ordinary text, joiners and line ends stay.
+fn for_a_model(text: &str) {
+    let cleaned = clean::for_model(text);
+    let joined = |c: char| matches!(c, '\r' | '\u{200c}' | '\u{200d}');
+    let seen: String = cleaned.chars().filter(|c| !joined(*c)).collect();
+    assert_harmless(&seen, false);
+    assert!(!cleaned.replace("\r\n", "").contains('\r'));
+    assert_eq!(clean::for_model(&cleaned), cleaned, "twice is once");
+    if clean::clean(text) == text {
+        assert_eq!(cleaned, text, "nothing was taken away");
+    }
+}
 
 /// `for_a_model`: what reorders text on a screen may stay.
 fn assert_harmless(text: &str, for_a_model: bool) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use ml_intern_manifest::{
-    Access, ConfigRequest, CredentialBinding, CredentialRequest, FsGrant, FsRequest, Grant,
-    HostPattern, HttpGrant, HttpRequest, HttpTarget, JobsGrant, JobsRequest, Method, PathPattern,
-    ProcessGrant, ProcessRequest, Request, Scheme, Size,
+    Access, AgentGrant, AgentRequest, ConfigRequest, CredentialBinding, CredentialRequest, FsGrant,
+    FsRequest, Grant, HostPattern, HttpGrant, HttpRequest, HttpTarget, JobsGrant, JobsRequest,
+    Method, PathPattern, ProcessGrant, ProcessRequest, Request, Scheme, Size,
 };
 
 const HOSTS: &[&str] = &[
@@ -69,11 +69,14 @@ pub const FLAVORS: &[&str] = &[
     "cpu-upgrade",
     "a10g-small",
     "h200",
-    "*",
     "",
     "a b",
     "é",
 ];
+/// Names of tools, good and bad.
+pub const TOOLS: &[&str] = &["bash", "read", "a_1", "Bash", "a-b", ""];
+/// Names of credentials, good and bad.
+pub const CREDENTIALS: &[&str] = &["hf", "openai", "none", "HF", ""];
 /// Ports.
 pub const PORTS: &[u16] = &[443, 80, 8000, 8080, 8443, 1, 0];
 
@@ -99,10 +102,13 @@ fn some<T>(
     Ok(items)
 }
 
-/// A host as a URL parser returns it, or any text.
+/// A host as a URL parser returns it.
 pub fn host_of_url(input: &mut Unstructured<'_>) -> Result<String> {
-    let host = word(input, HOSTS)?;
-    Ok(if input.ratio(1, 8)? { host + "." } else { host })
+    let words = if input.ratio(1, 8)? { DOMAINS } else { HOSTS };
+    let dot = if input.ratio(1, 8)? { "." } else { "" };
+    let url = url::Url::parse(&format!("https://{}{dot}/", word(input, words)?));
+    let host = url.as_ref().ok().and_then(url::Url::host_str);
+    Ok(host.unwrap_or("a.org").to_owned())
 }
 
 fn host(input: &mut Unstructured<'_>) -> Result<Option<HostPattern>> {
@@ -192,6 +198,13 @@ fn flavors(input: &mut Unstructured<'_>) -> Result<Vec<ml_intern_manifest::Flavo
     some(input, 3, |input| Ok(word(input, &words)?.parse().ok())).map(distinct)
 }
 
+fn tools(input: &mut Unstructured<'_>) -> Result<Vec<String>> {
+    some(input, 2, |input| {
+        Ok(Some((*input.choose(&TOOLS[..3])?).to_owned()))
+    })
+    .map(distinct)
+}
+
 /// A request as a plugin manifest could hold it.
 pub fn request(input: &mut Unstructured<'_>) -> Result<Request> {
     let http = some(input, 3, |input| {
@@ -254,6 +267,10 @@ pub fn request(input: &mut Unstructured<'_>) -> Result<Request> {
     let flavors = flavors(input)?;
     let max_usd = amount(input)?;
     let jobs = (!flavors.is_empty()).then_some(JobsRequest { flavors, max_usd });
+    let agent = AgentRequest {
+        complete: input.arbitrary()?,
+        tools: tools(input)?,
+    };
     Ok(Request {
         http: distinct(http),
         credential,
@@ -261,6 +278,7 @@ pub fn request(input: &mut Unstructured<'_>) -> Result<Request> {
         fs,
         process,
         jobs,
+        agent: (agent != AgentRequest::default()).then_some(agent),
     })
 }
 
@@ -299,11 +317,16 @@ pub fn grant(input: &mut Unstructured<'_>) -> Result<Grant> {
     let credentials = distinct(some(input, 2, |input| {
         Ok(Some((*input.choose(&["hf", "openai"])?).to_owned()))
     })?);
+    let agent = AgentGrant {
+        complete: input.arbitrary()?,
+        tools: tools(input)?,
+    };
     Ok(Grant {
         http,
         fs,
         process,
         jobs,
+        agent: (agent != AgentGrant::default()).then_some(agent),
         credentials,
     })
 }

@@ -30,7 +30,7 @@ pub use request::{
     Access, AgentRequest, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest,
     HttpRequest, HttpTarget, JobsRequest, ProcessRequest, Request,
 };
-pub(crate) use request::{is_variable, set, usd};
+pub(crate) use request::{MAX_USD, is_program, is_tool_name, is_variable, set, usd};
 
 /// The one mount of this version: the session's workspace.
 pub const WORKSPACE_MOUNT: &str = "/workspace";

@@ -69,7 +69,7 @@ pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};
-pub use plugin_ref::{PluginId, Source, shorten};
+pub use plugin_ref::{PluginId, Source, printable, shorten};
 pub use run_manifest::{
     AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode,
     ProgramIsolation, ProgramsSection, RunManifest, Section,

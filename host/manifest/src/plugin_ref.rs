@@ -82,7 +82,7 @@ pub fn shorten(text: &str) -> String {
 
 /// Text of others as part of a message: at most `most` characters on one line, and nothing in it
 /// that moves a cursor or reorders what follows.
-pub(crate) fn printable(text: &str, most: usize) -> String {
+pub fn printable(text: &str, most: usize) -> String {
     let mut line = String::with_capacity(text.len().min(4 * most));
     for c in text.chars().take(most) {
         match c {

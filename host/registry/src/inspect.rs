@@ -3,7 +3,7 @@
 //! The bytes may be hostile: size, nesting and counts are bounded, and nothing of them reaches an
 //! index or an allocation unchecked.
 
-use ml_intern_manifest::{Abi, Digest, Kind, PluginManifest, shorten};
+use ml_intern_manifest::{Abi, Digest, Kind, PluginManifest, printable, shorten};
 use wasmparser::{Parser, Payload};
 
 use crate::error::Error;
@@ -145,7 +145,7 @@ impl<'a> Outline<'a> {
         let damaged = |error: wasmparser::BinaryReaderError| {
             format!(
                 "is damaged or cut off: {} at byte {}; build or copy it again",
-                error.message(),
+                one_line(error.message()),
                 error.offset()
             )
         };
@@ -298,6 +298,12 @@ impl<'a> Outline<'a> {
 fn spoken_here() -> String {
     let versions = Abi::SUPPORTED.map(|version| version.to_string());
     format!("ABI {}", versions.join(" and "))
+}
+
+/// The parser lists bytes over several lines, and quotes names as they are.
+fn one_line(message: &str) -> String {
+    let words: Vec<&str> = message.split_whitespace().collect();
+    printable(&words.join(" "), 200)
 }
 
 fn bounded(count: usize) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use crate::error::Denial;
 use crate::grant::effective::{Held, toml_string};
-use crate::grant::{AgentGrant, Grant, Request};
+use crate::grant::{AgentGrant, Grant, Request, is_tool_name};
 use crate::plugin_ref::shorten;
 
 /// What of the session is in force for one plugin.
@@ -53,9 +53,15 @@ impl AgentRules {
             return Ok(());
         }
         let asked = format!("calling the tool `{}`", shorten(name));
+        if !is_tool_name(name) {
+            return Err(Denial {
+                capability: "agent",
+                detail: format!("{asked} cannot be granted; tools have names such as `bash`"),
+            });
+        }
         let requested = self.requested.tools.iter().any(|own| own == name);
         let mut tools = self.tools.clone();
-        tools.push(shorten(name));
+        tools.push(name.to_owned());
         Err(self.denial(&asked, requested, self.complete, &tools))
     }
 

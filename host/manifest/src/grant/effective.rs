@@ -8,7 +8,7 @@ use crate::error::{Denial, Error};
 use crate::grant::request::{CredentialBinding, CredentialRequest, Request};
 use crate::grant::{AgentRules, FsRules, Grant, HttpRules, JobsRules, ProcessRules};
 use crate::pattern::{HostPattern, Scheme, is_plain_path, origin};
-use crate::plugin_ref::shorten;
+use crate::plugin_ref::{is_name, shorten};
 
 /// What one plugin may do, one object of rules per capability: each can be handed on by itself.
 #[derive(Debug, Clone)]
@@ -173,15 +173,17 @@ impl Credentials {
         }
         let asked = format!("the credential `{}`", shorten(name));
         let detail = if self.requested.iter().any(|own| own == name) {
-            let rule = format!("credentials = [{}]", toml_string(&shorten(name)));
+            let rule = format!("credentials = [{}]", toml_string(name));
             format!(
                 "{asked} is not granted; allow it in ml-intern.toml with: {}",
                 self.held.grant_line(&rule)
             )
+        } else if !is_name(name) {
+            format!("{asked} cannot be granted; credentials have names such as `hf`")
         } else {
             format!(
                 "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: [[request.credential]] name = {}",
-                toml_string(&shorten(name))
+                toml_string(name)
             )
         };
         Err(Denial {
@@ -324,14 +326,7 @@ fn parse_url(text: &str) -> Result<BaseUrl, String> {
         .rfind(':')
         .filter(|at| !authority[*at..].contains(']'));
     let (host, port) = match colon {
-        Some(at) => (
-            &authority[..at],
-            authority[at + 1..]
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or(example)?,
-        ),
+        Some(at) => (&authority[..at], port(&authority[at + 1..]).ok_or(example)?),
         None => (authority, scheme.default_port()),
     };
     let host: HostPattern = host.parse().map_err(|error: Error| error.to_string())?;
@@ -356,6 +351,12 @@ fn parse_url(text: &str) -> Result<BaseUrl, String> {
         path: path.to_owned(),
         set_by_user: false,
     })
+}
+
+/// Digits only, as in a URL: the standard library reads `+80` too.
+pub(crate) fn port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 fn configuration(

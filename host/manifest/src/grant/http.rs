@@ -224,9 +224,13 @@ impl HttpRules {
             origin(scheme, shorten(host), port),
             shorten(path)
         );
-        let Ok(pattern) = host.parse::<HostPattern>() else {
+        // A URL parser takes `*.example.org` for a host; as a rule it would mean every host below.
+        let Some(pattern) = host.parse().ok().filter(HostPattern::is_exact) else {
             return format!("{asked} cannot be granted; the host is not a valid name or address");
         };
+        if port == 0 {
+            return format!("{asked} cannot be granted; there is no port 0");
+        }
         let place = |wanted: &Place| {
             wanted.scheme == scheme && wanted.port == port && wanted.host.matches(host)
         };

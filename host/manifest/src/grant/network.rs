@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::error::{Denial, Error};
-use crate::grant::effective::{Held, toml_string};
+use crate::grant::effective::{Held, port, toml_string};
 use crate::grant::request::few;
 use crate::pattern::HostPattern;
 use crate::plugin_ref::shorten;
@@ -94,8 +94,7 @@ impl FromStr for NetworkPlace {
         let (host, port) = match colon {
             None => (text, None),
             Some(at) => {
-                let port = text[at + 1..].parse().ok().filter(|port| *port != 0);
-                let port: u16 = port.ok_or_else(|| {
+                let port = port(&text[at + 1..]).ok_or_else(|| {
                     Error::value(format!(
                         "not a place: `{}`; write a host, or a host and a port such as `localhost:8080`",
                         shorten(text)

@@ -3,7 +3,7 @@
 use crate::error::Denial;
 use crate::grant::effective::{Held, toml_string};
 use crate::grant::network::{Kind, NetworkRules};
-use crate::grant::{Grant, Request};
+use crate::grant::{Grant, MAX_USD, Request, is_program};
 use crate::pattern::FlavorPattern;
 use crate::plugin_ref::shorten;
 
@@ -71,17 +71,14 @@ impl ProcessRules {
         if self.programs.iter().any(|own| own == program) {
             return Err(self.held.denial("process", &asked));
         }
-        let rule = format!(
-            "process = {{ programs = [{}] }}",
-            toml_string(&shorten(program))
-        );
+        let rule = format!("process = {{ programs = [{}] }}", toml_string(program));
         let detail = if self.requested.iter().any(|own| own == program) {
             format!(
                 "{asked} is not granted; allow it in ml-intern.toml with: {}",
                 self.held.grant_line(&rule)
             )
-        } else if program.contains(['/', '\\']) {
-            format!("{asked} cannot be granted; programs are named without folder")
+        } else if !is_program(program) {
+            format!("{asked} cannot be granted; programs are named without folder, such as `git`")
         } else {
             format!(
                 "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: request.{rule}"
@@ -211,14 +208,25 @@ impl JobsRules {
             return Ok(());
         }
         let asked = format!("jobs for {total_usd:.2} USD together");
-        let needed = (total_usd * 100.0).ceil() / 100.0;
+        let mut needed = (total_usd * 100.0).ceil() / 100.0;
+        // A sum just above a whole cent may have been rounded down to it.
+        if needed < total_usd {
+            needed += 0.01;
+        }
+        let granted = if self.granted.is_empty() {
+            &self.requested
+        } else {
+            &self.granted
+        };
         let detail = if !total_usd.is_finite() {
             format!("{asked} cannot be granted; choose a flavor whose price is known")
+        } else if needed > MAX_USD {
+            format!("{asked} cannot be granted; the most that can be is {MAX_USD} USD")
         } else if total_usd <= self.requested_usd {
             format!(
                 "{asked} are more than the {} USD granted; allow it in ml-intern.toml with: {}",
                 self.max_usd,
-                self.line(&self.granted, needed)
+                self.line(granted, needed)
             )
         } else {
             format!(
@@ -261,10 +269,12 @@ impl JobsRules {
                 "{asked} is not granted; allow it in ml-intern.toml with: {}",
                 self.line(&flavors, usd)
             )
+        } else if flavor.parse::<FlavorPattern>().is_err() {
+            format!("{asked} cannot be granted; flavors have names such as `a10g-small`")
         } else {
             let rule = format!(
                 "jobs = {{ flavors = [{}], max-usd = {} }}",
-                toml_string(&shorten(flavor)),
+                toml_string(flavor),
                 self.requested_usd
             );
             format!(

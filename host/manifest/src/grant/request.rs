@@ -8,7 +8,10 @@ use super::NetworkPlace;
 use crate::pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 use crate::size::Size;
 
-pub(crate) use read::{few, flavors, is_variable, mount, optional_usd, programs, set, tools, usd};
+pub(crate) use read::{
+    MAX_USD, few, flavors, is_program, is_tool_name, is_variable, mount, optional_usd, programs,
+    set, tools, usd,
+};
 
 /// Everything that a plugin asks for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -564,3 +564,69 @@ fn a_grant_written_as_toml_reads_back_the_same() {
     assert_eq!(first.toml_lines().join("\n"), lines);
     assert_eq!(grant(&first.toml_lines().join("\n")), first);
 }
+
+#[test]
+fn what_no_line_could_allow_is_said_so() {
+    let none = effective(&Request::default(), &Grant::default(), &[]);
+    // A URL parser takes the first for a host; as a rule it would mean every host below.
+    for url in ["https://*.a.org/x", "https://a.org:0/x"] {
+        let detail = check(&none, "GET", url).unwrap_err();
+        assert!(detail.contains(" cannot be granted; "), "{detail}");
+    }
+    for name in ["", "/bin/sh", "..", "a b", "-rf", "x\"]"] {
+        let process = none.process.check(name).unwrap_err();
+        let agent = none.agent.check_tool(name).unwrap_err();
+        let flavor = none.jobs.check_flavor(&format!("{name}/")).unwrap_err();
+        let credential = none.credentials.check(name).unwrap_err();
+        for denial in [process, agent, flavor, credential] {
+            assert!(
+                denial.detail.contains(" cannot be granted; "),
+                "{}",
+                denial.detail
+            );
+        }
+    }
+}
+
+#[test]
+fn the_line_for_dearer_jobs_loads_and_allows_them() {
+    let request = request("[request.jobs]\nflavors = [\"cpu-*\"]\nmax-usd = 9\n");
+    // Just above a whole cent, and rounded down to it when multiplied.
+    let cost = 0.57_f64.next_up();
+    for granted in [
+        Grant::default(),
+        grant("jobs = { flavors = [\"cpu-*\"], max-usd = 0.5 }"),
+    ] {
+        let denial = effective(&request, &granted, &[])
+            .jobs
+            .check_cost(cost)
+            .unwrap_err();
+        let (_, line) = denial.detail.rsplit_once("[plugins.arxiv.grant] ").unwrap();
+        let mut wider = granted.clone();
+        wider.add(grant(line));
+        let allowed = effective(&request, &wider, &[]).jobs.check_cost(cost);
+        assert!(allowed.is_ok(), "{line}");
+    }
+    let none = effective(&request, &Grant::default(), &[]);
+    let denial = none.jobs.check_cost(1_000_000.5).unwrap_err();
+    assert!(
+        denial.detail.contains(" cannot be granted; "),
+        "{}",
+        denial.detail
+    );
+}
+
+#[test]
+fn the_port_of_a_base_url_is_written_in_digits() {
+    let request = request(OPENAI);
+    for url in [
+        "https://a.org:+80/v1",
+        "https://a.org:/v1",
+        "https://a.org:0/v1",
+    ] {
+        let config = config(&[("base-url", url)]);
+        let error = Effective::compute("plugins.arxiv", &request, &Grant::default(), &config);
+        assert!(error.is_err(), "{url}");
+    }
+    assert!("localhost:+8080".parse::<NetworkPlace>().is_err());
+}

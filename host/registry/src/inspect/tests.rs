@@ -293,3 +293,15 @@ fn leb(length: usize) -> Vec<u8> {
     let coded = raw_section(0, &vec![0; length]);
     coded[1..coded.len() - length].to_vec()
 }
+
+#[test]
+fn the_parser_s_words_are_one_line() {
+    let mut bytes = component("(core module)");
+    let at = bytes.len() - 5;
+    bytes[at] = 0;
+    let error = refuse(&bytes, None);
+    assert!(
+        error.contains("magic header not detected") && !error.contains('\n'),
+        "{error}"
+    );
+}

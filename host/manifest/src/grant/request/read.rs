@@ -224,16 +224,9 @@ pub(crate) fn mount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
 pub(crate) fn programs<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<String>, D::Error> {
-    let ok = |text: &str| {
-        (1..=64).contains(&text.len())
-            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
-    };
     strings(
         deserializer,
-        ok,
+        is_program,
         "write the names of programs without folder, such as `git`; there is no `*`",
     )
 }
@@ -247,12 +240,21 @@ pub(crate) fn tools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
 }
 
 /// As the contract has it: `^[a-z][a-z0-9_]{0,63}$`.
-fn is_tool_name(text: &str) -> bool {
+pub(crate) fn is_tool_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// The name of a program, as opposed to a path, an option or nothing.
+pub(crate) fn is_program(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
 }
 
 pub(crate) fn flavors<'de, D: Deserializer<'de>>(
@@ -267,12 +269,15 @@ pub(crate) fn optional_usd<'de, D: Deserializer<'de>>(
     usd(deserializer).map(Some)
 }
 
-/// US dollars: finite, not negative, and small enough that sums stay exact to the cent.
+/// Small enough that sums stay exact to the cent.
+pub(crate) const MAX_USD: f64 = 1e6;
+
+/// US dollars: finite, not negative, at most [`MAX_USD`].
 pub(crate) fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
-    if !(0.0..=1e6).contains(&value) {
+    if !(0.0..=MAX_USD).contains(&value) {
         return Err(de::Error::custom(format!(
-            "`{value}` is out of bounds; write US dollars from 0 to 1000000"
+            "`{value}` is out of bounds; write US dollars from 0 to {MAX_USD}"
         )));
     }
     Ok(value)
