@@ -534,6 +534,7 @@ impl Case {
                 .get_or_insert_with(|| ml_intern_manifest::JobsRequest {
                     flavors: vec!["*".parse().expect("a flavor")],
                     max_usd: usd,
+                    network: Vec::new(),
                 });
             jobs.max_usd = usd;
             return;

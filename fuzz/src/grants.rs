@@ -263,10 +263,17 @@ pub fn request(input: &mut Unstructured<'_>) -> Result<Request> {
         }))
     })?;
     let programs = distinct(some(input, 3, program)?);
-    let process = (!programs.is_empty()).then_some(ProcessRequest { programs });
+    let process = (!programs.is_empty()).then_some(ProcessRequest {
+        programs,
+        network: Vec::new(),
+    });
     let flavors = flavors(input)?;
     let max_usd = amount(input)?;
-    let jobs = (!flavors.is_empty()).then_some(JobsRequest { flavors, max_usd });
+    let jobs = (!flavors.is_empty()).then_some(JobsRequest {
+        flavors,
+        max_usd,
+        network: Vec::new(),
+    });
     let agent = AgentRequest {
         complete: input.arbitrary()?,
         tools: tools(input)?,
@@ -310,10 +317,17 @@ pub fn grant(input: &mut Unstructured<'_>) -> Result<Grant> {
         }))
     })?;
     let programs = distinct(some(input, 3, program)?);
-    let process = (!programs.is_empty()).then_some(ProcessGrant { programs });
+    let process = (!programs.is_empty()).then_some(ProcessGrant {
+        programs,
+        network: Vec::new(),
+    });
     let flavors = flavors(input)?;
     let max_usd = amount(input)?;
-    let jobs = (!flavors.is_empty()).then_some(JobsGrant { flavors, max_usd });
+    let jobs = (!flavors.is_empty()).then_some(JobsGrant {
+        flavors,
+        max_usd,
+        network: Vec::new(),
+    });
     let credentials = distinct(some(input, 2, |input| {
         Ok(Some((*input.choose(&["hf", "openai"])?).to_owned()))
     })?);
