@@ -197,7 +197,7 @@ fn redact_pictures(images: &mut Vec<Image>, content: &mut String, redactor: &dyn
     images.retain(|image| !redactor.text(&mut image.base64.clone(), Rules::Known));
     let changed = images.len() < before;
     if changed {
-        content.push_str("\n");
+        content.push('\n');
         content.push_str(PICTURE);
     }
     changed

@@ -28,6 +28,10 @@ pub(crate) struct Spawned {
 }
 
 /// The handle of a program.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives as long as its program; there is nothing to save"
+)]
 pub(crate) enum Process {
     Plain {
         child: tokio::process::Child,
