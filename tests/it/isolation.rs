@@ -153,7 +153,7 @@ async fn packages_come_from_a_granted_index() {
     let place = format!("127.0.0.1:{}", server.port);
     world.home.write(
         "ml-intern.toml",
-        &format!(
+        format!(
             "[plugins.shell.grant]\nprocess = {{ programs = [\"sh\"], network = [{place:?}] }}\n"
         ),
     );
@@ -192,7 +192,7 @@ async fn a_job_fetches_what_was_granted_and_nothing_else() {
     let place = format!("127.0.0.1:{}", server.port);
     world.home.write(
         "ml-intern.toml",
-        &format!(
+        format!(
             "[plugins.train.grant]\nfs = [{{ mount = \"/workspace\", access = \"read\" }}]\njobs = {{ flavors = [\"*\"], max-usd = 100, network = [{place:?}] }}\n"
         ),
     );

@@ -1,6 +1,7 @@
 //! Real programs, run to every kind of end. Each hostile case asserts that nothing is left.
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![expect(clippy::duplicate_mod, reason = "every case runs at both levels")]
 #![cfg(target_os = "linux")]
 
 /// With the rights of the user.
@@ -10,7 +11,6 @@ mod free {
 
     const NAME: &str = "none";
 
-    #[expect(clippy::unused_async, reason = "the other one waits")]
     async fn isolate(_command: &mut Command) {}
 
     #[path = "run/cases.rs"]

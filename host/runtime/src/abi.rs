@@ -38,6 +38,8 @@ impl Version {
 }
 
 type Store<'a> = StoreContextMut<'a, PluginState>;
+/// What the generated bindings borrow a text as.
+type Text = String;
 
 /// What a component of a world is prepared as, and its functions once it is instantiated.
 macro_rules! world {
@@ -97,7 +99,7 @@ macro_rules! world {
 world! {
     Tool: ToolPre ToolGuest, ToolPluginPre ToolPlugin.ml_intern_plugin_tool, {
         fn describe => call_describe() -> Vec<tool::Descriptor>;
-        fn call => call_call(name: &String, arguments: &String, context: &tool::Context) -> tool::Output;
+        fn call => call_call(name: &Text, arguments: &Text, context: &tool::Context) -> tool::Output;
     }
 }
 
@@ -112,6 +114,6 @@ world! {
 world! {
     Notifier: NotifierPre NotifierGuest, NotifierPluginPre NotifierPlugin.ml_intern_plugin_notifier, {
         fn notify => call_notify(notice: &notifier::Notice) -> notifier::Receipt;
-        fn poll_reply => call_poll_reply(external_id: &String) -> Option<String>;
+        fn poll_reply => call_poll_reply(external_id: &Text) -> Option<String>;
     }
 }

@@ -135,7 +135,7 @@ fn branches(count: usize) -> Vec<u8> {
 /// Loops within loops, in the innermost of which every local is changed: each of them is carried
 /// through each loop.
 fn carried(loops: usize, locals: u32) -> Vec<u8> {
-    let mut body = vec![0x03, 0x40].repeat(loops);
+    let mut body = [0x03, 0x40].repeat(loops);
     for local in 1..=locals as usize {
         // local.get N, i32.const 1, i32.add, local.set N
         body.extend(
@@ -158,12 +158,7 @@ fn carried(loops: usize, locals: u32) -> Vec<u8> {
 
 /// Blocks within blocks.
 fn nested(depth: usize) -> Vec<u8> {
-    let body = [
-        vec![0x02, 0x40].repeat(depth),
-        vec![0x0b; depth],
-        vec![0x20, 0],
-    ]
-    .concat();
+    let body = [[0x02, 0x40].repeat(depth), vec![0x0b; depth], vec![0x20, 0]].concat();
     component(1, 0, &body)
 }
 

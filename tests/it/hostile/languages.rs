@@ -39,7 +39,7 @@ async fn place(language: &'static str, grant: &str) -> Place {
     let first = &COMPILED[usize::from(language == "python")];
     let plugin = Installed::component(language, component(language));
     let compile = async {
-        super::support::home(&[plugin.clone()]).await;
+        super::support::home(std::slice::from_ref(&plugin)).await;
     };
     first.get_or_init(|| compile).await;
 

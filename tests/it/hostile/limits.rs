@@ -105,7 +105,7 @@ async fn case_06_a_body_that_never_ends_ends_by_wall_time() {
     let fetch =
         |pieces: &str| Call::new("fetch_all", json!({ "url": format!("{target}/{pieces}") }));
     let attacks = [fetch("1000000"), fetch("40"), fetch("5")];
-    let attacked = attack(home(&[plugin.clone()]).await, attacks).await;
+    let attacked = attack(home(std::slice::from_ref(&plugin)).await, attacks).await;
     for endless in &attacked.attacks[..2] {
         endless.check("fault", &["took longer than 3s", "limits.timeout"]);
         audited(&attacked.events, &endless.call, "limits");

@@ -155,7 +155,7 @@ async fn case_37_another_method_or_a_twisted_path_is_not_sent() {
         Call::new("request", post.clone()),
         &["POST http://127.0.0.1"],
     ));
-    denied(attacker(&target, &[narrow.clone()]), attacks).await;
+    denied(attacker(&target, std::slice::from_ref(&narrow)), attacks).await;
     assert!(other.seen().is_empty(), "{:?}", other.paths());
 
     passes(

@@ -100,7 +100,8 @@ async fn case_66_a_cache_that_was_written_into_is_made_anew() {
     // Compiled code and descriptions of the provider, the neighbour and what comes with the program.
     assert!(files.len() >= 4, "{files:?}");
     let elsewhere = world.home.path().join("elsewhere");
-    let tampers: [(&str, &dyn Fn(usize, &Path)); 4] = [
+    type Tamper<'a> = (&'a str, &'a dyn Fn(usize, &Path));
+    let tampers: [Tamper<'_>; 4] = [
         ("changed", &|number, file| {
             let mut bytes = whole[number].clone();
             let middle = bytes.len() / 2;

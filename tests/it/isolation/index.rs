@@ -2,8 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use hyper::Response;
@@ -22,30 +20,21 @@ with zipfile.ZipFile(sys.argv[1], 'w') as z:
 
 pub(super) struct Index {
     pub(super) port: u16,
-    requests: Arc<AtomicUsize>,
     _server: Listening,
 }
 
 impl Index {
     pub(super) async fn start() -> Self {
         let wheel = wheel();
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counted = requests.clone();
         let server = listen(move |_, request| {
-            counted.fetch_add(1, Ordering::Relaxed);
             let answer = answer(request.uri().path(), &wheel);
             async move { answer }
         })
         .await;
         Self {
             port: server.addr.port(),
-            requests,
             _server: server,
         }
-    }
-
-    pub(super) fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
     }
 }
 

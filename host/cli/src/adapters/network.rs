@@ -14,7 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The rooms of a session, by the entry of the run manifest that each belongs to.
 #[derive(Default)]
-pub(crate) struct Rooms(tokio::sync::Mutex<BTreeMap<String, (Arc<Room>, Arc<CallGate>)>>);
+pub(crate) struct Rooms(tokio::sync::Mutex<BTreeMap<String, Shared>>);
+
+/// A room, and who is asked about its network.
+type Shared = (Arc<Room>, Arc<CallGate>);
 
 impl Rooms {
     /// The room of this caller's plugin; its programs reach each other, from one call to the next.

@@ -193,7 +193,7 @@ macro_rules! world {
                 store: Store<'_>,
                 $($name: $given),*
             ) -> wasmtime::Result<Result<$result, types::Error>> {
-                let (answer,) = self.$function.call_async(store, ($($name.clone(),)*)).await?;
+                let (answer,) = self.$function.call_async(store, ($($name.to_owned(),)*)).await?;
                 Ok(answer)
             })*
         }
@@ -203,7 +203,7 @@ macro_rules! world {
 world! {
     Tool: ToolPre ToolGuest, {
         0 "describe" describe() -> Vec<tool::Descriptor>;
-        1 "call" call(name: String = &String, arguments: String = &String, context: tool::Context = &tool::Context) -> tool::Output;
+        1 "call" call(name: String = &str, arguments: String = &str, context: tool::Context = &tool::Context) -> tool::Output;
     }
 }
 
@@ -218,6 +218,6 @@ world! {
 world! {
     Notifier: NotifierPre NotifierGuest, {
         0 "notify" notify(notice: notifier::Notice = &notifier::Notice) -> notifier::Receipt;
-        1 "poll-reply" poll_reply(external_id: String = &String) -> Option<String>;
+        1 "poll-reply" poll_reply(external_id: String = &str) -> Option<String>;
     }
 }

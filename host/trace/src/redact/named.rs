@@ -307,7 +307,7 @@ fn closing(line: &str, quote: &str) -> usize {
     let mut from = 0;
     while let Some(at) = line[from..].find(quote).map(|at| from + at) {
         let escapes = line[..at].len() - line[..at].trim_end_matches('\\').len();
-        if quote.len() > 1 || escapes % 2 == 0 {
+        if quote.len() > 1 || escapes.is_multiple_of(2) {
             return at;
         }
         from = at + 1;

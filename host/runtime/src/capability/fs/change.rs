@@ -93,7 +93,7 @@ fn open_file(mount: &Mount, entry: &Entry, was: Id, how: How) -> Result<Option<O
     if how.write {
         let names = rustix::fs::fstat(&file)?.st_nlink;
         if names > 1 {
-            return Err(Why::Shared(names.into()).into());
+            return Err(Why::Shared(names).into());
         }
     }
     // Only now: before, it could have been another file.
@@ -309,7 +309,7 @@ pub(crate) fn set_times(
     mount.guard(&entry.folder, &entry.name, Some(id(stat)))?;
     match kind(stat) {
         FileType::RegularFile if stat.st_nlink > 1 => {
-            return Err(Why::Shared(stat.st_nlink.into()).into());
+            return Err(Why::Shared(stat.st_nlink).into());
         }
         FileType::RegularFile | FileType::Directory | FileType::Symlink => {}
         _ => return Err(Why::Special.into()),

@@ -167,7 +167,6 @@ impl Mount {
 
 #[expect(
     clippy::unnecessary_cast,
-    clippy::allow_attributes_without_reason,
     reason = "the fields have other types on other systems"
 )]
 pub(crate) fn id(stat: &Stat) -> Id {
