@@ -101,3 +101,40 @@ fn the_agent_reaches_the_world_through_its_ports_only() {
         "the tree of ml-intern-agent shows no tokio:\n{tree}"
     );
 }
+
+/// Bytes, and their FNV-1a hash, of the files of each released version of the contract.
+const RELEASED: [(&str, usize, u64); 1] = [("0.1.0", 41878, 0xc061_7b81_a314_ff4e)];
+
+#[test]
+fn a_released_contract_is_never_edited() {
+    let wit = format!("{}/../wit/released", env!("CARGO_MANIFEST_DIR"));
+    for (version, bytes, hash) in RELEASED {
+        let mut files = Vec::new();
+        collect(&std::path::Path::new(&wit).join(version), &mut files);
+        files.sort();
+        let text: Vec<u8> = files
+            .iter()
+            .flat_map(|file| std::fs::read(file).unwrap())
+            .collect();
+        let found = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        assert_eq!((text.len(), found), (bytes, hash), "wit/released/{version}");
+    }
+    let folders = std::fs::read_dir(&wit).unwrap().count();
+    assert_eq!(
+        folders,
+        RELEASED.len(),
+        "a released version is not pinned here"
+    );
+}
+
+fn collect(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => collect(&path, files),
+            false => files.push(path),
+        }
+    }
+}

@@ -297,7 +297,7 @@ pub(crate) struct GrantArgs {
     /// A native program
     #[arg(long, value_name = "NAME")]
     pub(crate) program: Vec<String>,
-    /// A place that the plugin's programs and jobs may reach: `packages.test`, `*.hf.co`,
+    /// A place that the plugin's programs and jobs may reach: `example.org`, `*.hf.co`,
     /// `localhost:8080`, or `public` for every public host
     #[arg(long, value_name = "HOST")]
     pub(crate) network: Vec<String>,

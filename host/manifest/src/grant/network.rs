@@ -416,7 +416,11 @@ mod tests {
             &["public", "named"],
             &["packages.test", "*.hf.co", "db.test:5432"],
         );
-        for (host, port) in [("packages.test", 443), ("packages.test", 80), ("cdn.hf.co", 443)] {
+        for (host, port) in [
+            ("packages.test", 443),
+            ("packages.test", 80),
+            ("cdn.hf.co", 443),
+        ] {
             let rule = rules.check(host, port).unwrap();
             assert!(!rule.private_ok, "{host}");
         }
