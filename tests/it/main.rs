@@ -16,6 +16,8 @@ mod architecture;
 mod bad_input;
 /// The process dies at any moment; the session goes on.
 mod crash;
+/// Keys: kept, shown as there, used for their place, and found nowhere else.
+mod credentials;
 /// Attacks, one function for each case of the suite in `docs/security.md`.
 mod hostile;
 /// Native programs and jobs of a session, kept from the rest of the machine and given what was granted.
