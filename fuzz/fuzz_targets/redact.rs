@@ -30,6 +30,7 @@ fuzz_target!(|input: &str| -> Corpus {
         spellings: vec![secret.as_bytes().to_vec().into()],
     }]);
     let text: String = text.iter().collect();
+    hides_spellings(&rules, secret, &text, cuts);
     let text = format!("{text}{secret}{text}");
     for level in [Rules::Known, Rules::Marked, Rules::All] {
         let clean = rules.clean(&text, level).into_owned();
@@ -52,6 +53,34 @@ fuzz_target!(|input: &str| -> Corpus {
     }
     Corpus::Keep
 });
+
+/// A secret is gone in every reading that a server or a model may make of the text.
+fn hides_spellings(rules: &SecretRules, secret: &str, text: &str, cuts: &[char]) {
+    // Apart from the text, so that an escape before it takes none of its characters along.
+    let spelled = |spell: fn(u8) -> String| {
+        let each = secret.bytes().zip((0..3).cycle());
+        let spelling: String = each.map(|(byte, at)| match at {
+            2 => char::from(byte).to_string(),
+            _ => spell(byte),
+        });
+        format!("{text} {spelling} {text}")
+    };
+    let percent = spelled(|byte| format!("%{byte:02x}"));
+    let percent_twice = spelled(|byte| format!("%25{byte:02X}"));
+    let json = spelled(|byte| format!("\\u00{byte:02X}"));
+    for text in [percent, percent_twice, json] {
+        let clean = rules.clean(&text, Rules::Known);
+        assert!(
+            clean.contains("[REDACTED:known]"),
+            "{text:?} became {clean:?}"
+        );
+        let shown = in_pieces(rules, &text, cuts);
+        assert!(
+            shown.contains("[REDACTED:known]"),
+            "{text:?} became {shown:?} in pieces"
+        );
+    }
+}
 
 /// The text in pieces of as many characters as the numbers of these, over and over.
 fn in_pieces(rules: &SecretRules, text: &str, sizes: &[char]) -> String {

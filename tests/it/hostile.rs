@@ -11,7 +11,7 @@ pub(crate) mod describe;
 /// Files and keys that are not the plugin's own, and more of them than there is room for.
 pub(crate) mod files;
 /// The same from Python and JavaScript.
-mod languages;
+pub(crate) mod languages;
 /// Time, memory and sizes, from the outside.
 pub(crate) mod limits;
 /// Names that look like others or lead astray, in namespaces with a name server of their own.

@@ -113,6 +113,39 @@ async fn the_network_is_off_and_the_refusal_says_how_to_turn_it_on() {
     assert_eq!(denied["target"], format!("GET {url}"));
 }
 
+/// A host that writes its manifest anew gives a program that runs no file to write.
+#[tokio::test]
+async fn a_change_of_the_manifest_opens_it_to_nobody() {
+    let command = "echo there > ready; for i in $(seq 200); do [ -e changed ] && break; sleep 0.05; done; \
+        echo '# mine' >> ml-intern.toml; mv ml-intern.toml away; echo x > new; mv new ml-intern.toml; \
+        cat ml-intern.toml";
+    let world = World::new(bash(command)).await;
+    let all = "[plugins.files]\n[plugins.shell]\n[plugins.train]\n";
+    world.home.write("ml-intern.toml", all);
+    let running = world.run(["--permission-mode=auto", "go"]).start();
+    let ready = world.home.workspace().join("ready");
+    for _ in 0..400 {
+        if ready.exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let revoke = ["plugin", "revoke", "files", "--fs", "read-write"];
+    let revoked = world.home.ml_intern(revoke).run().await;
+    revoked.assert_code(0);
+    let changed = world.home.read("ml-intern.toml");
+    assert_ne!(changed, all);
+    world.home.write("changed", "");
+    running.finish().await.assert_code(0);
+    assert_eq!(world.home.read("ml-intern.toml"), changed);
+    // It is the program's file too, as it is now.
+    assert!(
+        world.results()[0].contains(changed.trim()),
+        "{:?}",
+        world.results()
+    );
+}
+
 #[tokio::test]
 async fn a_granted_place_is_reached_after_the_command_that_the_refusal_names() {
     let server = index::Index::start().await;
@@ -205,6 +238,29 @@ async fn a_job_fetches_what_was_granted_and_nothing_else() {
     ] {
         assert!(result.contains(expected), "{expected}: {result}");
     }
+    let jobs = world.home.ml_intern(["jobs", "list", "--json"]).run().await;
+    let jobs: Vec<Value> = serde_json::from_str(&jobs.stdout).unwrap();
+    let id = jobs[0]["id"].as_str().unwrap();
+    let shown = world.home.ml_intern(["jobs", "show", id]).run().await;
+    let refused = "network GET http://other.test/ → denied";
+    assert!(shown.stdout.contains(refused), "{}", shown.stdout);
+    let shown = world
+        .home
+        .ml_intern(["jobs", "show", id, "--json"])
+        .run()
+        .await;
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let rules = shown["network"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["rule"]);
+    assert!(
+        rules
+            .into_iter()
+            .any(|rule| *rule == json!(format!("network {place}"))),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ mod style;
 mod table;
 mod text;
 
-pub(crate) use audit::outcome;
+pub(crate) use audit::{audit_line, outcome};
 pub(crate) use clean::{clean, for_model, json_for_model, one_line};
 pub(crate) use feed::{Feed, Renderer};
 pub(crate) use format::{cost, duration};

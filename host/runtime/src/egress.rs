@@ -193,6 +193,13 @@ impl Refusal {
         }
     }
 
+    fn uri_too_long(detail: impl Into<String>) -> Self {
+        Self {
+            error: Error::HttpRequestUriTooLong,
+            detail: detail.into(),
+        }
+    }
+
     fn denied(detail: impl Into<String>) -> Self {
         Self {
             error: Error::HttpRequestDenied,

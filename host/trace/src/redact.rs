@@ -5,6 +5,7 @@
 //!
 //! A placeholder says what was there: `[REDACTED_HF_TOKEN]`, or `[REDACTED:openai]` for the credential `openai`.
 
+mod escaped;
 mod fragments;
 mod known;
 mod marked;

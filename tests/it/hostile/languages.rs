@@ -25,7 +25,7 @@ struct Place {
 const SECRETS: [&str; 2] = ["sk-of-the-host", "outside the workspace"];
 
 /// The component that `scripts/foreign-guests` built.
-fn component(language: &str) -> Vec<u8> {
+pub(crate) fn component(language: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/../foreign-guests");
     let file = Path::new(folder).join(format!("{language}.wasm"));
     std::fs::read(&file)

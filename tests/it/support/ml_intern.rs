@@ -34,6 +34,7 @@ mod events;
 mod terminal;
 
 use self::capture::Capture;
+pub(crate) use self::terminal::AtTerminal;
 
 /// How long a program may live unless the test says otherwise; the slowest that a test has a
 /// reason to wait for compiles a few plugins first.
@@ -287,6 +288,12 @@ impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.pid().expect("it has not been waited for");
         kill_process(pid, signal).unwrap();
+    }
+
+    /// What the kernel says of it: a file of its folder in `/proc`.
+    pub(crate) fn proc(&self, file: &str) -> String {
+        let pid = self.child.id().expect("it has not been waited for");
+        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap()
     }
 
     /// Writes one line of JSON to its standard input.

@@ -86,6 +86,9 @@ impl Gate for CallGate {
     }
 }
 
+/// What a job asked of its network, in its folder.
+pub(crate) const OF_JOB: &str = "network.jsonl";
+
 /// Serves the network of a job, in the process that supervises it.
 pub(crate) fn serve_job(
     rules: &str,
@@ -94,7 +97,7 @@ pub(crate) fn serve_job(
 ) -> Box<dyn Any + Send + Sync> {
     match NetworkRules::from_text(rules) {
         Ok(rules) => {
-            let file = folder.join("network.jsonl");
+            let file = folder.join(OF_JOB);
             serve(listener, Arc::new(JobGate { rules, file }))
         }
         Err(error) => {

@@ -7,9 +7,12 @@ use crate::compose::workbench::backend;
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::ui::{self, Style, Table};
+use ml_intern_agent::event::Audit;
 use ml_intern_jobs::{Backend, Job, JobError, State};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +20,9 @@ use std::time::Duration;
 const LINES: u32 = 1000;
 /// How long a follower waits for a line before it looks whether the job has ended.
 const FOLLOW: Duration = Duration::from_secs(1);
+/// Bytes and lines of what a job asked of the network.
+const MOST_READ: u64 = 1 << 20;
+const MOST_SHOWN: usize = 100;
 /// A job that failed, for scripts that follow one.
 const JOB_FAILED: u8 = 8;
 
@@ -25,7 +31,7 @@ pub(crate) async fn jobs(directory: Option<&Path>, command: JobsCommand) -> Resu
     let backend = backend(&config, &Confinement::new(&config), BTreeMap::new())?;
     match command {
         JobsCommand::List { json, limit } => list(&backend, json, limit).await,
-        JobsCommand::Show { id, json } => show(&backend, &id, json).await,
+        JobsCommand::Show { id, json } => show(&config, &backend, &id, json).await,
         JobsCommand::Logs { id, follow } => logs(&backend, &id, follow).await,
         JobsCommand::Cancel { id } => {
             let job = backend.cancel(&id).await.map_err(failed)?;
@@ -63,10 +69,13 @@ async fn list(backend: &dyn Backend, json: bool, limit: u32) -> Result<u8> {
     Ok(0)
 }
 
-async fn show(backend: &dyn Backend, id: &str, json: bool) -> Result<u8> {
+async fn show(config: &Config, backend: &dyn Backend, id: &str, json: bool) -> Result<u8> {
     let job = backend.get(id).await.map_err(failed)?;
+    let reached = reached(&config.paths.jobs().join(&job.id));
     if json {
-        ui::out(&json!(job).to_string());
+        let mut shown = json!(job);
+        shown["network"] = json!(reached);
+        ui::out(&shown.to_string());
         return Ok(0);
     }
     let mut table = Table::new(&["JOB", &job.id]);
@@ -83,8 +92,23 @@ async fn show(backend: &dyn Backend, id: &str, json: bool) -> Result<u8> {
     }
     table.row(["time".into(), took(&job)]);
     table.row(["cost".into(), ui::cost(job.cost_usd)]);
+    for audit in &reached {
+        table.row(["network".into(), ui::audit_line(audit)]);
+    }
     ui::out(&table.render(Style::stdout()));
     Ok(0)
+}
+
+/// What the job asked of the network, and which rule decided.
+fn reached(folder: &Path) -> Vec<Audit> {
+    let file = File::open(folder.join(crate::adapters::network::OF_JOB));
+    let lines = file.map(|file| BufReader::new(file.take(MOST_READ)).lines());
+    let lines = lines.into_iter().flatten().map_while(io::Result::ok);
+    // The supervisor may be writing the last one.
+    lines
+        .filter_map(|line| serde_json::from_str(&line).ok())
+        .take(MOST_SHOWN)
+        .collect()
 }
 
 async fn logs(backend: &dyn Backend, id: &str, follow: bool) -> Result<u8> {

@@ -4,8 +4,13 @@ use crate::compose::Loaded;
 use crate::config::{Config, text_of};
 use crate::error::{Failure, Kind, OrFail, Result};
 use ml_intern_manifest::{Digest, LockEntry, Lockfile};
-use std::io::Write;
+use rustix::fs::{Mode, OFlags};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+
+/// Bytes of an old file that are written over in one step; no file that the host reads is longer.
+const MOST: usize = 1 << 20;
 
 pub(crate) fn read(path: &Path) -> Result<Lockfile> {
     match text_of(path)? {
@@ -20,28 +25,51 @@ pub(crate) fn write(path: &Path, lockfile: &Lockfile) -> Result<()> {
 
 /// Writes a whole file, or leaves the old one.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
+    let written = match in_place(path, text) {
+        Err(error) if error.kind() == ErrorKind::NotFound => anew(path, text),
+        written => written,
+    };
+    written.map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+}
+
+/// A file that is there stays the same file: a program that runs has it mounted over itself, and a new one in its
+/// place would lie there unprotected.
+fn in_place(path: &Path, text: &str) -> io::Result<()> {
+    let facts = std::fs::symlink_metadata(path)?;
+    if !facts.is_file() {
+        return Err(ErrorKind::NotFound.into());
+    }
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    // One write as long as the old text, and empty lines at its end: who is killed between the two steps leaves a
+    // file that reads the same.
+    let mut bytes = text.as_bytes().to_vec();
+    let old = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    bytes.resize(bytes.len().max(old.min(MOST)), b'\n');
+    file.write_all_at(&bytes, 0)?;
+    file.set_len(text.len() as u64)?;
+    file.sync_data()
+}
+
+/// Written aside and renamed.
+fn anew(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        // What stands there is a leftover, or a link that somebody prepared: it is not written through.
-        match std::fs::remove_file(&temporary) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = std::fs::File::create_new(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        // What keeps the place free while a program runs, and what a host left that was killed then.
-        if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()) {
-            std::fs::remove_dir(path)?;
-        }
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|error: std::io::Error| {
-        Failure::usage(format!("cannot write {}: {error}", path.display()))
-    })
+    std::fs::create_dir_all(folder)?;
+    // What stands there is a leftover, or a link that somebody prepared: it is not written through.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::File::create_new(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_data()?;
+    // What keeps the place free while a program runs, and what a host left that was killed then.
+    if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()) {
+        std::fs::remove_dir(path)?;
+    }
+    std::fs::rename(&temporary, path)
 }
 
 /// What the lockfile says of a plugin as it is now. `describe` is the digest of what a tool plugin

@@ -23,18 +23,14 @@ pub(crate) struct Unavailable(String);
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the key store of this system does not answer: {}",
-            self.0
-        )
+        write!(f, "the key store of this system cannot be used: {}", self.0)
     }
 }
 
 impl Unavailable {
     /// For a credential that is kept there.
     pub(crate) fn for_credential(self, name: &str) -> Failure {
-        Failure::new(Kind::Credentials, anyhow::anyhow!("the credential `{name}` is in the key store: {self}"))
+        Failure::new(Kind::Credentials, anyhow::anyhow!("the credential `{name}`: {self}"))
             .hint("unlock it, or start the session's D-Bus and its key store (gnome-keyring, KWallet, KeePassXC)")
             .hint(format!("or keep it in a file: ml-intern login {name} --store file"))
     }
@@ -142,6 +138,7 @@ async fn in_time<T>(
     match tokio::time::timeout(limit, work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(Error::Locked)) => Err(Unavailable("it is locked".into())),
+        Ok(Err(Error::Prompt)) => Err(Unavailable("it is locked, and nobody unlocked it".into())),
         Ok(Err(Error::NoResult)) => Err(Unavailable("it has no default collection".into())),
         Ok(Err(error)) => Err(Unavailable(error.to_string())),
         Err(_) => Err(Unavailable(format!(

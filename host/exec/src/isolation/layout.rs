@@ -358,7 +358,8 @@ fn attributes(access: Access) -> u64 {
     match access {
         Access::Read => sys::READ_ONLY | sys::NO_SUID | sys::NO_DEVICES,
         Access::Write => sys::NO_SUID | sys::NO_DEVICES,
-        Access::Device => sys::NO_SUID,
+        // What is written to a device is no change of the file system; its mode and its times are.
+        Access::Device => sys::READ_ONLY | sys::NO_SUID,
     }
 }
 

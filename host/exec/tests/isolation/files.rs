@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use ml_intern_exec::{ExecError, Isolation, run};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,20 @@ async fn nothing_is_written_outside() {
             .await;
     }
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_device_is_used_and_not_changed() {
+    check_support().await;
+    let before = fs::metadata("/dev/null").unwrap();
+    let bench = Bench::new();
+    let script = "echo x > /dev/null && echo used; head -c 2 /dev/zero | wc -c; \
+        for change in 'chmod 644' 'touch' 'chown 1:1' 'rm -f'; do $change /dev/null 2> err && echo \"$change\"; done; true";
+    let held = finish(bench.shell(script, Isolation::Full)).await;
+    assert_eq!(text(&held), "used\n2");
+    let after = fs::metadata("/dev/null").unwrap();
+    let state = |file: &fs::Metadata| (file.mode(), file.uid(), file.mtime(), file.ctime());
+    assert_eq!(state(&after), state(&before));
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use http::{Uri, request};
 use url::{Host, Url};
-use wasmtime_wasi_http::Error;
 
 use crate::egress::Refusal;
 
@@ -24,10 +23,9 @@ pub(super) fn parse(uri: &Uri) -> Result<Url, Refusal> {
     }
     let text = uri.to_string();
     if text.len() > MAX_URL {
-        return Err(Refusal {
-            error: Error::HttpRequestUriTooLong,
-            detail: format!("the URL is longer than {MAX_URL} bytes"),
-        });
+        return Err(Refusal::uri_too_long(format!(
+            "the URL is longer than {MAX_URL} bytes"
+        )));
     }
     if let Some(found) = text
         .chars()

@@ -60,6 +60,8 @@ pub struct Credential {
 
 /// Values shorter than this are too common in ordinary text to be looked for.
 const SHORTEST: usize = 8;
+/// Stands for a byte of a secret.
+const STAR: u8 = b'*';
 
 /// The values that no plugin may send or receive.
 #[derive(Default)]
@@ -149,7 +151,7 @@ impl Secrets {
         };
         let mut out = bytes.to_vec();
         for found in find.find_overlapping_iter(bytes) {
-            out[found.range()].fill(b'*');
+            out[found.range()].fill(STAR);
         }
         Cow::Owned(out)
     }
@@ -291,7 +293,10 @@ impl Known {
 /// back, so that what a model streams is shown when it comes.
 #[derive(Default)]
 pub(crate) struct Scrubber {
+    /// As it came: two secrets may overlap.
     held: Vec<u8>,
+    /// The same, with stars for what is already known to be of a secret.
+    clean: Vec<u8>,
 }
 
 impl Scrubber {
@@ -308,14 +313,21 @@ impl Scrubber {
         }
         self.held.extend_from_slice(&chunk);
         let mut clean = secrets.replace(&self.held).into_owned();
-        let held = secrets.held_back(&clean);
-        self.held = clean.split_off(clean.len() - held);
+        for (new, old) in clean.iter_mut().zip(&self.clean) {
+            if *old == STAR {
+                *new = STAR;
+            }
+        }
+        let passed = self.held.len() - secrets.held_back(&self.held);
+        self.held.drain(..passed);
+        self.clean = clean.split_off(passed);
         clean.into()
     }
 
     /// What is left at the end.
     pub(crate) fn finish(&mut self) -> Bytes {
-        std::mem::take(&mut self.held).into()
+        self.held.clear();
+        std::mem::take(&mut self.clean).into()
     }
 }
 
@@ -375,6 +387,18 @@ mod tests {
             scrub(&secrets, &["longersecre", "t-more longersecret-mor"]),
             "***************** ************-mor"
         );
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_replaced_wherever_the_chunks_split_them() {
+        let secrets = secrets(&["secret-abc-key", "key-secret-two"]);
+        let text = "a secret-abc-key-secret-two-b";
+        for at in 0..=text.len() {
+            let clean = scrub(&secrets, &[&text[..at], &text[at..]]);
+            assert_eq!(clean, "a *************************-b", "{at}");
+        }
+        let bytes: Vec<&str> = text.split_inclusive(|_| true).collect();
+        assert_eq!(scrub(&secrets, &bytes), "a *************************-b");
     }
 
     #[test]

@@ -20,14 +20,11 @@ impl Pieces {
 impl Fragments for Pieces {
     fn push(&mut self, fragment: &str) -> String {
         self.held.push_str(fragment);
-        // What is complete is replaced first, so that it cannot be taken for a beginning.
+        let safe = self.rules.known.safe_end(&self.held);
+        let after = self.held.split_off(safe);
         let mut clean = self.rules.known.replace(&self.held).into_owned();
-        let open = self
-            .rules
-            .known
-            .open_end(&clean)
-            .max(marked::open_end(&clean));
-        self.held = clean.split_off(clean.len() - open);
+        let open = marked::open_end(&clean);
+        self.held = clean.split_off(clean.len() - open) + &after;
         self.rules.clean(&clean, Rules::Marked).into_owned()
     }
 

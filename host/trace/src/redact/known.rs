@@ -1,7 +1,9 @@
 //! Values that the host knows, in every spelling that it was told.
 
+use super::escaped;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// Shorter ones are too common in ordinary text; as many bytes are looked at in one step.
@@ -63,52 +65,96 @@ impl Known {
 
     /// The text without the secrets; borrowed where it holds none.
     pub(super) fn replace<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut clean = String::new();
-        let mut done = 0;
-        while let Some((at, needle)) = self.find(text.as_bytes(), done) {
-            clean.push_str(&text[done..at]);
-            clean.push_str(&needle.placeholder);
-            done = at + needle.bytes.len();
-        }
-        if done == 0 {
+        let found = self.found(text);
+        if found.is_empty() {
             return Cow::Borrowed(text);
+        }
+        let mut clean = String::with_capacity(text.len());
+        let mut done = 0;
+        for Found { range, placeholder } in found {
+            clean.push_str(&text[done..range.start]);
+            clean.push_str(placeholder);
+            done = range.end;
         }
         clean.push_str(&text[done..]);
         Cow::Owned(clean)
     }
 
+    /// Where the text has to be cut so that no secret begins before and ends after it, whatever follows.
+    pub(super) fn safe_end(&self, text: &str) -> usize {
+        let mut end = text.len() - self.open_end(text.as_bytes());
+        for reading in escaped::readings(text) {
+            let closed = reading.closed();
+            let open = closed.len() - self.open_end(closed);
+            end = end.min(reading.source(open..open).start);
+        }
+        // One that is complete may share its end with the next.
+        let found = self.found(text).into_iter();
+        let mut across = found.filter(|found| found.range.start < end && end < found.range.end);
+        across.next().map_or(end, |found| found.range.start)
+    }
+
     /// Length of the longest end of `text` with which a secret could begin.
-    pub(super) fn open_end(&self, text: &str) -> usize {
-        let bytes = text.as_bytes();
+    fn open_end(&self, text: &[u8]) -> usize {
         let begins = |needle: &Needle| {
-            let most = bytes.len().min(needle.bytes.len() - 1);
-            let fits = |length: &usize| needle.bytes.starts_with(&bytes[bytes.len() - length..]);
+            let most = text.len().min(needle.bytes.len() - 1);
+            let fits = |length: &usize| needle.bytes.starts_with(&text[text.len() - length..]);
             (1..=most).rev().find(fits).unwrap_or(0)
         };
         self.needles.iter().map(begins).max().unwrap_or(0)
     }
 
-    /// The first secret from byte `from` on. Secrets are UTF-8, so that both ends are borders of characters.
-    fn find(&self, text: &[u8], from: usize) -> Option<(usize, &Needle)> {
+    /// What stands for secrets in any reading of the text, in order; what overlaps is one.
+    fn found(&self, text: &str) -> Vec<Found<'_>> {
         if self.needles.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let windows = text.get(from..)?.windows(SHORTEST).enumerate();
-        for (offset, window) in windows {
+        let mut all = self.within(text.as_bytes());
+        for reading in escaped::readings(text) {
+            let within = self.within(&reading.bytes).into_iter();
+            all.extend(within.map(|found| Found {
+                range: reading.source(found.range),
+                ..found
+            }));
+        }
+        all.sort_by_key(|found| found.range.start);
+        all.dedup_by(|next, before| {
+            let same = next.range.start < before.range.end;
+            if same {
+                before.range.end = before.range.end.max(next.range.end);
+            }
+            same
+        });
+        all
+    }
+
+    /// The secrets in these bytes, at each place the longest. They are UTF-8, so that their ends are borders of
+    /// characters.
+    fn within(&self, bytes: &[u8]) -> Vec<Found<'_>> {
+        let mut all = Vec::new();
+        for (at, window) in bytes.windows(SHORTEST).enumerate() {
             let head = head(window);
             let (word, bit) = place(head);
             if self.filter[word] & bit == 0 {
                 continue;
             }
-            let at = from + offset;
             let candidates = self.by_head.get(&head).into_iter().flatten();
             let mut candidates = candidates.map(|index| &self.needles[*index]);
-            if let Some(needle) = candidates.find(|needle| text[at..].starts_with(&needle.bytes)) {
-                return Some((at, needle));
+            if let Some(needle) = candidates.find(|needle| bytes[at..].starts_with(&needle.bytes)) {
+                all.push(Found {
+                    range: at..at + needle.bytes.len(),
+                    placeholder: &needle.placeholder,
+                });
             }
         }
-        None
+        all
     }
+}
+
+/// Where a secret stands, and what takes its place.
+struct Found<'a> {
+    range: Range<usize>,
+    placeholder: &'a str,
 }
 
 /// The first eight bytes, as a number.
@@ -158,11 +204,81 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_a_secret_could_begin_with_is_known() {
-        let known = known(&["aa-secret-1"]);
-        assert_eq!(known.open_end("text aa-secret-"), 10);
-        assert_eq!(known.open_end("text a"), 1);
-        assert_eq!(known.open_end("aa-secret-1"), 0);
-        assert_eq!(known.open_end(""), 0);
+    fn secrets_that_overlap_are_gone_to_the_end_of_the_last() {
+        let known = known(&["aa-secret-bb-key", "bb-key-geheim", "geheim-cc"]);
+        assert_eq!(
+            known.replace("aa-secret-bb-key-geheim-cc-dd"),
+            "[REDACTED:aa]-dd"
+        );
+    }
+
+    /// The text with every `every`th byte escaped.
+    fn escaped(text: &str, every: usize, escape: impl Fn(u8) -> String) -> String {
+        let bytes = text.bytes().enumerate();
+        let each = bytes.map(|(at, byte)| match at % every {
+            0 => escape(byte),
+            _ => char::from(byte).to_string(),
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn escapes_hide_nothing() {
+        let known = known(&["aa-se/cret-1"]);
+        let spellings: [fn(u8) -> String; 6] = [
+            |byte| format!("%{byte:02x}"),
+            |byte| format!("%25{byte:02X}"),
+            |byte| format!("\\u00{byte:02x}"),
+            |byte| format!("\\\\u00{byte:02X}"),
+            |byte| format!("\\u{byte:04x}"),
+            |byte| char::from(byte).to_string().replace('/', "\\/"),
+        ];
+        for (number, spelling) in spellings.into_iter().enumerate() {
+            for every in 1..4 {
+                let text = escaped("aa-se/cret-1", every, spelling);
+                for (before, after) in [("", ""), ("é=", "ü"), ("100%\\n", "%\\"), ("%41\\n", "%4")]
+                {
+                    let clean = known
+                        .replace(&format!("{before}{text}{after}"))
+                        .into_owned();
+                    assert_eq!(
+                        clean,
+                        format!("{before}[REDACTED:aa]{after}"),
+                        "{number}: {text}"
+                    );
+                }
+            }
+        }
+        for text in [
+            "%",
+            "\\",
+            "%4",
+            "\\u00",
+            "aa%2dsecret",
+            "%c3%a9 \\u00e9",
+            "100% \\n",
+        ] {
+            assert!(matches!(known.replace(text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_where_no_secret_can_be() {
+        let known = known(&["aa-secret-aa", "aa-secret-1"]);
+        for (text, safe) in [
+            ("text aa-secret-", "text "),
+            ("text a", "text "),
+            ("aa-secret-1", "aa-secret-1"),
+            ("", ""),
+            // The end may be the beginning of another.
+            ("text aa-secret-aa", "text "),
+            ("text aa%2", "text "),
+            ("text aa%2dsec", "text "),
+            ("text %252", "text "),
+            ("text aa\\u002dsec\\", "text "),
+            ("100%.", "100%."),
+        ] {
+            assert_eq!(&text[..known.safe_end(text)], safe, "{text}");
+        }
     }
 }

@@ -65,6 +65,11 @@ pub(crate) struct AtTerminal {
 }
 
 impl AtTerminal {
+    /// The test's end of the terminal, whose modes are those of the program's.
+    pub(crate) fn keyboard(&self) -> File {
+        self.keyboard.try_clone().unwrap()
+    }
+
     /// Types a line and Enter.
     pub(crate) fn type_line(&mut self, line: &str) {
         self.keyboard
