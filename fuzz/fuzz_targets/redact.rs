@@ -59,10 +59,11 @@ fn hides_spellings(rules: &SecretRules, secret: &str, text: &str, cuts: &[char])
     // Apart from the text, so that an escape before it takes none of its characters along.
     let spelled = |spell: fn(u8) -> String| {
         let each = secret.bytes().zip((0..3).cycle());
-        let spelling: String = each.map(|(byte, at)| match at {
+        let each = each.map(|(byte, at)| match at {
             2 => char::from(byte).to_string(),
             _ => spell(byte),
         });
+        let spelling: String = each.collect();
         format!("{text} {spelling} {text}")
     };
     let percent = spelled(|byte| format!("%{byte:02x}"));

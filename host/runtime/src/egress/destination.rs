@@ -21,6 +21,13 @@ pub(super) fn parse(uri: &Uri) -> Result<Url, Refusal> {
             authority.host()
         )));
     }
+    // Of others, a host is read by other rules.
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(Refusal::denied(format!(
+            "the scheme `{}` is not spoken here; write `https` or `http`",
+            shown(uri.scheme_str().unwrap_or_default())
+        )));
+    }
     let text = uri.to_string();
     if text.len() > MAX_URL {
         return Err(Refusal::uri_too_long(format!(
@@ -176,6 +183,8 @@ mod tests {
             "https://example.org../",
             "https://example.org:99999/",
             "/only/a/path",
+            "ftp://example.org/",
+            "ttp://127.1/",
         ] {
             assert!(parsed(text).is_err(), "{text}");
         }
