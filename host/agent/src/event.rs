@@ -70,10 +70,33 @@ pub enum TurnEnd {
     Time,
     /// The budget in dollars is spent.
     Budget,
+    /// The model went round in circles, and did not stop when it was told.
+    Repetition,
     /// The user ended it.
     Interrupted,
     /// It failed; an `error` event says how.
     Error,
+}
+
+/// What the host does about a model that goes round in circles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// It is told.
+    Warned,
+    /// The calls are not run any more until it makes another one.
+    Barred,
+    /// The turn ends.
+    Stopped,
+}
+
+/// Calls that a model makes again and again, with the same results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repetition {
+    /// Names of the tools, in the order of the calls.
+    pub tools: Vec<String>,
+    /// What is done about it.
+    pub step: Step,
 }
 
 /// State of a job as the log keeps it.
@@ -299,6 +322,13 @@ pub enum Event {
         /// The decision.
         #[serde(flatten)]
         audit: Audit,
+    },
+    /// The host noticed that the model goes round in circles.
+    #[serde(rename = "repetition")]
+    Repetition {
+        /// Which calls, and what is done about them.
+        #[serde(flatten)]
+        repetition: Repetition,
     },
     /// The plan was replaced.
     #[serde(rename = "plan")]

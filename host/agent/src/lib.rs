@@ -18,6 +18,7 @@ pub mod plan;
 pub mod ports;
 pub mod prompt;
 pub mod redaction;
+pub mod repetition;
 mod retry;
 pub mod session;
 pub mod state;

@@ -1,5 +1,6 @@
 //! The system prompt, rendered from what is really there.
 
+use crate::event::{Repetition, Step};
 use crate::ports::Tool;
 
 const SYSTEM: &str = include_str!("prompts/system.md");
@@ -42,6 +43,38 @@ pub(crate) fn malformed_again(tool: &str) -> String {
     format!(
         "[SYSTEM: the last calls of `{tool}` had malformed JSON arguments. Do not send the same call again. \
          Write large content in several smaller steps, for example a shell heredoc or a few small edits.]"
+    )
+}
+
+/// The host's advice to a model that goes round in circles.
+pub(crate) fn repetition(repetition: &Repetition) -> String {
+    let tools = repetition.tools.join("` → `");
+    let what = match repetition.tools.len() {
+        1 => format!(
+            "you call `{tools}` again and again with the same arguments, and get the same result"
+        ),
+        _ => format!(
+            "you repeat the calls `{tools}` in a circle, with the same arguments and the same results"
+        ),
+    };
+    let advice = match repetition.step {
+        Step::Warned => {
+            "This way does not work. Take another tool or clearly other arguments, split the problem in another way, \
+             or tell the user what you are stuck on."
+        }
+        Step::Barred | Step::Stopped => {
+            "You were told before. These calls are not run any more until you do something else; the next of them \
+             ends the turn. Go another way now, or tell the user what you are stuck on."
+        }
+    };
+    format!("[SYSTEM: REPETITION GUARD] {what}. {advice}")
+}
+
+/// The result of a call that is not run any more.
+pub(crate) fn barred(tool: &str) -> String {
+    format!(
+        "this call of `{tool}` was not run: it was made again and again with the same arguments and the same result; \
+         do something else"
     )
 }
 

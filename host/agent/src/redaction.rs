@@ -82,6 +82,7 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
         }
         Event::PermissionRequested { request } => redact_request(request, redactor, Rules::All),
         Event::PermissionResolved { feedback, .. } => feedback.as_mut().is_some_and(all),
+        Event::Repetition { repetition } => fold(repetition.tools.iter_mut(), marked),
         Event::Plan { items } => fold(items.iter_mut().map(|item| &mut item.content), all),
         Event::JobStarted { job } | Event::JobUpdated { job } | Event::JobFinished { job } => {
             let JobNote { name, message, .. } = job;

@@ -4,6 +4,7 @@ use crate::approval::Rule;
 use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
+use crate::repetition::{Recent, Signature};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub struct State {
     pub jobs: BTreeMap<String, JobNote>,
     /// The newest malformed calls: tool and how many in a row.
     pub malformed: Option<(String, u32)>,
+    /// What the model did since a person last spoke.
+    pub recent: Recent,
     /// First words of the first turn.
     pub title: String,
     /// What the ids of calls begin with: nothing, or `c5.0/1/` for an agent that call `c5.0` started.
@@ -112,6 +115,7 @@ impl State {
                 self.blocked |= by == "nobody";
                 self.remembered.extend(remembered.clone());
             }
+            Event::Repetition { repetition } => self.recent.tell(repetition.step),
             Event::Plan { items } => self.plan.clone_from(items),
             Event::JobStarted { job } | Event::JobUpdated { job } | Event::JobFinished { job } => {
                 self.jobs.insert(job.id.clone(), job.clone());
@@ -156,6 +160,12 @@ impl State {
         pledged.sum()
     }
 
+    /// Whether a call of the model is one that it makes again and again, and that is not run any more.
+    pub(crate) fn bars(&self, open: &OpenCall) -> bool {
+        let own = self.open.iter().any(|one| one.id == open.id);
+        own && self.recent.is_barred(&open.call.name, &open.call.arguments)
+    }
+
     /// The time limit counts from here: nobody worked while no process ran.
     fn resume(&mut self, model: &str, stamp: Stamp) {
         model.clone_into(&mut self.model);
@@ -175,6 +185,7 @@ impl State {
         self.error = None;
         self.blocked = false;
         self.malformed = None;
+        self.recent = Recent::default();
         if self.title.is_empty() {
             self.title = input
                 .lines()
@@ -247,6 +258,10 @@ impl State {
             is_error: status != CallStatus::Ok,
         });
         if self.open.iter().all(|open| open.result.is_some()) {
+            self.recent.add(self.open.iter().map(|open| {
+                let result = open.result.as_ref().map_or("", |result| &result.content);
+                Signature::new(&open.call.name, &open.call.arguments, result)
+            }));
             let results = self.open.drain(..).filter_map(|open| open.result);
             let parts = results.map(Part::Result).collect();
             self.push(Message {

@@ -99,6 +99,12 @@ impl<'a> Runner<'a> {
                 text: interrupted_text(&call.name),
             };
         }
+        if self.session.read(|state| state.bars(open)) {
+            return Prepared::Refused {
+                status: CallStatus::Error,
+                text: crate::prompt::barred(&call.name),
+            };
+        }
         let Some(tool) = self
             .toolbox
             .tools()

@@ -4,7 +4,7 @@ use crate::approval::Gate;
 use crate::arguments::shorten;
 use crate::budget::Budget;
 use crate::error::ProviderError;
-use crate::event::{CallStatus, Event, TurnEnd};
+use crate::event::{CallStatus, Event, Step, TurnEnd};
 use crate::message::{Call, Message, Part, Role};
 use crate::ports::{Clock, Deltas, JournalError, Provider, Reply, Request, Stop, Toolbox};
 use crate::session::Session;
@@ -91,6 +91,9 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
     loop {
         runner.run_open().await?;
         advise_on_malformed(agent)?;
+        if let Some(limit) = advise_on_repetition(agent)? {
+            return Ok(Finish::Limit(limit));
+        }
         if let Some(answer) = agent.session.read(|state| final_answer(&state.messages)) {
             return Ok(Finish::Answer(answer));
         }
@@ -283,6 +286,21 @@ fn advise_on_malformed(agent: &Agent) -> Result<(), JournalError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Told, barred, stopped: each once, and each only when the model goes round once more.
+fn advise_on_repetition(agent: &Agent) -> Result<Option<TurnEnd>, JournalError> {
+    let Some(repetition) = agent.session.read(|state| state.recent.noticed()) else {
+        return Ok(None);
+    };
+    let advice = prompt::repetition(&repetition);
+    let stopped = repetition.step == Step::Stopped;
+    agent.session.record(Event::Repetition { repetition })?;
+    if stopped {
+        return Ok(Some(TurnEnd::Repetition));
+    }
+    inject(agent, "repetition", advice)?;
+    Ok(None)
 }
 
 /// The host speaks in the user's place.

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getppid, kill_process, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
@@ -28,6 +28,8 @@ const TIME: Duration = Duration::from_secs(20);
 const TIME_PER_MIB: Duration = Duration::from_secs(4);
 /// How much longer it may take by the clock on the wall, on a machine that has more to do.
 const WALL: u32 = 4;
+/// How often a compilation looks whether somebody still waits for it.
+const ORPHANED: Duration = Duration::from_millis(200);
 /// Compiled code is at most this many times as large as the component, and at most a GiB.
 const MAX_ARTIFACT: u64 = 1 << 30;
 /// What a failed compiler may have to say.
@@ -54,6 +56,7 @@ pub fn compile_for_parent(instances: &str) -> i32 {
 }
 
 fn compile_stdin(instances: &str) -> Result<(), String> {
+    end_with_parent();
     let instances = Instances::named(instances).ok_or("unknown kind of instances")?;
     let mut component = Vec::new();
     let most = MAX_COMPONENT as u64 + 1;
@@ -66,6 +69,18 @@ fn compile_stdin(instances: &str) -> Result<(), String> {
     let mut out = std::io::stdout();
     let written = out.write_all(&code).and_then(|()| out.flush());
     written.map_err(|error| error.to_string())
+}
+
+/// Nobody waits for the code once the parent was killed. The kernel's own signal for that comes when the thread ends
+/// that started this process, which may be long before.
+fn end_with_parent() {
+    let parent = getppid();
+    std::thread::spawn(move || {
+        while getppid() == parent {
+            std::thread::sleep(ORPHANED);
+        }
+        kill_process(getpid(), Signal::KILL).ok();
+    });
 }
 
 /// Nothing raises these again: the kernel ends the process that goes beyond them.

@@ -167,3 +167,46 @@ fn many(functions: usize, bytes: usize) -> Vec<u8> {
     let part = [0x20, 0, 0x41, 1, 0x6a, 0x21, 0];
     component(functions, 0, &repeated(&part, bytes / part.len()))
 }
+
+/// The processes that this one started.
+fn children(parent: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let of_parent = |id: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // After the name, which may hold anything: the state, then the parent.
+        let after = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
+        after.is_some_and(|rest| rest.split(' ').nth(1) == Some(&parent.to_string()))
+    };
+    ids.filter(of_parent).collect()
+}
+
+#[tokio::test]
+async fn a_compilation_that_nobody_waits_for_ends() {
+    let home = Home::new();
+    install(&home, &[neighbour()]).await;
+    home.write("bomb.wasm", plugin(branches(150_000)));
+    let running = home
+        .ml_intern(["plugin", "add", "bomb.wasm", "--yes"])
+        .start();
+    let pause = || tokio::time::sleep(std::time::Duration::from_millis(50));
+    let mut compiler = None;
+    for _ in 0..200 {
+        compiler = children(running.id()).first().copied();
+        if compiler.is_some() {
+            break;
+        }
+        pause().await;
+    }
+    let compiler = compiler.expect("a process that compiles");
+    running.signal(rustix::process::Signal::KILL);
+    let there = || std::path::Path::new(&format!("/proc/{compiler}/exe")).exists();
+    assert!(there());
+    for _ in 0..100 {
+        if !there() {
+            return;
+        }
+        pause().await;
+    }
+    panic!("the compiler goes on");
+}

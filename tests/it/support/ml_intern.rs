@@ -292,8 +292,12 @@ impl Running {
 
     /// What the kernel says of it: a file of its folder in `/proc`.
     pub(crate) fn proc(&self, file: &str) -> String {
-        let pid = self.child.id().expect("it has not been waited for");
-        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap()
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.id())).unwrap()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it has not been waited for")
     }
 
     /// Writes one line of JSON to its standard input.

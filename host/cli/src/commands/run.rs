@@ -342,7 +342,7 @@ fn exit_code(bench: &Workbench, end: TurnEnd, signals: &Signals) -> u8 {
     match end {
         TurnEnd::Done if blocked => Kind::Blocked as u8,
         TurnEnd::Done => 0,
-        TurnEnd::Iterations | TurnEnd::Time => Kind::Limit as u8,
+        TurnEnd::Iterations | TurnEnd::Time | TurnEnd::Repetition => Kind::Limit as u8,
         TurnEnd::Budget => Kind::Budget as u8,
         TurnEnd::Interrupted => signals.exit_code(),
         TurnEnd::Error => match error.as_deref() {
@@ -400,6 +400,7 @@ fn hints(result: &RunResult) {
         TurnEnd::Budget => format!("--budget-usd raises the budget; {go_on}"),
         TurnEnd::Iterations => format!("--max-iterations raises the cap; {go_on}"),
         TurnEnd::Time => format!("--timeout raises the limit; {go_on}"),
+        TurnEnd::Repetition => format!("say what to do differently: {go_on}"),
         TurnEnd::Interrupted | TurnEnd::Error => go_on,
     };
     ui::err(&format!("{} {hint}", ui::Style::stderr().dim("hint:")));

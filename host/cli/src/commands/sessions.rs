@@ -95,7 +95,9 @@ fn word(session: &SessionSummary) -> &'static str {
         Some(TurnEnd::Done) => "done",
         Some(TurnEnd::Interrupted) => "interrupted",
         Some(TurnEnd::Error) => "failed",
-        Some(TurnEnd::Iterations | TurnEnd::Time | TurnEnd::Budget) => "stopped",
+        Some(TurnEnd::Iterations | TurnEnd::Time | TurnEnd::Budget | TurnEnd::Repetition) => {
+            "stopped"
+        }
         None => "new",
     }
 }

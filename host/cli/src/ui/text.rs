@@ -296,6 +296,7 @@ impl Text {
             TurnEnd::Iterations => self.style.yellow("stopped at the iteration cap"),
             TurnEnd::Time => self.style.yellow("stopped at the time limit"),
             TurnEnd::Budget => self.style.yellow("stopped at the budget"),
+            TurnEnd::Repetition => self.style.yellow("stopped because it repeated itself"),
             TurnEnd::Interrupted => self.style.yellow("interrupted"),
             TurnEnd::Error => self.style.red("failed"),
         };

@@ -102,6 +102,7 @@ fn report(state: &State, end: TurnEnd, over: bool) -> agent::Report {
         TurnEnd::Iterations => Some("iterations".to_owned()),
         TurnEnd::Time => Some("time".to_owned()),
         TurnEnd::Budget => Some("budget".to_owned()),
+        TurnEnd::Repetition => Some("repetition".to_owned()),
         TurnEnd::Interrupted => Some("cancelled".to_owned()),
         TurnEnd::Error if over => Some("budget".to_owned()),
         TurnEnd::Error => {
