@@ -30,6 +30,8 @@ mod openai;
 mod penguins;
 /// Adding, listing, locking and removing plugins; plugins that misbehave.
 mod plugins;
+/// A model that goes round in circles.
+mod repetition;
 /// The support itself: a fake that takes anything, or a runner that hides an exit code, would
 /// make every other test worthless.
 mod self_test;

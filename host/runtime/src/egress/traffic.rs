@@ -65,7 +65,10 @@ impl Traffic {
                 ),
             });
         };
-        tokio::time::sleep_until(turn).await;
+        // A timer takes a millisecond where there is nothing to wait for.
+        if turn > Instant::now() {
+            tokio::time::sleep_until(turn).await;
+        }
         let place = Arc::clone(&self.at_once).acquire_owned();
         match tokio::time::timeout_at(deadline, place).await {
             Ok(Ok(held)) => Ok(Place { _held: held }),
