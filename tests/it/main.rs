@@ -14,6 +14,8 @@ mod approvals;
 mod architecture;
 /// Bad input and bad peers: a clear message, the right exit code, nothing lost.
 mod bad_input;
+/// Conversations that outgrow the model's context.
+mod context;
 /// The process dies at any moment; the session goes on.
 mod crash;
 /// Keys: kept, shown as there, used for their place, and found nowhere else.

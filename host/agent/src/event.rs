@@ -361,6 +361,23 @@ pub enum Event {
         #[serde(flatten)]
         usage: Usage,
     },
+    /// Older messages were left out of the conversation, to make room in the model's context. The log keeps them.
+    #[serde(rename = "compacted")]
+    Compacted {
+        /// The first message that stays, counted in the conversation as it was from 0; the system prompt and the first
+        /// words of the person stay as well. None where only results were shortened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u64>,
+        /// Results of more bytes were shortened to these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        longest: Option<u64>,
+        /// What stands for the messages.
+        summary: String,
+        /// Tokens of the conversation before, more or less.
+        before: u64,
+        /// Tokens after.
+        after: u64,
+    },
     /// Something a person should know; nothing failed.
     #[serde(rename = "notice")]
     Notice {

@@ -11,6 +11,8 @@
 pub mod approval;
 pub mod arguments;
 pub mod budget;
+mod compaction;
+pub mod context;
 pub mod error;
 pub mod event;
 pub mod message;

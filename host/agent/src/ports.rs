@@ -18,6 +18,11 @@ pub trait Provider: Send + Sync {
         request: Request<'_>,
         deltas: Arc<dyn Deltas>,
     ) -> Result<Reply, ProviderError>;
+
+    /// Tokens of input and output together that the model takes; none where the service does not say.
+    async fn window(&self, _model: &str) -> Option<u64> {
+        None
+    }
 }
 
 /// Where a provider sends what it has so far.
@@ -26,6 +31,8 @@ pub trait Deltas: Send + Sync {
     fn text(&self, fragment: &str);
     /// A fragment of the reasoning.
     fn reasoning(&self, fragment: &str);
+    /// What came so far counts no more: the call is made again.
+    fn discard(&self) {}
 }
 
 /// One model call.

@@ -78,6 +78,26 @@ pub(crate) fn barred(tool: &str) -> String {
     )
 }
 
+/// Asks the model for a summary of what is about to be left out.
+pub(crate) fn summarise() -> &'static str {
+    "[SYSTEM: the conversation is about to be cut to make room. Call no tool now. Write a note to yourself from which \
+     you can go on without anything of the above but the user's first message: what was asked and what was agreed \
+     since; what was done, with paths, ids, commands and the numbers that came out; which decisions were taken and \
+     why; what failed and how it was solved, or was not; what is open and what comes next. Be short and exact.]"
+}
+
+/// What stands for the messages that were left out.
+pub(crate) fn summary(words: &str, facts: &str) -> String {
+    let words = match words.trim() {
+        "" => "(no summary could be made)",
+        words => words,
+    };
+    format!(
+        "[SYSTEM: earlier messages were left out to make room. Your own note of them:]\n\n{words}\n{facts}\n\
+         [SYSTEM: go on from here.]"
+    )
+}
+
 /// The host's advice after a reply was cut.
 pub(crate) fn truncated(lost: &[String]) -> String {
     format!(

@@ -97,6 +97,7 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
             } = audit;
             all(target) | fold([rule, detail].into_iter().flatten(), all)
         }
+        Event::Compacted { summary, .. } => all(summary),
         Event::Usage { .. } => false,
         Event::Notice { text, .. } => all(text),
         Event::Error { message, .. } => all(message),

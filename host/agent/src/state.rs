@@ -1,6 +1,7 @@
 //! The state of a session, as a fold over its events.
 
 use crate::approval::Rule;
+use crate::context::Context;
 use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
@@ -35,6 +36,8 @@ pub struct State {
     pub workspace: String,
     /// The conversation, without the results of a reply that still has open calls.
     pub messages: Vec<Arc<Message>>,
+    /// How large it is.
+    pub context: Context,
     /// Changes when earlier messages were rewritten.
     pub generation: u64,
     /// Calls of the last reply until all have a result.
@@ -121,6 +124,13 @@ impl State {
                 self.jobs.insert(job.id.clone(), job.clone());
             }
             Event::Usage { usage } => self.add_usage(usage),
+            Event::Compacted {
+                at,
+                longest,
+                summary,
+                after,
+                ..
+            } => self.compact(*at, summary, *longest, *after),
             Event::TurnFinished {
                 reason, message, ..
             } => {
@@ -217,6 +227,7 @@ impl State {
 
     /// Two messages of one person in a row become one: providers refuse conversations that do not alternate.
     fn push(&mut self, message: Message) {
+        self.context.add(&message);
         match self.messages.last_mut() {
             Some(last) if last.role == Role::User && message.role == Role::User => {
                 let mut merged = Message::clone(last);
@@ -273,6 +284,8 @@ impl State {
     }
 
     fn add_usage(&mut self, usage: &Usage) {
+        self.context
+            .report(usage.input.saturating_add(usage.output));
         // A provider's word: two of the largest number must not become a small one.
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         add(&mut self.usage.input, usage.input);

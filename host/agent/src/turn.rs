@@ -3,6 +3,7 @@
 use crate::approval::Gate;
 use crate::arguments::shorten;
 use crate::budget::Budget;
+use crate::compaction::Room;
 use crate::error::ProviderError;
 use crate::event::{CallStatus, Event, Step, TurnEnd};
 use crate::message::{Call, Message, Part, Role};
@@ -41,6 +42,8 @@ pub struct Agent {
     pub budget: Budget,
     /// Whether deltas are wanted from the model.
     pub stream: bool,
+    /// Tokens of the model's context, where the user says; else its service is asked.
+    pub window: Option<u64>,
 }
 
 /// How the inner loop came out when no limit and nobody stopped it.
@@ -87,7 +90,7 @@ pub async fn run(
 
 async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, JournalError> {
     let runner = Runner::new(&agent.session, &*agent.toolbox, &agent.gate, &*agent.clock);
-    let mut truncations = 0;
+    let (mut truncations, mut room) = (0, Room::default());
     loop {
         runner.run_open().await?;
         advise_on_malformed(agent)?;
@@ -103,10 +106,18 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
         {
             return Ok(Finish::Limit(limit));
         }
+        if let Some(error) = room.make(agent).await? {
+            return Ok(Finish::Failed(error));
+        }
         let reply = match complete(agent, partial).await? {
             Ok(reply) => reply,
+            Err(ProviderError::ContextOverflow(message)) => {
+                room.overflowed(message);
+                continue;
+            }
             Err(error) => return Ok(Finish::Failed(error)),
         };
+        room.enough();
         count(&agent.session, &agent.budget, &agent.model, &reply)?;
         if reply.stop == Stop::MaxTokens
             && reply.parts.iter().any(|part| matches!(part, Part::Call(_)))
@@ -166,7 +177,7 @@ fn final_answer(messages: &[Arc<Message>]) -> Option<Option<String>> {
     done.then(|| Some(last.plain_text()).filter(|text| !text.is_empty()))
 }
 
-/// One model call, with further attempts where they can help.
+/// The model call of an iteration.
 async fn complete(
     agent: &Agent,
     partial: &Arc<Partial>,
@@ -183,19 +194,30 @@ async fn complete(
         max_tokens: None,
         stream: agent.stream,
     };
+    partial.clear();
+    let asked = ask(agent, request, partial.clone()).await;
+    if let Ok(Ok(_)) = &asked {
+        partial.clear();
+    }
+    asked
+}
+
+/// One model call, with further attempts where they can help.
+pub(crate) async fn ask(
+    agent: &Agent,
+    request: Request<'_>,
+    deltas: Arc<dyn Deltas>,
+) -> Result<Result<Reply, ProviderError>, JournalError> {
     let mut attempt = 0;
     loop {
-        partial.clear();
-        let error = match agent.provider.complete(request, partial.clone()).await {
-            Ok(reply) => {
-                partial.clear();
-                return Ok(Ok(reply));
-            }
+        let error = match agent.provider.complete(request, deltas.clone()).await {
+            Ok(reply) => return Ok(Ok(reply)),
             Err(error) => error,
         };
         let Some(wait) = retry::delay(&error, attempt) else {
             return Ok(Err(error));
         };
+        deltas.discard();
         attempt += 1;
         let text = format!(
             "{}; trying again in {} s (attempt {} of {})",
@@ -421,5 +443,9 @@ impl Deltas for Partial {
         self.session.show(&Event::ReasoningDelta {
             text: fragment.to_owned(),
         });
+    }
+
+    fn discard(&self) {
+        self.clear();
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "turn/bench.rs"]
 mod bench;
+#[path = "turn/context.rs"]
+mod context;
 #[path = "turn/repetition.rs"]
 mod repetition;
 

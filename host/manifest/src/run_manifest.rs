@@ -49,6 +49,9 @@ pub struct AgentSection {
     /// Model calls in one turn, 1 to 100000.
     #[serde(deserialize_with = "iterations")]
     pub max_iterations: Option<u32>,
+    /// Tokens of the model's context, 4096 to 100 million, where its service does not say or says too much.
+    #[serde(deserialize_with = "context_window")]
+    pub context_window: Option<u32>,
     /// When the user is asked.
     pub permission_mode: Option<PermissionMode>,
     /// Extra text for the system prompt, at most 64 KiB.
@@ -303,6 +306,7 @@ impl RunManifest {
             agent: AgentSection {
                 model: self.agent.model.or_else(|| base.agent.model.clone()),
                 max_iterations: self.agent.max_iterations.or(base.agent.max_iterations),
+                context_window: self.agent.context_window.or(base.agent.context_window),
                 permission_mode: self.agent.permission_mode.or(base.agent.permission_mode),
                 default_plugins: self.agent.default_plugins.or(base.agent.default_plugins),
                 instructions: self
@@ -552,6 +556,10 @@ fn model<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D
 
 fn iterations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     within(deserializer, 1, 100_000).map(Some)
+}
+
+fn context_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    within(deserializer, 4096, 100_000_000).map(Some)
 }
 
 fn instructions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

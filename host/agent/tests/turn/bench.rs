@@ -279,6 +279,7 @@ pub(crate) struct Setup {
     pub(crate) answers: Option<Vec<Answer>>,
     pub(crate) budget: Budget,
     pub(crate) fail_at: Option<u64>,
+    pub(crate) window: Option<u64>,
     pub(crate) log: Vec<(Stamp, Event)>,
     pub(crate) watchers: Vec<Arc<dyn Observer>>,
 }
@@ -340,6 +341,7 @@ pub(crate) fn bench(setup: Setup, steps: Vec<Step>) -> Bench {
         clock: clock.clone(),
         budget: setup.budget,
         stream: true,
+        window: setup.window,
     };
     Bench {
         agent,

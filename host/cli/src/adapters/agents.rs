@@ -43,6 +43,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) budget: Budget,
     pub(crate) stream: bool,
+    pub(crate) window: Option<u64>,
 }
 
 impl SessionAgents {

@@ -9,8 +9,12 @@ use ml_intern_agent::{ProviderError, Role, Session};
 use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, Sink, chat, sink, types};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
+
+/// How long a list of models is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct PluginProvider {
     plugin: Plugin,
@@ -22,6 +26,8 @@ pub(crate) struct PluginProvider {
     /// `id@version`.
     title: String,
     verbose: bool,
+    /// What the service says of its models; asked once.
+    windows: Arc<OnceCell<Vec<(String, u32)>>>,
 }
 
 struct Kept {
@@ -38,6 +44,7 @@ impl PluginProvider {
             session,
             title,
             verbose,
+            windows: Arc::default(),
         }
     }
 
@@ -50,6 +57,36 @@ impl PluginProvider {
             session: self.session.clone(),
             title: self.title.clone(),
             verbose: self.verbose,
+            windows: self.windows.clone(),
+        }
+    }
+
+    /// The context windows that the service names, as far as it does so in time.
+    async fn windows(&self) -> Vec<(String, u32)> {
+        let cancel = CancellationToken::new();
+        let _end_with_the_call = cancel.clone().drop_guard();
+        let call = "models".to_owned();
+        let observer = CallObserver {
+            session: self.session.clone(),
+            call: call.clone(),
+            plugin: self.title.clone(),
+            cancel: cancel.clone(),
+            verbose: self.verbose,
+        };
+        let context = CallContext {
+            call,
+            ..CallContext::default()
+        };
+        let models = self.plugin.models(context, Arc::new(observer), &cancel);
+        match tokio::time::timeout(PATIENCE, models).await {
+            Ok(Ok(models)) => {
+                let known = models.into_iter().filter(|model| model.context_window > 0);
+                known
+                    .map(|model| (model.id, model.context_window))
+                    .collect()
+            }
+            // A service without a list is no reason to stop.
+            Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
 }
@@ -108,6 +145,12 @@ impl Provider for PluginProvider {
             .await
             .map_err(failed)?;
         Ok(received(response))
+    }
+
+    async fn window(&self, model: &str) -> Option<u64> {
+        let windows = self.windows.get_or_init(|| self.windows()).await;
+        let found = windows.iter().find(|(id, _)| id == model);
+        found.map(|(_, tokens)| u64::from(*tokens))
     }
 }
 

@@ -272,6 +272,7 @@ fn choices(config: &Config, arguments: &RunArgs, start: &Start) -> Result<Choice
             usd: arguments.budget_usd.or(limits.usd),
         },
         stream: !arguments.no_stream,
+        window: agent.context_window.map(u64::from),
         asking,
         verbose: arguments.verbose,
     })

@@ -46,6 +46,8 @@ pub(crate) struct Choices {
     pub(crate) mode: Mode,
     pub(crate) budget: Budget,
     pub(crate) stream: bool,
+    /// Tokens of the model's context, where the user says.
+    pub(crate) window: Option<u64>,
     pub(crate) asking: Asking,
     pub(crate) verbose: bool,
 }
@@ -189,6 +191,7 @@ impl<'a> Prepared<'a> {
             clock: clock.clone(),
             budget: choices.budget,
             stream: choices.stream,
+            window: choices.window,
         });
         let agent = Agent {
             session,
@@ -199,6 +202,7 @@ impl<'a> Prepared<'a> {
             clock,
             budget: choices.budget,
             stream: choices.stream,
+            window: choices.window,
         };
         let bench = Workbench {
             agent,

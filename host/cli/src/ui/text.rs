@@ -369,6 +369,10 @@ impl Renderer for Text {
                 ..
             } => self.finished(call, *status, content, *ms),
             Event::Audit { audit } if self.loudness == Loudness::Verbose => self.audit(audit),
+            Event::Compacted { before, after, .. } => {
+                let text = format!("context: {before} → {after} tokens, older messages summed up");
+                self.line(&self.style.dim(&text));
+            }
             Event::Plan { items } => self.plan(items),
             Event::JobStarted { job } => self.job("submitted", job),
             Event::JobUpdated { job } | Event::JobFinished { job } => self.job(&job.state, job),

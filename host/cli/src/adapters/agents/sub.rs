@@ -55,6 +55,7 @@ impl SubAgent {
             clock: self.bench.clock.clone(),
             budget,
             stream: self.bench.stream,
+            window: self.bench.window,
         };
         let end = turn::run(&agent, Some(&task.prompt), &self.caller.cancel)
             .await
@@ -138,6 +139,10 @@ impl Provider for Shared {
             return Err(ProviderError::Other(text.to_owned()));
         }
         self.provider.complete(request, deltas).await
+    }
+
+    async fn window(&self, model: &str) -> Option<u64> {
+        self.provider.window(model).await
     }
 }
 
