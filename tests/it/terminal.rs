@@ -55,6 +55,10 @@ async fn text_comes_as_it_is_said_and_calls_come_with_their_times() {
             "edit",
             json!({"path": "a.txt", "old_str": "two", "new_str": "three"}),
         ),
+        Reply::call(
+            "plan",
+            json!({"items": [{"id": "a", "content": "all of it", "status": "completed"}]}),
+        ),
         paced.pieces_of(40).pace(Duration::from_millis(40)),
     ]);
     let world = world(script).await;

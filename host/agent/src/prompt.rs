@@ -1,11 +1,16 @@
 //! The system prompt, rendered from what is really there.
 
 use crate::event::{Repetition, Step};
+use crate::plan::{PlanItem, PlanStatus};
 use crate::ports::Tool;
 
 const SYSTEM: &str = include_str!("prompts/system.md");
 /// Bytes of the user's own instructions; more would crowd out the conversation.
 const INSTRUCTIONS_BYTES: usize = 64 * 1024;
+
+/// Items of a plan that the host reminds of, and bytes of each.
+const ITEMS: usize = 4;
+const ITEM_BYTES: usize = 300;
 
 /// What the prompt tells about the place.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +49,42 @@ pub(crate) fn malformed_again(tool: &str) -> String {
         "[SYSTEM: the last calls of `{tool}` had malformed JSON arguments. Do not send the same call again. \
          Write large content in several smaller steps, for example a shell heredoc or a few small edits.]"
     )
+}
+
+/// The host's advice to a model that answers before its plan is done; none where it is.
+pub(crate) fn unfinished(plan: &[PlanItem]) -> Option<String> {
+    let open: Vec<_> = plan
+        .iter()
+        .filter(|item| item.status != PlanStatus::Completed)
+        .collect();
+    if open.is_empty() {
+        return None;
+    }
+    let line = |item: &&PlanItem| {
+        let status = match item.status {
+            PlanStatus::InProgress => "in progress",
+            PlanStatus::Pending | PlanStatus::Completed => "pending",
+        };
+        let content = crate::arguments::shorten(&item.content, ITEM_BYTES);
+        format!(
+            "{}. {content} [{status}]",
+            crate::arguments::shorten(&item.id, ITEM_BYTES)
+        )
+    };
+    let mut items = open
+        .iter()
+        .take(ITEMS)
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("; ");
+    if open.len() > ITEMS {
+        items.push_str(&format!("; ... and {} more", open.len() - ITEMS));
+    }
+    Some(format!(
+        "[SYSTEM: CONTINUATION GUARD] your plan is not done: {items}. Do not hand back to the user yet. Go on with a \
+         tool call; where something blocks you, make sure of it with a tool; where an item is done or no longer \
+         wanted, say so in the plan."
+    ))
 }
 
 /// The host's advice to a model that goes round in circles.

@@ -6,6 +6,7 @@ use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
 use crate::repetition::{Recent, Signature};
+use crate::turn::CONTINUATION;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,6 +71,8 @@ pub struct State {
     pub jobs: BTreeMap<String, JobNote>,
     /// The newest malformed calls: tool and how many in a row.
     pub malformed: Option<(String, u32)>,
+    /// How often the model was sent back to its plan since it last called a tool.
+    pub held: u32,
     /// What the model did since a person last spoke.
     pub recent: Recent,
     /// First words of the first turn.
@@ -138,11 +141,11 @@ impl State {
                 self.ended = Some(*reason);
                 self.answer.clone_from(message);
             }
+            Event::Notice { code, .. } => self.held += u32::from(code == CONTINUATION),
             Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Event::ToolLog { .. }
             | Event::Audit { .. }
             | Event::PermissionRequested { .. }
-            | Event::Notice { .. }
             | Event::TextDelta { .. }
             | Event::ReasoningDelta { .. } => {}
         }
@@ -195,6 +198,7 @@ impl State {
         self.error = None;
         self.blocked = false;
         self.malformed = None;
+        self.held = 0;
         self.recent = Recent::default();
         if self.title.is_empty() {
             self.title = input
@@ -211,6 +215,9 @@ impl State {
     fn add(&mut self, message: &Message, stamp: Stamp) {
         if message.role == Role::Assistant {
             self.iterations += 1;
+            if message.calls().next().is_some() {
+                self.held = 0;
+            }
             let calls = message.calls().enumerate();
             self.open = calls
                 .map(|(index, call)| OpenCall {

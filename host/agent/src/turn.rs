@@ -19,10 +19,15 @@ use tokio_util::sync::CancellationToken;
 const TRUNCATIONS: u32 = 3;
 /// Malformed calls of one tool in a row before the host steps in.
 const MALFORMED: u32 = 2;
+/// Answers in a row that are not taken while the plan has open items; after that, what the model says goes.
+const HELD: u32 = 2;
 /// Calls of one reply; what a model sends beyond that is a loop.
 const CALLS: usize = 128;
 /// Bytes of an error's text.
 const ERROR_BYTES: usize = 4096;
+
+/// Code of the notice that the model was sent back to its plan.
+pub(crate) const CONTINUATION: &str = "continuation";
 
 /// Everything that a turn needs.
 pub struct Agent {
@@ -97,7 +102,9 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
         if let Some(limit) = advise_on_repetition(agent)? {
             return Ok(Finish::Limit(limit));
         }
-        if let Some(answer) = agent.session.read(|state| final_answer(&state.messages)) {
+        if let Some(answer) = agent.session.read(|state| final_answer(&state.messages))
+            && !hold_to_plan(agent)?
+        {
             return Ok(Finish::Answer(answer));
         }
         if let Some(limit) = agent
@@ -290,7 +297,8 @@ fn record_truncated(agent: &Agent, reply: Reply) -> Result<(), JournalError> {
             injected: false,
         },
     })?;
-    inject(agent, "truncated", advice)
+    let notice = "the reply was cut by its output limit; the model is told to write less at a time";
+    inject(agent, "truncated", notice, advice)
 }
 
 fn advise_on_malformed(agent: &Agent) -> Result<(), JournalError> {
@@ -304,9 +312,32 @@ fn advise_on_malformed(agent: &Agent) -> Result<(), JournalError> {
     });
     match streak {
         Some((tool, MALFORMED)) if !told => {
-            inject(agent, "malformed_again", prompt::malformed_again(&tool))
+            let notice = format!(
+                "calls of `{tool}` are malformed again; the model is told to make smaller ones"
+            );
+            inject(
+                agent,
+                "malformed_again",
+                &notice,
+                prompt::malformed_again(&tool),
+            )
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether the model is sent back to its plan, because it answered before that was done.
+fn hold_to_plan(agent: &Agent) -> Result<bool, JournalError> {
+    let unfinished = agent.session.read(|state| match state.held < HELD {
+        true => prompt::unfinished(&state.plan),
+        false => None,
+    });
+    match unfinished {
+        Some(advice) => {
+            let notice = "the plan is not done; the model is sent back to it";
+            inject(agent, CONTINUATION, notice, advice).map(|()| true)
+        }
+        None => Ok(false),
     }
 }
 
@@ -316,22 +347,29 @@ fn advise_on_repetition(agent: &Agent) -> Result<Option<TurnEnd>, JournalError> 
         return Ok(None);
     };
     let advice = prompt::repetition(&repetition);
+    let tools = repetition.tools.join("` → `");
+    let notice = match repetition.step {
+        Step::Warned => format!("the model repeats `{tools}`; it is told to go another way"),
+        Step::Barred | Step::Stopped => {
+            format!("the model repeats `{tools}` again; these calls are not run any more")
+        }
+    };
     let stopped = repetition.step == Step::Stopped;
     agent.session.record(Event::Repetition { repetition })?;
     if stopped {
         return Ok(Some(TurnEnd::Repetition));
     }
-    inject(agent, "repetition", advice)?;
+    inject(agent, "repetition", &notice, advice)?;
     Ok(None)
 }
 
-/// The host speaks in the user's place.
-fn inject(agent: &Agent, code: &str, text: String) -> Result<(), JournalError> {
+/// The host speaks in the user's place; `notice` is what the user sees of it.
+fn inject(agent: &Agent, code: &str, notice: &str, advice: String) -> Result<(), JournalError> {
     agent.session.record(Event::Notice {
         code: code.into(),
-        text: text.clone(),
+        text: notice.into(),
     })?;
-    let mut message = Message::text(Role::User, text);
+    let mut message = Message::text(Role::User, advice);
     message.injected = true;
     agent.session.record(Event::Message { message })?;
     Ok(())

@@ -6,6 +6,8 @@
 mod bench;
 #[path = "turn/context.rs"]
 mod context;
+#[path = "turn/continuation.rs"]
+mod continuation;
 #[path = "turn/repetition.rs"]
 mod repetition;
 

@@ -147,7 +147,7 @@ async fn what_the_person_said_later_the_plan_and_the_jobs_stay() {
     let mut steps = rounds(2, 3000);
     steps.extend(rounds(30, 3000));
     let bench = small(steps);
-    let plan = serde_json::json!([{"id": "a", "content": "sweep the rate", "status": "pending"}]);
+    let plan = serde_json::json!([{"id": "a", "content": "sweep the rate", "status": "completed"}]);
     let items = serde_json::from_value(plan).unwrap();
     bench.agent.session.record(Event::Plan { items }).unwrap();
     assert_eq!(bench.run("train it").await, TurnEnd::Done);
