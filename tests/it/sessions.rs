@@ -8,6 +8,7 @@ use crate::support::{
 mod audit;
 mod commands;
 mod listed;
+mod managed;
 mod resumed;
 
 /// A model that answers the first turn with `answer 1`, and so on.

@@ -232,6 +232,20 @@ pub enum Event {
         /// Version of the host.
         host: String,
     },
+    /// The entries before this one are those of another session.
+    #[serde(rename = "session.forked")]
+    SessionForked {
+        /// Id of the other session.
+        from: String,
+        /// Place of the last entry that was taken from it.
+        at: u64,
+    },
+    /// A person gave the session another title.
+    #[serde(rename = "session.renamed")]
+    SessionRenamed {
+        /// The title.
+        title: String,
+    },
     /// A person spoke.
     #[serde(rename = "turn.started")]
     TurnStarted {

@@ -64,6 +64,8 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
             model, workspace, ..
         } => marked(model) | marked(workspace),
         Event::SessionResumed { model, .. } => marked(model),
+        Event::SessionForked { .. } => false,
+        Event::SessionRenamed { title } => all(title),
         Event::TurnStarted { input, .. } => all(input),
         Event::Message { message } => return redact_message(message, redactor),
         Event::ToolStarted {

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Characters of a tool's name, see [`tool_name`].
 const NAME_LENGTH: usize = 64;
+/// Characters of a session's title.
+const TITLE_LENGTH: usize = 80;
 
 /// A call of the last assistant message.
 #[derive(Clone, Debug)]
@@ -92,6 +94,7 @@ impl State {
                 self.workspace.clone_from(workspace);
             }
             Event::SessionResumed { model, .. } => self.resume(model, stamp),
+            Event::SessionRenamed { title } => self.title = first_words(title),
             Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
             Event::Message { message } => self.add(message, stamp),
             Event::ToolStarted {
@@ -145,6 +148,7 @@ impl State {
             Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Event::ToolLog { .. }
             | Event::Audit { .. }
+            | Event::SessionForked { .. }
             | Event::PermissionRequested { .. }
             | Event::TextDelta { .. }
             | Event::ReasoningDelta { .. } => {}
@@ -201,13 +205,7 @@ impl State {
         self.held = 0;
         self.recent = Recent::default();
         if self.title.is_empty() {
-            self.title = input
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(80)
-                .collect();
+            self.title = first_words(input);
         }
         self.push(Message::text(Role::User, input));
     }
@@ -305,6 +303,12 @@ impl State {
             None => self.unpriced += 1,
         }
     }
+}
+
+/// As much as a list shows of it.
+fn first_words(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(TITLE_LENGTH).collect()
 }
 
 /// The message as it may be sent back: servers refuse a whole conversation for one call whose arguments are not a

@@ -343,6 +343,33 @@ pub(crate) enum SessionsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Give a session another title
+    Rename {
+        /// The session's id or its beginning
+        id: String,
+        /// The title, one line
+        title: String,
+    },
+    /// Copy a session, to go on from an earlier place in another way
+    Fork {
+        /// The session's id or its beginning
+        id: String,
+        /// Up to the end of this turn
+        #[arg(long, value_name = "NUMBER")]
+        turn: Option<u32>,
+        /// Up to this entry, as `sessions show --json` numbers them
+        #[arg(long, value_name = "SEQ", conflicts_with = "turn")]
+        at: Option<u64>,
+    },
+    /// Remove sessions with all that their logs keep
+    Delete {
+        /// Ids or their beginnings
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Show what happened in a session
     Show {
         /// The session's id or its beginning

@@ -11,9 +11,10 @@ mod status;
 
 use crate::adapters::network;
 use crate::args::{Args, Command};
-use crate::error::{Kind, OrFail, Result};
+use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
 use clap::CommandFactory;
+use std::io::{self, BufRead as _, IsTerminal as _};
 
 /// Runs the command; the answer is the exit code.
 pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
@@ -50,4 +51,22 @@ fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .enable_all()
         .build();
     runtime.or_fail(Kind::Failed)?.block_on(work)
+}
+
+/// Asks a yes from the person at the terminal; `doing` is what for, in a sentence.
+fn confirmed(doing: &str, question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        let nobody = anyhow::anyhow!("{doing} needs a yes, and nobody is there to ask");
+        return Err(Failure::new(Kind::Blocked, nobody).hint("read the list above, then add --yes"));
+    }
+    ui::err(&format!("{question} [y/N]"));
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .or_fail(Kind::Failed)?;
+    Ok(matches!(
+        line.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }

@@ -123,6 +123,18 @@ fn write(folder: &Path, text: &str) -> Result<String, TraceError> {
     Ok(name)
 }
 
+/// Copies a blob to a new file, if it is one.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), TraceError> {
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    let copy = || {
+        let text = read(from, &name)?;
+        let mut file = File::create_new(to)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()
+    };
+    copy().map_err(TraceError::io(from))
+}
+
 fn missing_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound {
         Ok(())

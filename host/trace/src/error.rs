@@ -26,6 +26,18 @@ pub enum TraceError {
     /// More than one session's id begins like this.
     #[error("more than one session begins with `{0}`; give more of its id")]
     Ambiguous(String),
+    /// The session has no such entry.
+    #[error(
+        "the session `{id}` has no entry {at}; its entries are 1 to {last}, as `ml-intern sessions show {id} --json` numbers them"
+    )]
+    NoEntry {
+        /// The session.
+        id: String,
+        /// What was asked for.
+        at: u64,
+        /// The last one that is there.
+        last: u64,
+    },
     /// A line in the middle of the log does not parse: the file was changed by something else.
     #[error("line {line} of {path} is damaged: {problem}", path = path.display())]
     Damaged {

@@ -13,10 +13,12 @@ mod error;
 mod line;
 mod list;
 mod log;
+mod manage;
 mod redact;
 
 pub use error::TraceError;
 pub use line::{VERSION, render};
 pub use list::{SessionSummary, complete_id, list, summary};
 pub use log::{Opened, SessionLog, read};
+pub use manage::{delete, fork};
 pub use redact::{KnownSecret, SecretRules, is_secret_variable};

@@ -2,6 +2,7 @@
 
 use crate::error::TraceError;
 use crate::log::read;
+use crate::manage::HIDDEN;
 use ml_intern_agent::{Stamp, State};
 use std::path::Path;
 
@@ -31,7 +32,12 @@ pub fn list(sessions: &Path) -> Result<(Vec<SessionSummary>, Vec<TraceError>), T
     let mut problems = Vec::new();
     for entry in entries {
         let entry = entry.map_err(TraceError::io(sessions))?;
-        match summary(sessions, &entry.file_name().to_string_lossy()) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Being made, or being removed.
+        if name.starts_with(HIDDEN) {
+            continue;
+        }
+        match summary(sessions, &name) {
             Ok(summary) => found.push(summary),
             Err(TraceError::NotFound(_)) => {}
             Err(problem) => problems.push(problem),

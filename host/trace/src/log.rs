@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const EVENTS: &str = "events.jsonl";
-const BLOBS: &str = "blobs";
-const LOCK: &str = "lock";
+pub(crate) const EVENTS: &str = "events.jsonl";
+pub(crate) const BLOBS: &str = "blobs";
+pub(crate) const LOCK: &str = "lock";
 
 /// The writer of one session's log. One at a time: it holds the session's lock until it is dropped.
 pub struct SessionLog {
@@ -261,7 +261,7 @@ fn parse(folder: &Path, line: &[u8]) -> Result<(Stamp, Option<Event>), String> {
     }
 }
 
-fn lock(folder: &Path, id: &str) -> Result<File, TraceError> {
+pub(crate) fn lock(folder: &Path, id: &str) -> Result<File, TraceError> {
     let path = folder.join(LOCK);
     let file = OpenOptions::new()
         .create(true)

@@ -4,6 +4,7 @@ mod explain;
 mod grant;
 
 use crate::args::PluginCommand;
+use crate::commands::confirmed;
 use crate::compose::plugins::Described;
 use crate::compose::plugins::values;
 use crate::compose::{Loaded, Plugins, lock};
@@ -16,7 +17,6 @@ use ml_intern_manifest::{
 use ml_intern_runtime::tool::Descriptor;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> Result<u8> {
@@ -205,7 +205,7 @@ async fn add(config: &Config, source: &str, name: Option<String>, yes: bool) -> 
     let loaded = plugins.load(section, entry)?;
     let described = description(&plugins, &loaded).await?;
     show_request(&plugins, &loaded, described.as_ref()).await?;
-    if !yes && !confirmed()? {
+    if !yes && !confirmed("granting this", "grant this?")? {
         return Err(Failure::new(
             Kind::Blocked,
             anyhow::anyhow!("nothing was added"),
@@ -322,26 +322,6 @@ async fn clash(plugins: &Plugins<'_>, new: &Loaded, names: &[String]) -> Result<
         }
     }
     Ok(())
-}
-
-fn confirmed() -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(
-            Kind::Blocked,
-            anyhow::anyhow!("granting this needs a yes, and nobody is there to ask"),
-        )
-        .hint("read the list above, then add --yes"));
-    }
-    ui::err("grant this? [y/N]");
-    let mut line = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .or_fail(Kind::Failed)?;
-    Ok(matches!(
-        line.trim().to_ascii_lowercase().as_str(),
-        "y" | "yes"
-    ))
 }
 
 async fn relock(config: &Config) -> Result<u8> {

@@ -1,6 +1,7 @@
 //! `sessions`: what was done.
 
 mod audit;
+mod manage;
 
 use crate::args::SessionsCommand;
 use crate::error::{Kind, OrFail, Result};
@@ -16,6 +17,9 @@ pub(crate) fn sessions(command: SessionsCommand) -> Result<u8> {
     match command {
         SessionsCommand::List { json, limit } => list(&folder, json, limit),
         SessionsCommand::Show { id, json } => show(&folder, &id, json),
+        SessionsCommand::Rename { id, title } => manage::rename(&folder, &id, &title),
+        SessionsCommand::Fork { id, turn, at } => manage::fork(&folder, &id, turn, at),
+        SessionsCommand::Delete { ids, yes } => manage::delete(&folder, &ids, yes),
         SessionsCommand::Audit {
             id,
             refused,

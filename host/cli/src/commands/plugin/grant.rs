@@ -2,7 +2,8 @@
 //! lockfile. A running session notices what was taken back.
 
 use crate::args::GrantArgs;
-use crate::commands::plugin::{confirmed, unknown};
+use crate::commands::confirmed;
+use crate::commands::plugin::unknown;
 use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -36,7 +37,7 @@ pub(super) fn grant(config: &Config, name: &str, what: &GrantArgs, yes: bool) ->
             ui::clean(line)
         ));
     }
-    if !yes && !confirmed()? {
+    if !yes && !confirmed("granting this", "grant this?")? {
         let nothing = anyhow::anyhow!("nothing was granted");
         return Err(Failure::new(Kind::Blocked, nothing));
     }

@@ -1,0 +1,105 @@
+//! `sessions rename`, `fork` and `delete`.
+
+use crate::commands::confirmed;
+use crate::credentials;
+use crate::error::{Failure, Kind, OrFail, Result};
+use crate::ids;
+use crate::ui;
+use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::{Event, Session, Stamp};
+use ml_intern_trace::{SecretRules, SessionLog, complete_id, summary};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) fn rename(folder: &Path, id: &str, title: &str) -> Result<u8> {
+    let id = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let title = title.trim();
+    if title.is_empty() || title.chars().any(char::is_control) {
+        return Err(Failure::usage(
+            "a title is one line with at least one character",
+        ));
+    }
+    let renamed = Event::SessionRenamed {
+        title: title.to_owned(),
+    };
+    record(folder, &id, renamed)?;
+    ui::out(&format!(
+        "{id}: {}",
+        summary(folder, &id).or_fail(Kind::Failed)?.state.title
+    ));
+    Ok(0)
+}
+
+pub(super) fn fork(folder: &Path, id: &str, turn: Option<u32>, at: Option<u64>) -> Result<u8> {
+    let from = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let at = match turn {
+        Some(turn) => Some(end_of(folder, &from, turn)?),
+        None => at,
+    };
+    let new = ids::session().or_fail(Kind::Failed)?;
+    let at = ml_intern_trace::fork(folder, &from, &new, at).or_fail(Kind::Usage)?;
+    record(folder, &new, Event::SessionForked { from, at })?;
+    ui::out(&new);
+    ui::err(&format!(
+        "`ml-intern run --resume {new} \"PROMPT\"` goes on from there"
+    ));
+    Ok(0)
+}
+
+/// Place of the entry with which a turn ends.
+fn end_of(folder: &Path, id: &str, turn: u32) -> Result<u64> {
+    let events = ml_intern_trace::read(folder, id).or_fail(Kind::Failed)?;
+    let mut number = 0;
+    let mut ended: Option<(Stamp, TurnEnd)> = None;
+    for (stamp, event) in &events {
+        match event {
+            Event::TurnStarted { turn, .. } => number = *turn,
+            Event::TurnFinished { reason, .. } if number == turn => ended = Some((*stamp, *reason)),
+            _ => {}
+        }
+    }
+    let missing = || {
+        Failure::usage(format!(
+            "the session has no turn {turn} that has ended; it has {number}"
+        ))
+        .hint("without --turn the whole session is copied")
+    };
+    ended.map(|(stamp, _)| stamp.seq).ok_or_else(missing)
+}
+
+pub(super) fn delete(folder: &Path, ids: &[String], yes: bool) -> Result<u8> {
+    let complete = |id: &String| complete_id(folder, id).or_fail(Kind::Usage);
+    let ids = ids.iter().map(complete).collect::<Result<Vec<_>>>()?;
+    for id in &ids {
+        // One that cannot be read can be removed.
+        let title = summary(folder, id)
+            .map(|session| session.state.title)
+            .unwrap_or_default();
+        ui::err(&format!("  {id}  {}", ui::one_line(&title, 80)));
+    }
+    if !yes && !confirmed("removing this", "remove this?")? {
+        let nothing = anyhow::anyhow!("nothing was removed");
+        return Err(Failure::new(Kind::Blocked, nothing));
+    }
+    for id in &ids {
+        ml_intern_trace::delete(folder, id).or_fail(Kind::Usage)?;
+        ui::out(&format!("removed {id}"));
+    }
+    Ok(0)
+}
+
+/// Adds an entry to a session that nobody writes.
+fn record(folder: &Path, id: &str, event: Event) -> Result<()> {
+    let opened = SessionLog::open(folder, id).or_fail(Kind::Usage)?;
+    let rules = Arc::new(SecretRules::new(credentials::of_environment()));
+    let log = Arc::new(opened.log);
+    let session = Session::new(
+        id.to_owned(),
+        opened.state,
+        opened.last,
+        log,
+        Vec::new(),
+        rules,
+    );
+    session.record(event).or_fail(Kind::Failed).map(drop)
+}
