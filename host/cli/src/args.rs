@@ -318,6 +318,13 @@ pub(crate) struct GrantArgs {
     pub(crate) credential: Vec<String>,
 }
 
+/// How a session is exported.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// JSON lines as Claude Code writes them, which the Hub's trace viewer shows
+    ClaudeCode,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum SessionsCommand {
     /// List sessions, newest first
@@ -360,6 +367,17 @@ pub(crate) enum SessionsCommand {
         /// Up to this entry, as `sessions show --json` numbers them
         #[arg(long, value_name = "SEQ", conflicts_with = "turn")]
         at: Option<u64>,
+    },
+    /// Write a session as other programs read it
+    Export {
+        /// The session's id or its beginning
+        id: String,
+        /// For whom
+        #[arg(long, value_enum, default_value_t = ExportFormat::ClaudeCode)]
+        format: ExportFormat,
+        /// To this new file instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Remove sessions with all that their logs keep
     Delete {

@@ -10,6 +10,7 @@
 
 mod blob;
 mod error;
+mod export;
 mod line;
 mod list;
 mod log;
@@ -17,6 +18,7 @@ mod manage;
 mod redact;
 
 pub use error::TraceError;
+pub use export::claude_code;
 pub use line::{VERSION, render};
 pub use list::{SessionSummary, complete_id, list, summary};
 pub use log::{Opened, SessionLog, read};

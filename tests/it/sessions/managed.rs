@@ -123,3 +123,31 @@ async fn a_session_is_removed_after_a_yes() {
     );
     assert_eq!(world.home.sessions().len(), 1);
 }
+
+#[tokio::test]
+async fn a_session_is_exported_for_other_programs() {
+    let world = World::new(answers()).await;
+    let id = turn(&world, &["one"]).await;
+    turn(&world, &["--resume", &id, "two"]).await;
+    let export = ["sessions", "export", &id];
+    let done = world.home.ml_intern(export).run().await;
+    done.assert_code(0);
+    let lines = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let kinds: Vec<&str> = lines
+        .iter()
+        .map(|line| line["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["user", "assistant", "user", "assistant"]);
+    assert_eq!(lines[3]["message"]["content"][0]["text"], "answer 2");
+    assert_eq!(lines[3]["message"]["model"], "openai/fake-model");
+
+    let to_file = ["sessions", "export", &id, "-o", "trace.jsonl"];
+    world.home.ml_intern(to_file).run().await.assert_code(0);
+    assert_eq!(world.home.read("trace.jsonl"), done.stdout);
+    // It is not written over.
+    world.home.ml_intern(to_file).run().await.assert_code(2);
+}

@@ -1,5 +1,6 @@
-//! `sessions rename`, `fork` and `delete`.
+//! `sessions rename`, `fork`, `export` and `delete`.
 
+use crate::args::ExportFormat;
 use crate::commands::confirmed;
 use crate::credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -8,6 +9,9 @@ use crate::ui;
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::{Event, Session, Stamp};
 use ml_intern_trace::{SecretRules, SessionLog, complete_id, summary};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,6 +89,39 @@ pub(super) fn delete(folder: &Path, ids: &[String], yes: bool) -> Result<u8> {
         ml_intern_trace::delete(folder, id).or_fail(Kind::Usage)?;
         ui::out(&format!("removed {id}"));
     }
+    Ok(0)
+}
+
+pub(super) fn export(
+    folder: &Path,
+    id: &str,
+    format: ExportFormat,
+    output: Option<&Path>,
+) -> Result<u8> {
+    let id = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let events = ml_intern_trace::read(folder, &id).or_fail(Kind::Failed)?;
+    let lines = match format {
+        ExportFormat::ClaudeCode => ml_intern_trace::claude_code(&id, &events),
+    };
+    let Some(path) = output else {
+        lines.iter().for_each(|line| ui::out(line.trim_end()));
+        return Ok(0);
+    };
+    // What is there may be worth more than this.
+    let write = || {
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        lines
+            .iter()
+            .try_for_each(|line| file.write_all(line.as_bytes()))
+    };
+    write().map_err(|error: io::Error| {
+        Failure::usage(format!("cannot write {}: {error}", path.display()))
+    })?;
+    ui::err(&format!("{} lines in {}", lines.len(), path.display()));
     Ok(0)
 }
 
