@@ -99,18 +99,15 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
     loop {
         runner.run_open().await?;
         advise_on_malformed(agent)?;
-        if let Some(limit) = advise_on_repetition(agent)? {
-            return Ok(Finish::Limit(limit));
-        }
         if let Some(answer) = agent.session.read(|state| final_answer(&state.messages))
             && !hold_to_plan(agent)?
         {
             return Ok(Finish::Answer(answer));
         }
-        if let Some(limit) = agent
-            .session
-            .read(|state| agent.budget.reached(state, agent.clock.now_ms()))
-        {
+        if let Some(limit) = reached(agent) {
+            return Ok(Finish::Limit(limit));
+        }
+        if let Some(limit) = advise_on_repetition(agent)? {
             return Ok(Finish::Limit(limit));
         }
         if let Some(error) = room.make(agent).await? {
@@ -326,13 +323,19 @@ fn advise_on_malformed(agent: &Agent) -> Result<(), JournalError> {
     }
 }
 
+fn reached(agent: &Agent) -> Option<TurnEnd> {
+    let now = agent.clock.now_ms();
+    agent.session.read(|state| agent.budget.reached(state, now))
+}
+
 /// Whether the model is sent back to its plan, because it answered before that was done.
 fn hold_to_plan(agent: &Agent) -> Result<bool, JournalError> {
     let unfinished = agent.session.read(|state| match state.held < HELD {
         true => prompt::unfinished(&state.plan),
         false => None,
     });
-    match unfinished {
+    // An answer is worth more than a limit.
+    match unfinished.filter(|_| reached(agent).is_none()) {
         Some(advice) => {
             let notice = "the plan is not done; the model is sent back to it";
             inject(agent, CONTINUATION, notice, advice).map(|()| true)

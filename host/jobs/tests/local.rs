@@ -483,7 +483,15 @@ async fn a_damaged_state_is_reported_and_settled() {
     let job = bench.check("print(1)").await;
     for content in ["", "{\"state\":\"runn", "[]", "\0\0\0"] {
         fs::write(bench.file(&job, "state.json"), content).unwrap();
-        let seen = bench.backend.get(&job.id).await.unwrap();
+        let mut seen = bench.backend.get(&job.id).await.unwrap();
+        // The supervisor wrote the job's end, and may still be ending itself.
+        for _ in 0..100 {
+            if seen.state == State::Failed {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            seen = bench.backend.get(&job.id).await.unwrap();
+        }
         assert_eq!(seen.state, State::Failed);
         assert!(
             seen.message.as_ref().unwrap().contains("damaged"),

@@ -8,7 +8,8 @@ use crate::support::{
 
 /// A session with a model that calls random tools with random arguments. Returns its events.
 async fn session(model: Model, flags: &[&str]) -> Vec<Value> {
-    let server = TinyLlm::start(model, &["--tool-rounds=3", "--api-key=k"]).await;
+    // A third round of the same call would make the host step in.
+    let server = TinyLlm::start(model, &["--tool-rounds=2", "--api-key=k"]).await;
     let home = Home::new();
     home.set("OPENAI_BASE_URL", server.base_url());
     home.set("OPENAI_API_KEY", "k");
@@ -56,14 +57,14 @@ fn assert_calls(events: &[Value], least: usize) {
 #[tokio::test]
 async fn a_stream_of_random_calls_that_may_only_read() {
     let events = session(Model::Plain, &["--permission-mode=plan"]).await;
-    assert_calls(&events, 3);
+    assert_calls(&events, 2);
     assert!(!of_type(&events, "text.delta").is_empty());
 }
 
 #[tokio::test]
 async fn whole_answers_with_random_calls_that_may_only_read() {
     let events = session(Model::Plain, &["--permission-mode=plan", "--no-stream"]).await;
-    assert_calls(&events, 3);
+    assert_calls(&events, 2);
     assert!(of_type(&events, "text.delta").is_empty());
 }
 
@@ -71,12 +72,12 @@ async fn whole_answers_with_random_calls_that_may_only_read() {
 async fn several_random_calls_at_once() {
     for flag in ["--no-stream", "--verbose"] {
         let events = session(Model::Parallel, &["--permission-mode=plan", flag]).await;
-        assert_calls(&events, 3);
+        assert_calls(&events, 2);
     }
 }
 
 #[tokio::test]
 async fn random_calls_that_may_edit() {
     let events = session(Model::Parallel, &["--permission-mode=auto-edit"]).await;
-    assert_calls(&events, 3);
+    assert_calls(&events, 2);
 }

@@ -96,3 +96,11 @@ async fn what_was_held_counts_after_a_resume_and_not_in_the_next_turn() {
     assert_eq!(again.run("go on").await, TurnEnd::Done);
     assert_eq!(again.answer().as_deref(), Some("six"));
 }
+
+#[tokio::test]
+async fn an_answer_at_the_cap_is_taken() {
+    let mut bench = with_plan(&[("a", "pending")], vec![says("one"), says("two")]);
+    bench.agent.budget.iterations = 1;
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    assert_eq!(bench.answer().as_deref(), Some("one"));
+}
