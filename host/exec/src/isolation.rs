@@ -86,6 +86,15 @@ impl std::str::FromStr for Isolation {
     }
 }
 
+/// Removes the empty folders that a host which was killed left at protected paths: they keep the places free while a
+/// program runs. Those of hosts that live stay.
+pub fn free_places(protected: &[std::path::PathBuf]) {
+    #[cfg(target_os = "linux")]
+    placeholder::clear(protected);
+    #[cfg(not(target_os = "linux"))]
+    let _nothing_is_kept_free_here = protected;
+}
+
 /// What this machine can do, as a trial showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Support {

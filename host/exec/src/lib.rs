@@ -40,7 +40,7 @@ mod spawn;
 pub use command::{Command, Limits, MARK_VARIABLE, check_env_name};
 pub use error::ExecError;
 pub use folder::create_new;
-pub use isolation::{Isolation, Network, Room, Support, View, toolchains};
+pub use isolation::{Isolation, Network, Room, Support, View, free_places, toolchains};
 pub use kill::{GRACE, Signal, Tree};
 pub use machine::{cpus, memory_bytes, random_hex};
 pub use output::{LINE_BYTES, StreamKind};

@@ -83,6 +83,11 @@ impl Confinement {
     }
 }
 
+/// Removes what a host that was killed left in the workspace.
+pub(crate) fn tidy(config: &Config) {
+    ml_intern_exec::free_places(&base_view(config).protected);
+}
+
 fn base_view(config: &Config) -> View {
     let paths = &config.paths;
     let programs = &config.manifest.programs;

@@ -4,7 +4,7 @@ mod artifacts;
 mod session;
 mod signals;
 
-use crate::adapters::processes;
+use crate::adapters::{confinement, processes};
 use crate::args::{InputFormat, OutputFormat, PermissionMode, RunArgs};
 use crate::compose::Workbench;
 use crate::compose::workbench::{Asking, Choices, Prepared};
@@ -56,6 +56,7 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let signals = Signals::listen().or_fail(Kind::Failed)?;
     let prepared = Prepared::new(&config, &choices.model).await?;
     let opened = session::open(&config, start)?;
+    confinement::tidy(&config);
     let began = SystemTime::now();
     let feed = Feed::start(renderer(arguments, &choices, &opened.id)).or_fail(Kind::Failed)?;
     let (new, cut) = (opened.new, opened.cut);

@@ -58,6 +58,17 @@ impl Placeholder {
     }
 }
 
+/// Removes the placeholders that nobody holds: a host that was killed leaves them.
+pub(super) fn clear(paths: &[PathBuf]) {
+    let folders = paths
+        .iter()
+        .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()));
+    for path in folders {
+        // What cannot be removed is no worse than before; the next program tries again.
+        drop(Placeholder::hold(path));
+    }
+}
+
 impl Drop for Placeholder {
     fn drop(&mut self) {
         let alone = flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok();
@@ -100,6 +111,28 @@ mod tests {
         assert!(path.is_dir());
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_host_left_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let [left, held, full, file, none] =
+            ["left", "held", "full", "file", "none"].map(|name| directory.path().join(name));
+        std::fs::create_dir(&left).unwrap();
+        let holder = Placeholder::hold(&held).unwrap();
+        std::fs::create_dir_all(full.join("output")).unwrap();
+        std::fs::write(&file, "x").unwrap();
+        clear(&[
+            left.clone(),
+            held.clone(),
+            full.clone(),
+            file.clone(),
+            none.clone(),
+        ]);
+        assert!(!left.exists() && !none.exists());
+        assert!(held.is_dir() && full.join("output").is_dir() && file.is_file());
+        drop(holder);
+        assert!(!held.exists());
     }
 
     #[test]
