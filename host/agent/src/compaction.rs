@@ -42,7 +42,7 @@ impl Room {
         self.attempts = 0;
     }
 
-    /// Shortens the conversation where it is too long. An error where that does not help.
+    /// Shortens the conversation where it is too long. An error where the service refuses it nevertheless.
     pub(crate) async fn make(
         &mut self,
         agent: &Agent,
@@ -50,26 +50,21 @@ impl Room {
         loop {
             let tokens = agent.session.read(|state| state.context.tokens());
             let limit = context::limit(self.window(agent, tokens).await);
+            let over = agent.session.read(|state| state.context.is_over(limit));
             let overflow = self.overflow.take();
-            if overflow.is_none() && tokens <= limit {
+            if overflow.is_none() && !over {
                 return Ok(None);
             }
-            let done = match RESULT.get(self.attempts as usize) {
-                Some(longest) => compact(agent, self.attempts, limit, *longest).await?,
-                None => false,
+            // Nothing more can be done. Where only our own count says that it is too long, the service decides.
+            let Some(longest) = RESULT.get(self.attempts as usize) else {
+                return Ok(overflow.map(ProviderError::ContextOverflow));
             };
+            let done = compact(agent, self.attempts, limit, *longest).await?;
             self.attempts += 1;
-            if !done && self.attempts >= ATTEMPTS {
-                let message = overflow.unwrap_or_else(|| {
-                    format!("it has about {tokens} tokens, and nothing more can be left out")
-                });
-                return Ok(Some(ProviderError::ContextOverflow(message)));
-            }
-            // Whether it fits now, the service says.
             if done && overflow.is_some() {
                 return Ok(None);
             }
-            self.overflow = overflow.filter(|_| !done);
+            self.overflow = overflow;
         }
     }
 

@@ -18,6 +18,8 @@ const BYTES_A_TOKEN: u64 = 3;
 const PICTURE: u64 = 1500;
 /// Tokens that a message has beside its content.
 const AROUND: u64 = 8;
+/// What a conversation grows by before it is cut again, as a part of the limit.
+const GROWTH: u64 = 4;
 /// Bytes of a person's words, of all facts, and of one line of them, in what stands for left-out messages.
 const WORDS: usize = 8 << 10;
 const FACTS: usize = 24 << 10;
@@ -34,6 +36,10 @@ pub struct Context {
     since: u64,
     /// What the service counted last.
     reported: u64,
+    /// What it counted first after the last cut, which no further cut goes below.
+    floor: u64,
+    /// Whether that is still to come.
+    cut: bool,
     /// The person's first message, as it was before a summary was put behind it.
     task: Option<Arc<Message>>,
     /// What they said later, of the messages that were left out.
@@ -56,6 +62,9 @@ impl Context {
         let counted = message.role == Role::Assistant && self.reported > 0;
         if counted {
             (self.counted, self.since) = (self.reported, 0);
+            if std::mem::take(&mut self.cut) {
+                self.floor = self.counted;
+            }
         } else {
             self.since = self.since.saturating_add(tokens(message));
         }
@@ -65,6 +74,13 @@ impl Context {
     /// The conversation is another one.
     fn reset(&mut self, tokens: u64) {
         (self.counted, self.since) = (tokens, 0);
+        self.cut = true;
+    }
+
+    /// Whether the conversation is longer than it may be, and has grown since it was last cut: where the system prompt
+    /// and the tools alone are too much, a cut in every round would cost a model call each and change nothing.
+    pub(crate) fn is_over(&self, limit: u64) -> bool {
+        self.tokens() > limit.max(self.floor.saturating_add(limit / GROWTH))
     }
 }
 

@@ -69,9 +69,9 @@ fn make(folder: &Path, blobs: &Path, events: &[u8]) -> Result<(), TraceError> {
     private(folder)?;
     if blobs.is_dir() {
         private(&folder.join(BLOBS))?;
+        let text = String::from_utf8_lossy(events);
         let names = std::fs::read_dir(blobs).map_err(TraceError::io(blobs))?;
         for name in names.flatten().map(|entry| entry.file_name()) {
-            let text = String::from_utf8_lossy(events);
             if name.to_str().is_some_and(|name| text.contains(name)) {
                 blob::copy(&blobs.join(&name), &folder.join(BLOBS).join(&name))?;
             }

@@ -396,6 +396,15 @@ impl Bench {
             })?
     }
 
+    /// What the host said in the user's place.
+    pub(crate) fn advice(&self) -> Vec<String> {
+        let injected = self.events().into_iter().filter_map(|event| match event {
+            Event::Message { message } if message.injected => Some(message.plain_text()),
+            _ => None,
+        });
+        injected.collect()
+    }
+
     /// Every provider refuses conversations that break these rules.
     pub(crate) fn check_conversations(&self) {
         for messages in self.script.seen.lock().unwrap().iter() {

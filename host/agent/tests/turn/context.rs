@@ -210,6 +210,25 @@ async fn what_does_not_fit_at_all_ends_the_turn_and_says_so() {
     assert!(error.1.contains("8192 at most"), "{error:?}");
 }
 
+/// A window that the tools alone fill, by the service's count: it takes the requests nevertheless.
+#[tokio::test]
+async fn a_cut_that_changes_nothing_is_not_made_in_every_round() {
+    let heavy = |step: Step| -> Step {
+        Box::new(move |messages| {
+            let mut reply = step(messages)?;
+            reply.usage.input += WINDOW;
+            Ok(reply)
+        })
+    };
+    let bench = small(rounds(40, 300).into_iter().map(heavy).collect());
+    assert_eq!(bench.run("go").await, TurnEnd::Done);
+    // A round is 150 tokens: 6000 in all, and a cut is worth it after 4500.
+    let times = compacted(&bench).len();
+    assert!((1..=3).contains(&times), "{times}");
+    bench.check_conversations();
+    assert_folds(&bench);
+}
+
 #[tokio::test]
 async fn a_huge_result_is_cut_to_its_ends() {
     let steps = vec![call(1, 60_000), counted(text("done"), Stop::EndTurn)];

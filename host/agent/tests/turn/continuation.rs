@@ -17,22 +17,13 @@ fn with_plan(items: &[(&str, &str)], steps: Vec<Step>) -> Bench {
     bench
 }
 
-fn advice(bench: &Bench) -> Vec<String> {
-    let events = bench.events().into_iter();
-    let injected = events.filter_map(|event| match event {
-        Event::Message { message } if message.injected => Some(message.plain_text()),
-        _ => None,
-    });
-    injected.collect()
-}
-
 #[tokio::test]
 async fn a_plan_that_is_not_done_sends_the_model_back_twice() {
     let items = [("a", "pending"); 6];
     let bench = with_plan(&items, vec![says("one"), says("two"), says("three")]);
     assert_eq!(bench.run("go").await, TurnEnd::Done);
     assert_eq!(bench.answer().as_deref(), Some("three"));
-    let advice = advice(&bench);
+    let advice = bench.advice();
     assert_eq!(advice.len(), 2);
     for text in advice {
         assert!(text.starts_with("[SYSTEM: CONTINUATION GUARD]"), "{text}");
@@ -55,7 +46,7 @@ async fn a_call_in_between_counts_from_the_beginning() {
     let bench = with_plan(&[("a", "completed"), ("b", "in_progress")], steps);
     assert_eq!(bench.run("go").await, TurnEnd::Done);
     assert_eq!(bench.answer().as_deref(), Some("five"));
-    let advice = advice(&bench);
+    let advice = bench.advice();
     assert_eq!(advice.len(), 4);
     assert!(
         advice[0].contains("2. b [in progress].") && !advice[0].contains("1. a"),
@@ -69,7 +60,7 @@ async fn a_plan_that_is_done_or_not_there_ends_with_the_first_answer() {
     assert_eq!(bench.run("go").await, TurnEnd::Done);
     let bench = with_plan(&[], vec![says("one")]);
     assert_eq!(bench.run("go").await, TurnEnd::Done);
-    assert!(advice(&bench).is_empty());
+    assert!(bench.advice().is_empty());
     assert_eq!(
         bench
             .agent

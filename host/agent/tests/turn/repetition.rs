@@ -24,24 +24,14 @@ fn steps(bench: &Bench) -> Vec<Told> {
     repetitions(bench).into_iter().map(|one| one.step).collect()
 }
 
-/// What the host said in the user's place.
-fn advice(bench: &Bench) -> Vec<String> {
-    let events = bench.events().into_iter();
-    let injected = events.filter_map(|event| match event {
-        Event::Message { message } if message.injected => Some(message.plain_text()),
-        _ => None,
-    });
-    injected.collect()
-}
-
 #[tokio::test]
 async fn a_model_that_repeats_itself_is_told_once_and_may_go_another_way() {
     let script = same(3).chain([calls(&[("b", "look", "{\"n\":2}")]), says("done")]);
     let bench = bench(Setup::default(), script.collect());
     assert_eq!(bench.run("go").await, TurnEnd::Done);
     assert_eq!(steps(&bench), [Told::Warned]);
-    let [told] = &advice(&bench)[..] else {
-        panic!("{:?}", advice(&bench));
+    let [told] = &bench.advice()[..] else {
+        panic!("{:?}", bench.advice());
     };
     assert!(
         told.starts_with("[SYSTEM: REPETITION GUARD]") && told.contains("`look`"),
