@@ -37,14 +37,18 @@ impl Desktop {
             _bus: bus_daemon,
             store,
         };
-        // A store that is not on the bus yet says so, one that is says that nothing was found.
+        // It is on the bus before it is unlocked: ready is what takes a value.
+        let mut last = String::new();
         for _ in 0..100 {
-            if desktop.secret_tool("lookup", "").await.stderr.is_empty() {
+            let stored = desktop.secret_tool("store", "probe").await;
+            if stored.code() == Some(0) {
+                desktop.secret_tool("clear", "").await;
                 return desktop;
             }
+            last = stored.stderr;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{}", desktop.secret_tool("lookup", "").await.stderr);
+        panic!("{last}");
     }
 
     async fn secret_tool(&self, verb: &str, input: &str) -> Finished {
