@@ -16,6 +16,8 @@ mod architecture;
 mod bad_input;
 /// Conversations that outgrow the model's context.
 mod context;
+/// Several turns with one program: steering, undo, another model, another session.
+mod conversation;
 /// The process dies at any moment; the session goes on.
 mod crash;
 /// Keys: kept, shown as there, used for their place, and found nowhere else.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// Stands between version and digest in the name of a plugin whose id nobody vouches for.
 pub const LOCAL_MARK: char = '#';
@@ -126,6 +127,8 @@ pub struct Gate {
     approver: Option<Arc<dyn Approver>>,
     session: Arc<Session>,
     numbers: AtomicU64,
+    /// Changes when a person went on without answering.
+    abandoned: watch::Sender<u64>,
 }
 
 impl Gate {
@@ -142,7 +145,13 @@ impl Gate {
             approver,
             session,
             numbers: AtomicU64::new(1),
+            abandoned: watch::Sender::new(0),
         }
+    }
+
+    /// A person said something else: what waits for their answer is not done.
+    pub fn abandon(&self) {
+        self.abandoned.send_modify(|times| *times += 1);
     }
 
     /// Decides about `request`, whose `id` this fills in. Waits for a person where one has to decide.
@@ -162,9 +171,17 @@ impl Gate {
         self.session.record(Event::PermissionRequested {
             request: request.clone(),
         })?;
-        let answer = match &self.approver {
-            Some(approver) => approver.ask(&request).await,
-            None => None,
+        let mut abandoned = self.abandoned.subscribe();
+        let ask = async {
+            match &self.approver {
+                Some(approver) => approver.ask(&request).await,
+                None => None,
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            _ = abandoned.changed() => return self.went_on(&request),
+            answer = ask => answer,
         };
         match answer {
             Some(answer) => self.resolve(&request, answer),
@@ -218,6 +235,20 @@ impl Gate {
                 edited: answer.edited,
             },
         })
+    }
+
+    fn went_on(&self, request: &PermissionRequest) -> Result<Verdict, JournalError> {
+        self.session.record(Event::PermissionResolved {
+            id: request.id.clone(),
+            decision: Decision::Deny,
+            by: "input".into(),
+            feedback: None,
+            remembered: None,
+        })?;
+        Ok(Verdict::Denied(format!(
+            "the request {} was abandoned: the user went on without answering it",
+            request.summary
+        )))
     }
 
     fn nobody(&self, request: &PermissionRequest) -> Result<Verdict, JournalError> {

@@ -8,6 +8,7 @@ use crate::ports::{Deltas, JournalError, Request};
 use crate::prompt;
 use crate::turn::{Agent, ask, count};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Attempts in a row before the turn gives up: what does not fit then will not fit.
 const ATTEMPTS: u32 = 3;
@@ -75,6 +76,25 @@ impl Room {
             }
             window => window,
         }
+    }
+}
+
+/// Shortens the conversation because a person wants it, however long it is. Nothing is changed when it is cancelled;
+/// `false`: there is nothing to leave out.
+///
+/// # Errors
+/// The log cannot be written.
+pub async fn compact_now(agent: &Agent, cancel: &CancellationToken) -> Result<bool, JournalError> {
+    let tokens = agent.session.read(|state| state.context.tokens());
+    let work = async {
+        let window = Room::default().window(agent, tokens).await;
+        let limit = context::limit(window).min(tokens);
+        compact(agent, 0, limit, None).await
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(true),
+        done = work => done,
     }
 }
 

@@ -99,6 +99,41 @@ pub struct Repetition {
     pub step: Step,
 }
 
+/// A file that a call of a tool changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// [`Event::ToolStarted::call`].
+    pub call: String,
+    /// Below the workspace.
+    pub path: String,
+    /// What it was before the call.
+    pub before: FileState,
+    /// What the call left of it; none while the call is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<FileState>,
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    /// There is none.
+    Absent,
+    /// SHA-256 of its bytes, in hexadecimal digits. The session's folder holds the bytes of what was before.
+    Sha256(String),
+    /// Nobody looked: it was too large to keep, or no regular file.
+    Unknown,
+}
+
+/// A file that undo left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Below the workspace.
+    pub path: String,
+    /// Why.
+    pub why: String,
+}
+
 /// State of a job as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobNote {
@@ -253,6 +288,34 @@ pub enum Event {
         turn: u32,
         /// Their words.
         input: String,
+    },
+    /// A person spoke while a turn was under way. Their words wait for the end of its current round.
+    #[serde(rename = "input.queued")]
+    InputQueued {
+        /// Their words.
+        text: String,
+    },
+    /// The words that waited entered the conversation.
+    #[serde(rename = "input.taken")]
+    InputTaken {},
+    /// The newest turn was taken back: the conversation, the plan and the files are as before it.
+    #[serde(rename = "turn.undone")]
+    TurnUndone {
+        /// [`Event::TurnStarted::turn`].
+        turn: u32,
+        /// Paths of the files that are again what they were, below the workspace.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        restored: Vec<String>,
+        /// Files that stay as they are, and why.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<KeptFile>,
+    },
+    /// A call is about to change a file of the workspace, or has done so.
+    #[serde(rename = "file.changed")]
+    FileChanged {
+        /// What is known of it.
+        #[serde(flatten)]
+        change: FileChange,
     },
     /// A message entered the conversation. Tool results come as `tool.finished`.
     #[serde(rename = "message")]

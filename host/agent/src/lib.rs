@@ -11,7 +11,7 @@
 pub mod approval;
 pub mod arguments;
 pub mod budget;
-mod compaction;
+pub mod compaction;
 pub mod context;
 pub mod error;
 pub mod event;
@@ -26,6 +26,7 @@ pub mod session;
 pub mod state;
 pub mod tools;
 pub mod turn;
+pub mod undo;
 
 pub use error::ProviderError;
 pub use event::{Event, Stamp};

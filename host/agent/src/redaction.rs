@@ -66,7 +66,9 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
         Event::SessionResumed { model, .. } => marked(model),
         Event::SessionForked { .. } => false,
         Event::SessionRenamed { title } => all(title),
-        Event::TurnStarted { input, .. } => all(input),
+        Event::TurnStarted { input, .. } | Event::InputQueued { text: input } => all(input),
+        Event::InputTaken {} | Event::TurnUndone { .. } => false,
+        Event::FileChanged { change } => marked(&mut change.path),
         Event::Message { message } => return redact_message(message, redactor),
         Event::ToolStarted {
             tool, arguments, ..

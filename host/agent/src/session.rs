@@ -87,7 +87,8 @@ impl Session {
             self.tell(stamp, asked.as_ref().unwrap_or(&event));
             stamp
         };
-        if redacted.changed && matches!(event, Event::TurnStarted { .. }) {
+        let spoken = matches!(event, Event::TurnStarted { .. } | Event::InputQueued { .. });
+        if redacted.changed && spoken {
             self.record(Event::Notice {
                 code: "redacted".into(),
                 text: "your words held what looks like a secret; the model, the log and the notifiers get a placeholder in its \

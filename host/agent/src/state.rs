@@ -7,6 +7,7 @@ use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
 use crate::repetition::{Recent, Signature};
 use crate::turn::CONTINUATION;
+use crate::undo::Turns;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,6 +80,10 @@ pub struct State {
     pub recent: Recent,
     /// First words of the first turn.
     pub title: String,
+    /// What a person said while the current turn was under way, and the conversation does not have yet.
+    pub queued: Vec<String>,
+    /// The last turns, and what was before them.
+    pub turns: Turns,
     /// What the ids of calls begin with: nothing, or `c5.0/1/` for an agent that call `c5.0` started.
     pub within: String,
 }
@@ -96,6 +101,10 @@ impl State {
             Event::SessionResumed { model, .. } => self.resume(model, stamp),
             Event::SessionRenamed { title } => self.title = first_words(title),
             Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
+            Event::InputQueued { text } => self.queued.push(text.clone()),
+            Event::InputTaken {} => self.take_input(),
+            Event::TurnUndone { turn, .. } => self.undo(*turn),
+            Event::FileChanged { change } => self.turns.changed(change),
             Event::Message { message } => self.add(message, stamp),
             Event::ToolStarted {
                 call,
@@ -193,6 +202,7 @@ impl State {
     }
 
     fn start_turn(&mut self, turn: u32, input: &str, stamp: Stamp) {
+        self.mark(turn);
         self.turn = turn;
         self.iterations = 0;
         self.turn_started_ms = stamp.ms;
@@ -201,13 +211,31 @@ impl State {
         self.answer = None;
         self.error = None;
         self.blocked = false;
-        self.malformed = None;
-        self.held = 0;
-        self.recent = Recent::default();
+        // What waited is in the words that the turn starts with.
+        self.queued.clear();
         if self.title.is_empty() {
             self.title = first_words(input);
         }
-        self.push(Message::text(Role::User, input));
+        self.hear(input);
+    }
+
+    fn take_input(&mut self) {
+        if !self.queued.is_empty() {
+            let words = std::mem::take(&mut self.queued).join("\n\n");
+            self.hear(&words);
+        }
+    }
+
+    /// A person speaks: what the model did before says nothing about what it will do now.
+    fn hear(&mut self, words: &str) {
+        self.forget_habits();
+        self.push(Message::text(Role::User, words));
+    }
+
+    pub(crate) fn forget_habits(&mut self) {
+        self.malformed = None;
+        self.held = 0;
+        self.recent = Recent::default();
     }
 
     fn add(&mut self, message: &Message, stamp: Stamp) {

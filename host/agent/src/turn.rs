@@ -58,8 +58,8 @@ enum Finish {
     Failed(ProviderError),
 }
 
-/// Runs a turn: a new one with `input`, or the rest of the one that the log breaks off in. Cancellable at every
-/// moment: what runs is dropped, and every open call gets a result that says so. Fails only when the log does.
+/// Runs a turn: a new one with `input` behind the words that wait, or the rest of the one that the log breaks off in.
+/// Cancellable at every moment: what runs is dropped, and every open call gets a result that says so. Fails only when the log does.
 pub async fn run(
     agent: &Agent,
     input: Option<&str>,
@@ -67,12 +67,15 @@ pub async fn run(
 ) -> Result<TurnEnd, JournalError> {
     if let Some(input) = input {
         settle(agent, "the user went on without waiting for this call").await?;
-        let turn = agent.session.read(|state| state.turn) + 1;
+        let (turn, mut words) = agent
+            .session
+            .read(|state| (state.turn + 1, state.queued.clone()));
+        words.extend(Some(input.to_owned()).filter(|input| !input.is_empty()));
         agent
             .session
             .record_durably(Event::TurnStarted {
                 turn,
-                input: input.to_owned(),
+                input: words.join("\n\n"),
             })
             .await?;
     }
@@ -98,6 +101,9 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
     let (mut truncations, mut room) = (0, Room::default());
     loop {
         runner.run_open().await?;
+        if agent.session.read(|state| !state.queued.is_empty()) {
+            agent.session.record(Event::InputTaken {})?;
+        }
         advise_on_malformed(agent)?;
         if let Some(answer) = agent.session.read(|state| final_answer(&state.messages))
             && !hold_to_plan(agent)?

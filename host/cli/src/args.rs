@@ -9,8 +9,8 @@ use std::time::Duration;
 #[command(
     name = "ml-intern",
     version,
-    subcommand_required = true,
-    arg_required_else_help = true
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command: a conversation at the terminal, in which PROMPT is the first message"
 )]
 pub(crate) struct Args {
     /// Work in this folder
@@ -20,7 +20,9 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: Box<RunArgs>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -34,6 +36,13 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run one task to its end
     Run(Box<RunArgs>),
+    /// Go on with a session, in conversation
+    Resume {
+        /// Id, or the start of it [default: the newest session of this folder]
+        id: Option<String>,
+        #[command(flatten)]
+        run: Box<RunArgs>,
+    },
     /// Plugins: what is installed and what it may do
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -136,7 +145,7 @@ pub(crate) struct RunArgs {
     /// The same as --output-format stream-json
     #[arg(long, conflicts_with = "output_format")]
     pub(crate) json: bool,
-    /// What standard input carries: nothing but the prompt, or answers to permission requests
+    /// What standard input carries: nothing but the prompt, or one JSON object a line: words, answers and operations
     #[arg(long, value_enum, default_value_t = InputFormat::Text)]
     pub(crate) input_format: InputFormat,
     /// What happens without asking
@@ -169,6 +178,9 @@ pub(crate) struct RunArgs {
     /// Print the final answer only
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+    /// Run the one task and end, also at a terminal; `run` always does
+    #[arg(short, long)]
+    pub(crate) print: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -367,6 +379,11 @@ pub(crate) enum SessionsCommand {
         /// Up to this entry, as `sessions show --json` numbers them
         #[arg(long, value_name = "SEQ", conflicts_with = "turn")]
         at: Option<u64>,
+    },
+    /// Take a session's newest turn back: its words, and what tools did to files
+    Undo {
+        /// The session's id or its beginning
+        id: String,
     },
     /// Write a session as other programs read it
     Export {

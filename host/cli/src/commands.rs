@@ -10,7 +10,7 @@ mod sessions;
 mod status;
 
 use crate::adapters::network;
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, RunArgs};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
 use clap::CommandFactory;
@@ -20,8 +20,12 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
     ui::set_color(arguments.color);
     let directory = arguments.directory.as_deref();
-    match arguments.command {
+    let Some(command) = arguments.command else {
+        return run::converse(directory, *arguments.run);
+    };
+    match command {
         Command::Run(run) => run::run(directory, *run),
+        Command::Resume { id, run } => run::converse(directory, resumed(id, *run)),
         Command::Plugin(command) => wait(plugin::plugin(directory, command)),
         Command::Sessions(command) => sessions::sessions(command),
         Command::Jobs(command) => wait(jobs::jobs(directory, command)),
@@ -42,6 +46,14 @@ pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
             let code = ml_intern_runtime::compile_for_parent(&instances);
             Ok(u8::try_from(code).unwrap_or(1))
         }
+    }
+}
+
+fn resumed(id: Option<String>, run: RunArgs) -> RunArgs {
+    RunArgs {
+        continue_last: id.is_none(),
+        resume: id,
+        ..run
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod lock;
 pub(crate) mod plugins;
+pub(crate) mod prompt;
+pub(crate) mod undo;
 pub(crate) mod watch;
 pub(crate) mod workbench;
 

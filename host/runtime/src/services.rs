@@ -9,6 +9,7 @@ use ml_intern_manifest::JobsRules;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Observer;
+use crate::capability::fs::KeepsOriginals;
 use crate::meter::CallClock;
 use crate::policy::Policy;
 use crate::{agent, jobs, process, types};
@@ -121,4 +122,6 @@ pub struct Services {
     pub jobs: Option<Arc<dyn Jobs>>,
     /// The session.
     pub session: Option<Arc<dyn SessionHost>>,
+    /// What files were before a call changes them; absent: nobody keeps it.
+    pub originals: Option<Arc<dyn KeepsOriginals>>,
 }

@@ -331,6 +331,19 @@ impl Running {
         }
     }
 
+    /// Waits for the event number `number` (from 1) of this type.
+    pub(crate) async fn nth_event(&self, kind: &str, number: usize) -> Value {
+        let found = |text: &str| {
+            let of_kind = events::whole_lines(text).filter(|event| event["type"] == kind);
+            of_kind.into_iter().nth(number - 1)
+        };
+        let waiting = self.stdout.wait_for(|text| found(text).is_some());
+        match timeout_at(self.deadline.into(), waiting).await {
+            Ok(Some(text)) => found(&text).expect("just seen"),
+            _ => panic!("no {kind} number {number}{}", self.output()),
+        }
+    }
+
     /// Its standard error up to now.
     pub(crate) fn stderr_so_far(&self) -> String {
         self.stderr.text()

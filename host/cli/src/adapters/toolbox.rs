@@ -1,6 +1,7 @@
 //! The session's tools: each name leads to the plugin that owns it.
 
 use super::audit::CallObserver;
+use super::originals::Originals;
 use super::permission::{Asker, Calls};
 use crate::ui;
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ pub(crate) struct PluginTools {
     plugins: BTreeMap<String, (Plugin, String)>,
     session: OnceLock<Arc<Session>>,
     calls: Arc<Calls>,
+    originals: Arc<Originals>,
     verbose: bool,
 }
 
@@ -38,7 +40,12 @@ pub(crate) struct ToolPlugin {
 
 impl PluginTools {
     /// The tools of these plugins; no two of them have the same name.
-    pub(crate) fn new(plugins: Vec<ToolPlugin>, calls: Arc<Calls>, verbose: bool) -> Self {
+    pub(crate) fn new(
+        plugins: Vec<ToolPlugin>,
+        calls: Arc<Calls>,
+        originals: Arc<Originals>,
+        verbose: bool,
+    ) -> Self {
         let mut tools = Vec::new();
         let mut owners = BTreeMap::new();
         for loaded in plugins {
@@ -58,6 +65,7 @@ impl PluginTools {
             plugins: owners,
             session: OnceLock::new(),
             calls,
+            originals,
             verbose,
         }
     }
@@ -135,6 +143,7 @@ impl Toolbox for PluginTools {
             within: invocation.call.contains('/'),
             timeout: None,
         };
+        let _files_are_looked_at_again = self.originals.watch(&invocation.call);
         let running = self.calls.start(&invocation.call, asker);
         let arguments = invocation.arguments.to_string();
         let result = plugin

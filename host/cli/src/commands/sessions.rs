@@ -19,6 +19,7 @@ pub(crate) fn sessions(command: SessionsCommand) -> Result<u8> {
         SessionsCommand::Show { id, json } => show(&folder, &id, json),
         SessionsCommand::Rename { id, title } => manage::rename(&folder, &id, &title),
         SessionsCommand::Fork { id, turn, at } => manage::fork(&folder, &id, turn, at),
+        SessionsCommand::Undo { id } => manage::undo(&folder, &id),
         SessionsCommand::Export { id, format, output } => {
             manage::export(&folder, &id, format, output.as_deref())
         }

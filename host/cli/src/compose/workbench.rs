@@ -1,14 +1,16 @@
 //! Everything that a turn needs, put together.
 
 use crate::adapters::agents::{Bench, SessionAgents};
-use crate::adapters::approver::{JsonLines, Terminal, remembered};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::confinement::Confinement;
+use crate::adapters::inbox::{self, Inbox};
 use crate::adapters::jobs::SessionJobs;
 use crate::adapters::notifiers::{Listener, Notifiers};
+use crate::adapters::originals::Originals;
 use crate::adapters::permission::{Calls, Patient, Permissions};
 use crate::adapters::processes::NativePrograms;
 use crate::adapters::provider::PluginProvider;
+use crate::adapters::rules::remembered;
 use crate::adapters::toolbox::{PluginTools, ToolPlugin};
 use crate::compose::lock;
 use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
@@ -31,14 +33,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-/// Who can be asked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asking {
-    Terminal,
-    JsonLines,
-    Nobody,
-}
-
 /// What the user chose for this run.
 pub(crate) struct Choices {
     /// `provider/model`.
@@ -48,7 +42,8 @@ pub(crate) struct Choices {
     pub(crate) stream: bool,
     /// Tokens of the model's context, where the user says.
     pub(crate) window: Option<u64>,
-    pub(crate) asking: Asking,
+    /// What standard input is to the session; none where nobody can be asked.
+    pub(crate) input: Option<inbox::Format>,
     pub(crate) verbose: bool,
 }
 
@@ -57,6 +52,8 @@ pub(crate) struct Workbench {
     pub(crate) agent: Agent,
     pub(crate) jobs: Arc<SessionJobs>,
     pub(crate) notifiers: Arc<Notifiers>,
+    /// Where the session's log is.
+    pub(crate) folder: PathBuf,
 }
 
 /// A session's log, opened.
@@ -81,9 +78,7 @@ pub(crate) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     pub(crate) async fn new(config: &'a Config, model: &str) -> Result<Self> {
         let (provider, model) = split_model(model)?;
-        if config.entry(Section::Providers, provider).is_none() {
-            return Err(unknown_provider(config, provider));
-        }
+        check_provider(config, provider)?;
         let mut plugins = Plugins::new(config)?;
         let loaded = plugins.load_all(provider)?;
         plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
@@ -114,14 +109,12 @@ impl<'a> Prepared<'a> {
         choices: &Choices,
         opened: OpenSession,
         screen: Arc<dyn Observer>,
+        inbox: Option<Arc<Inbox>>,
     ) -> Result<(Workbench, Watch)> {
         let config = self.plugins.config;
         let folder = opened.log.folder().to_path_buf();
         let notifiers = Arc::new(Notifiers::new(opened.id.clone(), self.listeners()));
-        let (approver, listener) = approver(choices.asking, config)?;
-        // Whoever listens for answers first, so that no answer comes before it is listened for.
-        let mut observers = Vec::from_iter(listener);
-        observers.extend([screen, notifiers.clone() as Arc<dyn Observer>]);
+        let observers = vec![screen, notifiers.clone() as Arc<dyn Observer>];
         let log = Arc::new(opened.log);
         let session = Session::new(
             opened.id,
@@ -140,7 +133,7 @@ impl<'a> Prepared<'a> {
             calls: calls.clone(),
         });
         let always = remembered(&config.paths.approvals());
-        let approver = approver.map(|approver| {
+        let approver = inbox.map(|approver| {
             let calls = calls.clone();
             Arc::new(Patient { approver, calls }) as Arc<dyn Approver>
         });
@@ -161,15 +154,18 @@ impl<'a> Prepared<'a> {
             permissions: permissions.clone(),
             bench: OnceLock::new(),
         });
+        let workspace = config.workspace.clone();
+        let originals = Arc::new(Originals::new(session.clone(), &folder, workspace));
         let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
         let services = Services {
             processes: Some(Arc::new(programs)),
             jobs: Some(jobs.clone()),
             session: Some(agents.clone()),
+            originals: Some(originals.clone()),
         };
         let mut watched = Vec::new();
         let tools = self.tools(&folder, &services, &mut watched);
-        let toolbox = Arc::new(PluginTools::new(tools, calls, choices.verbose));
+        let toolbox = Arc::new(PluginTools::new(tools, calls, originals, choices.verbose));
         toolbox.attach(session.clone());
         let provider = self
             .loaded
@@ -208,6 +204,7 @@ impl<'a> Prepared<'a> {
             agent,
             jobs,
             notifiers,
+            folder,
         };
         Ok((bench, watch))
     }
@@ -259,24 +256,6 @@ impl<'a> Prepared<'a> {
         });
         listeners.collect()
     }
-}
-
-/// Who is asked, and as an observer where that one has to know of a question before it is drawn.
-type Asked = (Option<Arc<dyn Approver>>, Option<Arc<dyn Observer>>);
-
-fn approver(asking: Asking, config: &Config) -> Result<Asked> {
-    let rules = config.paths.approvals();
-    Ok(match asking {
-        Asking::Terminal => {
-            let terminal = Arc::new(Terminal::new(rules).or_fail(Kind::Failed)?);
-            (Some(terminal.clone()), Some(terminal))
-        }
-        Asking::JsonLines => (
-            Some(Arc::new(JsonLines::new(rules).or_fail(Kind::Failed)?)),
-            None,
-        ),
-        Asking::Nobody => (None, None),
-    })
 }
 
 /// The job back end of this machine.
@@ -351,6 +330,14 @@ pub(crate) fn split_model(model: &str) -> Result<(&str, &str)> {
         _ => Err(Failure::usage(format!(
             "`{model}` names no provider; write PROVIDER/MODEL, for example openai/gpt-5.5"
         ))),
+    }
+}
+
+/// A provider has to be one of the manifest.
+pub(crate) fn check_provider(config: &Config, provider: &str) -> Result<()> {
+    match config.entry(Section::Providers, provider) {
+        Some(_) => Ok(()),
+        None => Err(unknown_provider(config, provider)),
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) trait Renderer: Send {
     }
     /// Called about twice a second while nothing happens.
     fn tick(&mut self) {}
+    /// Whether the program waits for a person's words from here on.
+    fn idle(&mut self, _idle: bool) {}
     /// Called once, after the last event.
     fn finish(&mut self) {}
 }
@@ -57,6 +59,15 @@ impl Feed {
             queue: self.queue.clone(),
             urgency: self.urgency,
         })
+    }
+
+    /// Says that the program waits for a person's words, or does so no more.
+    pub(crate) fn idle(&self, idle: bool) {
+        let mut inbox = self.queue.lock();
+        inbox.idle = Some(idle);
+        inbox.urgent = true;
+        drop(inbox);
+        self.queue.ready.notify_one();
     }
 
     /// Returns when everything is drawn.
@@ -91,6 +102,14 @@ struct Inbox {
     events: VecDeque<(Stamp, Event)>,
     urgent: bool,
     closed: bool,
+    /// What [`Renderer::idle`] is told after the events.
+    idle: Option<bool>,
+}
+
+/// What is drawn at once.
+struct Batch {
+    events: VecDeque<(Stamp, Event)>,
+    idle: Option<bool>,
 }
 
 impl Queue {
@@ -100,7 +119,7 @@ impl Queue {
     }
 
     /// Waits for an urgent event, the end or the next tick; `None` after the end.
-    fn take(&self) -> Option<VecDeque<(Stamp, Event)>> {
+    fn take(&self) -> Option<Batch> {
         let inbox = self.lock();
         if inbox.closed && inbox.events.is_empty() {
             return None;
@@ -109,17 +128,23 @@ impl Queue {
         let waited = self.ready.wait_timeout_while(inbox, TICK, idle);
         let mut inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         inbox.urgent = false;
-        Some(std::mem::take(&mut inbox.events))
+        Some(Batch {
+            events: std::mem::take(&mut inbox.events),
+            idle: inbox.idle.take(),
+        })
     }
 }
 
 fn draw(queue: &Queue, mut renderer: Box<dyn Renderer>) {
-    while let Some(events) = queue.take() {
-        if events.is_empty() {
+    while let Some(Batch { events, idle }) = queue.take() {
+        if events.is_empty() && idle.is_none() {
             renderer.tick();
         }
         for (stamp, event) in &events {
             renderer.event(*stamp, event);
+        }
+        if let Some(idle) = idle {
+            renderer.idle(idle);
         }
     }
     renderer.finish();

@@ -11,18 +11,20 @@ use std::io::Write;
 /// One line an event on standard output, as it happens.
 pub(crate) struct StreamJson {
     session: String,
+    /// More than one turn may follow.
+    talk: bool,
 }
 
 impl StreamJson {
-    pub(crate) fn new(session: String) -> Self {
-        Self { session }
+    pub(crate) fn new(session: String, talk: bool) -> Self {
+        Self { session, talk }
     }
 }
 
 impl Renderer for StreamJson {
     fn event(&mut self, stamp: Stamp, event: &Event) {
-        // The end of the turn is the `result` line, which is printed when nothing can follow it.
-        if matches!(event, Event::TurnFinished { .. }) {
+        // The end of the only turn is the `result` line, which is printed when nothing can follow it.
+        if matches!(event, Event::TurnFinished { .. }) && !self.talk {
             return;
         }
         let line = ml_intern_trace::render(stamp, Some(&self.session), event);

@@ -55,6 +55,7 @@ pub(crate) fn question(
 pub(crate) fn resolution(decision: Decision, by: &str, feedback: Option<&str>) -> String {
     let word = match (decision, by) {
         (_, "nobody") => "denied: nobody is there to ask",
+        (_, "input") => "abandoned: you went on without answering",
         (Decision::Allow, _) => "allowed",
         (Decision::AllowSession, _) => "allowed for the session",
         (Decision::AllowAlways, _) => "allowed always",

@@ -8,11 +8,13 @@ use super::question::{CHOICES, question, resolution};
 use super::secret::known;
 use super::style::Style;
 use ml_intern_agent::approval::Decision;
-use ml_intern_agent::event::{Audit, CallStatus, JobNote, PermissionRequest, TurnEnd, Usage};
+use ml_intern_agent::event::{
+    Audit, CallStatus, JobNote, KeptFile, PermissionRequest, TurnEnd, Usage,
+};
 use ml_intern_agent::message::{Message, Role};
 use ml_intern_agent::plan::{PlanItem, PlanStatus};
 use ml_intern_agent::{Event, Stamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
@@ -28,6 +30,8 @@ const LOG_LINES: usize = 20;
 const LOG_WIDTH: usize = 160;
 /// Width of a terminal that does not tell.
 const COLUMNS: usize = 80;
+/// Where the person's words are typed.
+const WORDS: &str = "> ";
 /// Silence after which a waiting line is shown, in seconds.
 const SILENCE: u64 = 1;
 
@@ -51,8 +55,10 @@ pub(crate) struct Text {
     answers: bool,
     /// The person at this terminal answers questions.
     asks: bool,
-    /// What is asked now.
-    open: Option<String>,
+    /// What is asked, oldest first; only that one is drawn.
+    open: VecDeque<PermissionRequest>,
+    /// The person's words are waited for.
+    idle: bool,
     /// The cursor stands behind streamed text.
     midline: bool,
     streamed: bool,
@@ -84,7 +90,8 @@ impl Text {
             waits: live && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
             answers: live && std::io::stdout().is_terminal(),
             asks,
-            open: None,
+            open: VecDeque::new(),
+            idle: false,
             midline: false,
             streamed: false,
             waiting_shown: false,
@@ -241,8 +248,18 @@ impl Text {
         self.line(&self.style.cyan(&one_line(&text, 160)));
     }
 
-    /// Draws the question, however quiet we are to be where the answer comes from here.
+    /// Draws the question, however quiet we are to be where the answer comes from here: then one at a time.
     fn question(&mut self, request: &PermissionRequest) {
+        if !self.asks {
+            return self.draw_question(request);
+        }
+        self.open.push_back(request.clone());
+        if self.open.len() == 1 {
+            self.draw_question(request);
+        }
+    }
+
+    fn draw_question(&mut self, request: &PermissionRequest) {
         let outer = request.call.rsplit_once('/').map(|(outer, _)| outer);
         let caller = outer.and_then(|outer| self.caller(outer));
         for line in question(request, caller.as_deref(), self.style) {
@@ -252,7 +269,6 @@ impl Text {
                 self.line(&line);
             }
         }
-        self.open = self.asks.then(|| request.id.clone());
     }
 
     /// The tool whose call `call` is, or whose agent made it.
@@ -263,21 +279,46 @@ impl Text {
         found.map(|running| running.tool.clone())
     }
 
-    /// The cursor waits behind the choices, also after something else was drawn meanwhile.
+    /// The cursor waits behind the choices, or where words are typed, also after something else was drawn meanwhile.
     fn prompt(&mut self) {
-        if self.open.is_some() && !self.midline {
-            write_err(&self.style.bold(CHOICES));
+        let waits_for = match self.open.front() {
+            Some(_) => CHOICES,
+            None if self.idle => WORDS,
+            None => return,
+        };
+        if !self.midline {
+            write_err(&self.style.bold(waits_for));
             self.midline = true;
         }
     }
 
-    fn resolved(&mut self, decision: Decision, by: &str, feedback: Option<&str>) {
+    fn resolved(&mut self, id: &str, decision: Decision, by: &str, feedback: Option<&str>) {
         self.quiet_since = Instant::now();
-        if self.open.take().is_some() && by == "user" {
+        let asked = self.open.front().is_some_and(|open| open.id == id);
+        self.open.retain(|open| open.id != id);
+        if asked && by == "user" {
             // The answer stands behind the choices, and Enter has ended the line.
             self.midline = false;
         } else {
             let line = resolution(decision, by, feedback);
+            self.line(&self.style.yellow(&line));
+        }
+        if let Some(next) = self.open.front().filter(|_| asked).cloned() {
+            self.draw_question(&next);
+        }
+    }
+
+    fn undone(&mut self, turn: u32, restored: &[String], kept: &[KeptFile]) {
+        self.line(&self.style.bold(&format!("turn {turn} is taken back")));
+        for path in restored {
+            self.line(&format!("  ✓ {} is as it was", one_line(path, SUMMARY)));
+        }
+        for file in kept {
+            let line = format!(
+                "  ! {} stays: {}",
+                one_line(&file.path, SUMMARY),
+                one_line(&file.why, SUMMARY)
+            );
             self.line(&self.style.yellow(&line));
         }
     }
@@ -290,7 +331,7 @@ impl Text {
     }
 
     fn end(&mut self, stamp: Stamp, reason: TurnEnd, iterations: u32) {
-        self.open = None;
+        self.open.clear();
         let word = match reason {
             TurnEnd::Done => self.style.green("done"),
             TurnEnd::Iterations => self.style.yellow("stopped at the iteration cap"),
@@ -378,11 +419,25 @@ impl Renderer for Text {
             Event::JobUpdated { job } | Event::JobFinished { job } => self.job(&job.state, job),
             Event::PermissionRequested { request } => self.question(request),
             Event::PermissionResolved {
+                id,
                 decision,
                 by,
                 feedback,
                 ..
-            } => self.resolved(*decision, by, feedback.as_deref()),
+            } => self.resolved(id, *decision, by, feedback.as_deref()),
+            Event::InputQueued { .. } if self.asks => {
+                // Enter has ended the line.
+                self.midline = false;
+                self.line(&self.style.dim("  › after the running calls"));
+            }
+            Event::InputQueued { text } => {
+                self.line(&self.style.bold(&format!("> {}", one_line(text, SUMMARY))));
+            }
+            Event::TurnUndone {
+                turn,
+                restored,
+                kept,
+            } => self.undone(*turn, restored, kept),
             Event::Usage { usage } => self.count(usage),
             Event::Notice { text, .. } => {
                 self.line(&self.style.yellow(&format!("! {}", one_line(text, 600))))
@@ -404,7 +459,12 @@ impl Renderer for Text {
 
     fn tick(&mut self) {
         let silent = self.quiet_since.elapsed().as_secs();
-        if !self.waits || self.midline || silent < SILENCE || self.loudness == Loudness::Quiet {
+        if !self.waits
+            || self.idle
+            || self.midline
+            || silent < SILENCE
+            || self.loudness == Loudness::Quiet
+        {
             return;
         }
         let longest = self.running.values().min_by_key(|running| running.since);
@@ -419,6 +479,15 @@ impl Renderer for Text {
         // A line that wraps could not be taken back.
         let what = cut(&what, columns().saturating_sub(1));
         write_err(&format!("\r\u{1b}[2K{}", self.style.dim(&what)));
+    }
+
+    fn idle(&mut self, idle: bool) {
+        if !idle && std::mem::take(&mut self.idle) {
+            // Enter has ended the line.
+            self.midline = false;
+        }
+        self.idle = idle;
+        self.prompt();
     }
 
     fn finish(&mut self) {

@@ -5,6 +5,7 @@
 mod change;
 mod entry;
 mod mount;
+mod originals;
 mod quota;
 mod refusal;
 mod stream;
@@ -15,7 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ml_intern_manifest::{Access, Denial, Effective, Limits, WORKSPACE_MOUNT, shorten};
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
@@ -28,10 +29,12 @@ use wasmtime_wasi::p2::bindings::filesystem::{preopens, types::HostDirectoryEntr
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
+pub use self::originals::{KeepsOriginals, Original};
 pub use self::quota::Written;
 
 use self::change::{How, Opened};
 use self::mount::Mount;
+use self::originals::Originals;
 use self::quota::Quota;
 use self::refusal::{Refused, Why};
 use self::stream::{Of, Reading, Writing};
@@ -48,7 +51,12 @@ pub(crate) fn open(call: &Call) -> Result<Files, String> {
         return Ok(None);
     };
     let quota = Quota::new(&setup.limits, setup.written.clone());
-    let mount = Mount::open(workspace, &setup.protected, quota)?;
+    let mut mount = Mount::open(workspace, &setup.protected, quota)?;
+    mount.originals = setup.services.originals.clone().map(|keeper| Originals {
+        keeper,
+        call: call.context.call.clone(),
+        told: Mutex::default(),
+    });
     Ok(Some(Arc::new(mount)))
 }
 
@@ -77,6 +85,22 @@ pub fn read_below(folder: &Path, path: &str, most: u64) -> std::io::Result<Vec<u
         Err(Refused::Denied(why)) => Err(std::io::Error::other(why.denial("fs.read", path).detail)),
         Err(Refused::Spent(spent)) => Err(std::io::Error::other(spent.to_string())),
     }
+}
+
+/// Makes a file of `folder` what it was, for the host itself: `bytes`, or nothing where there was none. Links lead nowhere
+/// else, and only regular files are written.
+///
+/// # Errors
+/// It cannot be written or removed.
+pub fn restore_below(folder: &Path, path: &str, bytes: Option<&[u8]>) -> std::io::Result<()> {
+    let quota = Quota::new(&Limits::default(), Written::default());
+    let mount = Mount::open(folder, &[], quota).map_err(std::io::Error::other)?;
+    let start = Arc::new(mount.folder.try_clone()?);
+    change::restore(&mount, &start, path, bytes).map_err(|refused| match refused {
+        Refused::Io(error) => error,
+        Refused::Denied(why) => std::io::Error::other(why.denial("fs.write", path).detail),
+        Refused::Spent(spent) => std::io::Error::other(spent.to_string()),
+    })
 }
 
 /// The rules in force at this moment.

@@ -31,6 +31,10 @@ pub(super) fn stream(text: &str) -> Result<Vec<Value>, String> {
         return Err(format!("{results} events have the type `result`"));
     }
     for pair in events.windows(2) {
+        // A conversation goes on in another session.
+        if pair[1]["type"] == "session.started" {
+            continue;
+        }
         if pair[0]["session"] != pair[1]["session"] {
             return Err(format!("another session in {}", pair[1]));
         }

@@ -1,12 +1,14 @@
 //! `sessions rename`, `fork`, `export` and `delete`.
 
 use crate::args::ExportFormat;
-use crate::commands::confirmed;
+use crate::commands::{confirmed, wait};
+use crate::compose::undo::take_back;
 use crate::credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ids;
-use crate::ui;
+use crate::ui::{self, Feed, Loudness, Text};
 use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::ports::Observer;
 use ml_intern_agent::{Event, Session, Stamp};
 use ml_intern_trace::{SecretRules, SessionLog, complete_id, summary};
 use std::fs::File;
@@ -127,16 +129,36 @@ pub(super) fn export(
 
 /// Adds an entry to a session that nobody writes.
 fn record(folder: &Path, id: &str, event: Event) -> Result<()> {
+    let session = open(folder, id, Vec::new())?;
+    session.record(event).or_fail(Kind::Failed).map(drop)
+}
+
+/// A session that is over, to write something about it.
+fn open(folder: &Path, id: &str, observers: Vec<Arc<dyn Observer>>) -> Result<Session> {
     let opened = SessionLog::open(folder, id).or_fail(Kind::Usage)?;
     let rules = Arc::new(SecretRules::new(credentials::of_environment()));
-    let log = Arc::new(opened.log);
-    let session = Session::new(
+    Ok(Session::new(
         id.to_owned(),
         opened.state,
         opened.last,
-        log,
-        Vec::new(),
+        Arc::new(opened.log),
+        observers,
         rules,
-    );
-    session.record(event).or_fail(Kind::Failed).map(drop)
+    ))
+}
+
+pub(super) fn undo(folder: &Path, id: &str) -> Result<u8> {
+    let id = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let feed = Feed::start(Box::new(Text::page(Loudness::Normal))).or_fail(Kind::Failed)?;
+    let session = open(folder, &id, vec![feed.observer()])?;
+    let workspace = session.read(|state| state.workspace.clone());
+    let own = folder.join(&id);
+    let work = take_back(&session, &own, Path::new(&workspace));
+    let undone = wait(async { work.await.or_fail(Kind::Failed) })?;
+    feed.finish();
+    Ok(if undone.is_some() {
+        0
+    } else {
+        Kind::Usage as u8
+    })
 }

@@ -96,6 +96,9 @@ fn open_file(mount: &Mount, entry: &Entry, was: Id, how: How) -> Result<Option<O
             return Err(Why::Shared(names).into());
         }
     }
+    if how.write {
+        mount.before_change(entry)?;
+    }
     // Only now: before, it could have been another file.
     if how.truncate {
         file.set_len(0)?;
@@ -123,6 +126,7 @@ fn make(mount: &Mount, entry: &Entry, how: How) -> Result<Option<Opened>, Refuse
     }
     mount.guard(&entry.folder, &entry.name, None)?;
     let reserved = mount.quota.reserve_file()?;
+    mount.before_change(entry)?;
     let flags = access(how) | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o666);
     match rustix::fs::openat(&entry.folder, entry.name.as_str(), flags, mode) {
@@ -183,6 +187,7 @@ pub(crate) fn remove(
     let flags = if folder {
         AtFlags::REMOVEDIR
     } else {
+        mount.before_change(&old)?;
         AtFlags::empty()
     };
     Ok(rustix::fs::unlinkat(&old.folder, old.name.as_str(), flags)?)
@@ -206,6 +211,8 @@ pub(crate) fn rename(
     if old.is(FileType::Symlink) {
         check_link(&target(&old)?, depth)?;
     }
+    mount.before_change(&old)?;
+    mount.before_change(&new)?;
     Ok(rustix::fs::renameat(
         &old.folder,
         old.name.as_str(),
@@ -237,6 +244,7 @@ pub(crate) fn link(
     mount.guard(&old.folder, &old.name, Some(id(stat)))?;
     mount.guard(&new.folder, &new.name, None)?;
     let reserved = mount.quota.reserve_file()?;
+    mount.before_change(&new)?;
     rustix::fs::linkat(
         &old.folder,
         old.name.as_str(),
@@ -267,6 +275,7 @@ pub(crate) fn symlink(
     let depth = mount.guard(&new.folder, &new.name, None)?;
     check_link(target, depth)?;
     let reserved = mount.quota.reserve_file()?;
+    mount.before_change(&new)?;
     rustix::fs::symlinkat(target, &new.folder, new.name.as_str())?;
     reserved.keep();
     Ok(())
@@ -327,4 +336,26 @@ pub(crate) fn set_times(
 pub(crate) fn growth(file: impl AsFd, end: u64) -> Result<u64, Refused> {
     let size = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
     Ok(end.saturating_sub(size))
+}
+
+/// Makes a file what it was, for the host itself: `bytes`, or nothing where it was not there.
+pub(crate) fn restore(
+    mount: &Mount,
+    start: &Arc<File>,
+    path: &str,
+    bytes: Option<&[u8]>,
+) -> Result<(), Refused> {
+    let Some(bytes) = bytes else {
+        return remove(mount, start, path, false);
+    };
+    let how = How {
+        write: true,
+        create: true,
+        truncate: true,
+        ..How::default()
+    };
+    match open(mount, start, path, how)? {
+        Opened::File(mut file) => Ok(std::io::Write::write_all(&mut file, bytes)?),
+        Opened::Folder(_) => Err(Errno::ISDIR.into()),
+    }
 }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::entry::Entry;
+use super::originals::Originals;
 use super::quota::Quota;
 use super::refusal::{Refused, Why};
 
@@ -29,6 +31,8 @@ pub(crate) type Id = (u64, u64);
 pub(crate) struct Mount {
     pub(crate) folder: File,
     pub(crate) quota: Quota,
+    /// Where what files were before is kept.
+    pub(crate) originals: Option<Originals>,
     id: Id,
     protected: Vec<PathBuf>,
     looked: AtomicBool,
@@ -66,10 +70,21 @@ impl Mount {
         Ok(Self {
             folder: folder.into(),
             quota,
+            originals: None,
             id,
             protected: protected.to_vec(),
             looked: AtomicBool::new(false),
         })
+    }
+
+    /// The entry is about to be made, changed, moved or removed.
+    pub(super) fn before_change(&self, entry: &Entry) -> Result<(), Refused> {
+        match &self.originals {
+            Some(originals) => {
+                originals.before(entry, super::shown(self, &entry.folder, &entry.name))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether nobody asked before.

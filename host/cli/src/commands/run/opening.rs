@@ -20,21 +20,26 @@ pub(crate) enum Start {
 /// A session whose log is open.
 pub(crate) struct Opened {
     pub(crate) id: String,
-    pub(crate) session: OpenSession,
     pub(crate) new: bool,
     /// Bytes of half an entry that were cut off.
     pub(crate) cut: u64,
 }
 
+/// The session that the flags mean.
 pub(crate) fn find(config: &Config, arguments: &RunArgs) -> Result<Start> {
-    let sessions = config.paths.sessions();
-    if let Some(id) = &arguments.resume {
-        let id = ml_intern_trace::complete_id(&sessions, id).or_fail(Kind::Usage)?;
-        let summary = ml_intern_trace::summary(&sessions, &id).or_fail(Kind::Usage)?;
-        return Ok(Start::Old(Box::new(summary)));
+    match &arguments.resume {
+        Some(id) => other(config, Some(id)),
+        None if arguments.continue_last => other(config, None),
+        None => Ok(Start::New),
     }
-    if !arguments.continue_last {
-        return Ok(Start::New);
+}
+
+/// The session that `text` means, or the newest of this folder.
+pub(crate) fn other(config: &Config, text: Option<&str>) -> Result<Start> {
+    let sessions = config.paths.sessions();
+    if let Some(text) = text {
+        let id = ml_intern_trace::complete_id(&sessions, text).or_fail(Kind::Usage)?;
+        return old(config, &id);
     }
     let (found, _) = ml_intern_trace::list(&sessions).or_fail(Kind::Usage)?;
     let here = config.workspace.display().to_string();
@@ -43,9 +48,15 @@ pub(crate) fn find(config: &Config, arguments: &RunArgs) -> Result<Start> {
         .find(|session| session.state.workspace == here);
     let newest = newest.ok_or_else(|| {
         Failure::usage(format!("there is no session of {here} to go on with"))
-            .hint("`ml-intern sessions list` shows all; `ml-intern run --resume ID` takes any")
+            .hint("`ml-intern sessions list` shows all; `ml-intern resume ID` takes any")
     })?;
     Ok(Start::Old(Box::new(newest)))
+}
+
+/// The session of this id.
+pub(crate) fn old(config: &Config, id: &str) -> Result<Start> {
+    let summary = ml_intern_trace::summary(&config.paths.sessions(), id).or_fail(Kind::Usage)?;
+    Ok(Start::Old(Box::new(summary)))
 }
 
 impl Start {
@@ -85,7 +96,7 @@ impl Start {
     }
 }
 
-pub(crate) fn open(config: &Config, start: Start) -> Result<Opened> {
+pub(crate) fn open(config: &Config, start: Start) -> Result<(Opened, OpenSession)> {
     let sessions = config.paths.sessions();
     match start {
         Start::New => {
@@ -97,12 +108,12 @@ pub(crate) fn open(config: &Config, start: Start) -> Result<Opened> {
                 state: State::default(),
                 last: Stamp { seq: 0, ms: 0 },
             };
-            Ok(Opened {
+            let opened = Opened {
                 id,
-                session,
                 new: true,
                 cut: 0,
-            })
+            };
+            Ok((opened, session))
         }
         Start::Old(summary) => {
             let opened = SessionLog::open(&sessions, &summary.id).or_fail(Kind::Usage)?;
@@ -112,12 +123,12 @@ pub(crate) fn open(config: &Config, start: Start) -> Result<Opened> {
                 state: opened.state,
                 last: opened.last,
             };
-            Ok(Opened {
+            let opened = Opened {
                 id: summary.id,
-                session,
                 new: false,
                 cut: opened.cut,
-            })
+            };
+            Ok((opened, session))
         }
     }
 }

@@ -1,0 +1,291 @@
+//! A conversation: turn after turn, in one session or several, until the person ends it.
+
+use super::opening::{self, Opened, Start};
+use super::signals::Signals;
+use super::{inbox, options, report, stage};
+use crate::adapters::confinement;
+use crate::adapters::inbox::{COMMANDS, Inbox, Operation};
+use crate::args::RunArgs;
+use crate::compose::Workbench;
+use crate::compose::workbench::{Choices, OpenSession, Prepared, split_model};
+use crate::config::Config;
+use crate::error::{Failure, Kind, OrFail, Result};
+use crate::ui::{self, Feed};
+use ml_intern_agent::compaction::compact_now;
+use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::ports::JournalError;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A second Ctrl-C within this time ends a conversation that waits for words.
+const TWICE: Duration = Duration::from_secs(1);
+
+/// What follows a session.
+enum Next {
+    Quit,
+    Session { start: Start, model: Option<String> },
+}
+
+/// A session of the conversation that is open.
+struct Desk<'a> {
+    config: &'a Config,
+    bench: &'a Workbench,
+    inbox: &'a Inbox,
+    signals: &'a Signals,
+    feed: &'a Feed,
+    pending: &'a mut Pending,
+}
+
+/// What was asked for while something else was done, in order.
+#[derive(Default)]
+struct Pending {
+    operations: VecDeque<Operation>,
+    /// Standard input has ended: nothing more will come.
+    closed: bool,
+}
+
+pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
+    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?;
+    let mut start = opening::find(&config, arguments)?;
+    let mut input = options::given_prompt(arguments)?;
+    let mut choices = options::choices(&config, arguments, start.model())?;
+    let signals = Signals::listen().or_fail(Kind::Failed)?;
+    let inbox = inbox(&config, choices.input)?;
+    let inbox = inbox.ok_or_else(|| Failure::usage("nobody is there to talk to"))?;
+    let mut before: Option<(String, String)> = None;
+    let mut pending = Pending::default();
+    loop {
+        let opened = open(&config, &choices, start).await;
+        let (prepared, opened) = match (opened, before.take()) {
+            (Ok(opened), _) => opened,
+            // Nothing that was asked for here may end the conversation.
+            (Err(failure), Some((id, model))) => {
+                ui::failure(&failure);
+                choices.model = model;
+                start = opening::old(&config, &id)?;
+                continue;
+            }
+            (Err(failure), None) => return Err(failure),
+        };
+        let here = (opened.0.id.clone(), choices.model.clone());
+        let (next, code) = session(
+            &config,
+            arguments,
+            &choices,
+            prepared,
+            opened,
+            input.take(),
+            &inbox,
+            &signals,
+            &mut pending,
+        )
+        .await?;
+        match next {
+            Next::Quit => return Ok(code),
+            Next::Session { start: then, model } => {
+                choices.model = model.or_else(|| then.model()).unwrap_or(choices.model);
+                start = then;
+                before = Some(here);
+            }
+        }
+    }
+}
+
+async fn open<'a>(
+    config: &'a Config,
+    choices: &Choices,
+    start: Start,
+) -> Result<(Prepared<'a>, (Opened, OpenSession))> {
+    let prepared = Prepared::new(config, &choices.model).await?;
+    let opened = opening::open(config, start)?;
+    Ok((prepared, opened))
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything that a session is made of, once"
+)]
+async fn session(
+    config: &Config,
+    arguments: &RunArgs,
+    choices: &Choices,
+    prepared: Prepared<'_>,
+    (opened, log): (Opened, OpenSession),
+    input: Option<String>,
+    inbox: &Arc<Inbox>,
+    signals: &Signals,
+    pending: &mut Pending,
+) -> Result<(Next, u8)> {
+    confinement::tidy(config);
+    let renderer = options::renderer(arguments, choices, &opened.id, true);
+    let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
+    let (bench, watch) = prepared.build(choices, log, feed.observer(), Some(inbox.clone()))?;
+    let mut desk = Desk {
+        config,
+        bench: &bench,
+        inbox,
+        signals,
+        feed: &feed,
+        pending,
+    };
+    let talk = async {
+        stage::begin(config, &bench, &choices.model, &opened).await?;
+        desk.talk(input).await
+    };
+    let outcome = tokio::select! {
+        outcome = talk => outcome,
+        never = watch.run() => match never {},
+    };
+    for problem in bench.notifiers.finish().await {
+        ui::warn(&problem);
+    }
+    feed.finish();
+    let next = outcome.map_err(|error| {
+        let failure = Failure::new(Kind::Failed, error);
+        failure.hint("free space there, then go on with `ml-intern resume`")
+    })?;
+    let code = if signals.terminated() {
+        signals.exit_code()
+    } else {
+        0
+    };
+    if matches!(next, Next::Quit) {
+        let end = bench
+            .agent
+            .session
+            .read(|state| state.ended)
+            .unwrap_or(TurnEnd::Done);
+        report::farewell(arguments, &report::result(&bench, end, code, Vec::new()));
+    }
+    Ok((next, code))
+}
+
+impl Desk<'_> {
+    async fn talk(&mut self, input: Option<String>) -> std::result::Result<Next, JournalError> {
+        let session = &self.bench.agent.session;
+        match input {
+            Some(input) => self.turn(Some(&input)).await?,
+            // It was stopped in the middle of one.
+            None if session.read(|state| state.turn_open) => self.turn(None).await?,
+            None => {}
+        }
+        loop {
+            if self.signals.terminated() {
+                return Ok(Next::Quit);
+            }
+            let operation = match self.pending.operations.pop_front() {
+                Some(operation) => operation,
+                // What was said too late for the last turn.
+                None if session.read(|state| !state.queued.is_empty()) => {
+                    Operation::Words(String::new())
+                }
+                None => self.listen().await,
+            };
+            if let Some(next) = self.apply(operation).await? {
+                return Ok(next);
+            }
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        operation: Operation,
+    ) -> std::result::Result<Option<Next>, JournalError> {
+        match operation {
+            Operation::Words(text) => self.turn(Some(&text)).await?,
+            Operation::Undo => {
+                crate::compose::undo::newest(self.bench, &self.config.workspace).await?
+            }
+            Operation::Compact => self.compact().await?,
+            Operation::New => {
+                let start = Start::New;
+                return Ok(Some(Next::Session { start, model: None }));
+            }
+            Operation::Resume(id) => match opening::other(self.config, id.as_deref()) {
+                Ok(start) => return Ok(Some(Next::Session { start, model: None })),
+                Err(failure) => self.refuse(&failure)?,
+            },
+            Operation::Model(Some(model)) => match self.other_model(&model) {
+                Ok(start) => {
+                    let model = Some(model);
+                    return Ok(Some(Next::Session { start, model }));
+                }
+                Err(failure) => self.refuse(&failure)?,
+            },
+            Operation::Model(None) => {
+                ui::err(&self.bench.agent.session.read(|state| state.model.clone()))
+            }
+            Operation::Status => report::standing(self.bench),
+            Operation::Help => {
+                for (command, what) in COMMANDS {
+                    ui::err(&format!("  {command:<24} {what}"));
+                }
+            }
+            Operation::Interrupt => {}
+            Operation::Quit => return Ok(Some(Next::Quit)),
+        }
+        Ok(None)
+    }
+
+    async fn turn(&mut self, input: Option<&str>) -> std::result::Result<(), JournalError> {
+        let inbox = (!self.pending.closed).then_some(self.inbox);
+        let ended = stage::turn(self.bench, input, inbox, self.signals).await?;
+        self.pending.operations.extend(ended.waiting);
+        self.pending.closed |= ended.closed;
+        if !self.signals.terminated() {
+            self.signals.settle();
+        }
+        Ok(())
+    }
+
+    /// Waits for the person. The end of input ends the conversation, and so does Ctrl-C twice.
+    async fn listen(&mut self) -> Operation {
+        if self.pending.closed {
+            return Operation::Quit;
+        }
+        self.feed.idle(true);
+        let operation = loop {
+            let interrupted = self.signals.start();
+            tokio::select! {
+                biased;
+                operation = self.inbox.next() => break operation.unwrap_or(Operation::Quit),
+                () = interrupted.cancelled() => {
+                    if self.signals.terminated() {
+                        break Operation::Quit;
+                    }
+                    ui::err("\nCtrl-C again, or Ctrl-D, ends the conversation");
+                    tokio::time::sleep(TWICE).await;
+                    self.signals.settle();
+                    self.feed.idle(true);
+                }
+            }
+        };
+        self.feed.idle(false);
+        operation
+    }
+
+    async fn compact(&self) -> std::result::Result<(), JournalError> {
+        let agent = &self.bench.agent;
+        let done = compact_now(agent, &self.signals.start()).await?;
+        self.signals.settle();
+        if !done {
+            let text = "there is nothing to leave out yet".to_owned();
+            stage::notice(&agent.session, "nothing_to_compact", text)?;
+        }
+        Ok(())
+    }
+
+    /// The same session, to be opened again with another model.
+    fn other_model(&self, model: &str) -> Result<Start> {
+        let (provider, _) = split_model(model)?;
+        crate::compose::workbench::check_provider(self.config, provider)?;
+        opening::old(self.config, self.bench.agent.session.id())
+    }
+
+    fn refuse(&self, failure: &Failure) -> std::result::Result<(), JournalError> {
+        let text = format!("{:#}", failure.error);
+        stage::notice(&self.bench.agent.session, "refused", text)
+    }
+}

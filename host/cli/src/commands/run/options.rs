@@ -1,0 +1,174 @@
+//! What the user asked for, from flags and configuration.
+
+use super::opening::Start;
+use crate::adapters::inbox;
+use crate::args::{Args, InputFormat, OutputFormat, PermissionMode, RunArgs};
+use crate::compose::workbench::Choices;
+use crate::config::Config;
+use crate::error::{Failure, Result};
+use crate::ui::{Loudness, Renderer, Silent, StreamJson, Text};
+use clap::CommandFactory as _;
+use ml_intern_agent::approval::Mode;
+use ml_intern_agent::budget::Budget;
+use ml_intern_manifest as manifest;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+/// Letters that a mistyped command has wrong.
+const TYPO: usize = 2;
+/// Bytes of a prompt; a model's context holds less.
+const PROMPT_BYTES: u64 = 4 << 20;
+
+/// The words of a task that runs alone.
+pub(super) fn prompt_text(arguments: &RunArgs, start: &Start) -> Result<Option<String>> {
+    match given_prompt(arguments)? {
+        Some(text) => Ok(Some(text)),
+        None => start.input_without_prompt(),
+    }
+}
+
+/// What the command line says to the model.
+pub(super) fn given_prompt(arguments: &RunArgs) -> Result<Option<String>> {
+    let text = match arguments.prompt.as_deref() {
+        Some("-") if arguments.input_format == InputFormat::StreamJson => {
+            return Err(Failure::usage(
+                "the prompt cannot come from standard input when --input-format stream-json reads answers there",
+            ));
+        }
+        Some("-") => Some(stdin_text()?),
+        Some(text) => Some(text.to_owned()),
+        None => None,
+    };
+    let text = text.map(|text| text.trim().to_owned());
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// One word that is almost a command was meant as one, and must not cost a model call.
+pub(super) fn no_command(prompt: Option<&str>) -> Result<()> {
+    let word = prompt.filter(|prompt| !prompt.contains(char::is_whitespace));
+    let commands = Args::command();
+    let names = commands.get_subcommands().map(|command| command.get_name());
+    let close = |word: &str, name: &str| strsim::damerau_levenshtein(word, name) <= TYPO;
+    let meant = word.and_then(|word| names.into_iter().find(|name| close(word, name)));
+    match (word, meant) {
+        (Some(word), Some(name)) => Err(Failure::usage(format!("there is no command `{word}`"))
+            .hint(format!("did you mean `ml-intern {name}`?"))
+            .hint(format!("to say it to the model: `ml-intern run {word}`"))),
+        _ => Ok(()),
+    }
+}
+
+fn stdin_text() -> Result<String> {
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(PROMPT_BYTES)
+        .read_to_string(&mut text);
+    read.map_err(|error| {
+        Failure::usage(format!(
+            "cannot read the prompt from standard input: {error}"
+        ))
+    })?;
+    Ok(text)
+}
+
+pub(super) fn choices(
+    config: &Config,
+    arguments: &RunArgs,
+    before: Option<String>,
+) -> Result<Choices> {
+    let agent = &config.manifest.agent;
+    let model = arguments
+        .model
+        .clone()
+        .or(before)
+        .or_else(|| agent.model.clone());
+    let model = model.ok_or_else(|| {
+        Failure::usage("no model is chosen")
+            .hint("name one with --model PROVIDER/MODEL, for example --model openai/gpt-5.5")
+            .hint("or set `model` in [agent] of ml-intern.toml")
+    })?;
+    let input = match arguments.input_format {
+        InputFormat::StreamJson => Some(inbox::Format::Json),
+        _ if format(arguments) == OutputFormat::Text && at_terminal() => Some(inbox::Format::Typed),
+        _ => None,
+    };
+    let defaults = Budget::default();
+    let limits = &config.manifest.budget;
+    Ok(Choices {
+        model,
+        mode: mode(arguments, agent),
+        budget: Budget {
+            iterations: arguments
+                .max_iterations
+                .or(agent.max_iterations)
+                .unwrap_or(defaults.iterations),
+            time: arguments.timeout.or(limits.time).unwrap_or(defaults.time),
+            usd: arguments.budget_usd.or(limits.usd),
+        },
+        stream: !arguments.no_stream,
+        window: agent.context_window.map(u64::from),
+        input,
+        verbose: arguments.verbose,
+    })
+}
+
+fn mode(arguments: &RunArgs, agent: &manifest::AgentSection) -> Mode {
+    let flag = arguments.permission_mode.map(|mode| match mode {
+        PermissionMode::Plan => Mode::Plan,
+        PermissionMode::Ask => Mode::Ask,
+        PermissionMode::AutoEdit => Mode::AutoEdit,
+        PermissionMode::Auto => Mode::Auto,
+    });
+    let configured = agent.permission_mode.map(|mode| match mode {
+        manifest::PermissionMode::Plan => Mode::Plan,
+        manifest::PermissionMode::Ask => Mode::Ask,
+        manifest::PermissionMode::AutoEdit => Mode::AutoEdit,
+        manifest::PermissionMode::Auto => Mode::Auto,
+    });
+    flag.or(configured).unwrap_or_default()
+}
+
+pub(super) fn at_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+pub(super) fn format(arguments: &RunArgs) -> OutputFormat {
+    if arguments.json {
+        OutputFormat::StreamJson
+    } else {
+        arguments.output_format
+    }
+}
+
+/// Opened before the work begins: after hours of it is no time to find that the answer has no place.
+pub(super) fn output_file(arguments: &RunArgs) -> Result<Option<File>> {
+    let open = |path: &PathBuf| {
+        File::create(path)
+            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+    };
+    arguments.output.as_ref().map(open).transpose()
+}
+
+/// `talk`: the session has several turns.
+pub(super) fn renderer(
+    arguments: &RunArgs,
+    choices: &Choices,
+    session: &str,
+    talk: bool,
+) -> Box<dyn Renderer> {
+    let loudness = match (arguments.quiet, arguments.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
+    };
+    match format(arguments) {
+        OutputFormat::Text => Box::new(Text::new(
+            loudness,
+            choices.input == Some(inbox::Format::Typed),
+        )),
+        OutputFormat::Json => Box::new(Silent),
+        OutputFormat::StreamJson => Box::new(StreamJson::new(session.to_owned(), talk)),
+    }
+}

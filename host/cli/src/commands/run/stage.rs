@@ -1,0 +1,124 @@
+//! A session that is open: its turns, and what is asked of it meanwhile.
+
+use super::opening::Opened;
+use super::signals::Signals;
+use crate::adapters::inbox::{Inbox, Operation};
+use crate::adapters::processes;
+use crate::compose::Workbench;
+use crate::compose::prompt::system_prompt;
+use crate::config::Config;
+use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::ports::JournalError;
+use ml_intern_agent::{Event, Message, Role, Session, turn};
+use std::collections::VecDeque;
+
+/// A turn that ended, and what was asked for meanwhile that has to wait for its end.
+pub(super) struct Ended {
+    pub(super) end: TurnEnd,
+    pub(super) waiting: VecDeque<Operation>,
+    /// Standard input has ended.
+    pub(super) closed: bool,
+}
+
+/// Writes down how the session begins, or that it goes on.
+pub(super) async fn begin(
+    config: &Config,
+    bench: &Workbench,
+    model: &str,
+    opened: &Opened,
+) -> Result<(), JournalError> {
+    let session = &bench.agent.session;
+    let host = env!("CARGO_PKG_VERSION").to_owned();
+    let model = model.to_owned();
+    if opened.new {
+        let tools = bench.agent.toolbox.tools().iter();
+        session.record(Event::SessionStarted {
+            model,
+            workspace: config.workspace.display().to_string(),
+            host,
+            tools: tools.map(|tool| tool.name.clone()).collect(),
+        })?;
+    } else {
+        session.record(Event::SessionResumed { model, host })?;
+        bench.jobs.rewatch();
+        end_left_over(session).await?;
+    }
+    // A new session has none, and neither has one that was killed in its first moments.
+    if session.read(|state| state.messages.is_empty()) {
+        let message = Message::text(Role::System, system_prompt(config, bench));
+        session.record(Event::Message { message })?;
+    }
+    if opened.cut > 0 {
+        let cut = opened.cut;
+        let text = format!("the last {cut} bytes of the log were half an entry and were cut off");
+        notice(session, "log_cut", text)?;
+    }
+    Ok(())
+}
+
+/// Tells a person something, and keeps it.
+pub(super) fn notice(session: &Session, code: &str, text: String) -> Result<(), JournalError> {
+    let code = code.into();
+    session.record(Event::Notice { code, text }).map(drop)
+}
+
+async fn end_left_over(session: &Session) -> Result<(), JournalError> {
+    let open = session.read(|state| state.open.clone());
+    let left = processes::end_left_over(session.id(), &open).await;
+    if left == 0 {
+        return Ok(());
+    }
+    let text = format!(
+        "{left} processes of a call that was interrupted go on, because they could not be ended"
+    );
+    notice(session, "left_over", text)
+}
+
+/// Runs a turn to its end. Words that come meanwhile join it.
+pub(super) async fn turn(
+    bench: &Workbench,
+    input: Option<&str>,
+    inbox: Option<&Inbox>,
+    signals: &Signals,
+) -> Result<Ended, JournalError> {
+    let cancel = signals.start();
+    let mut waiting = VecDeque::new();
+    let mut closed = inbox.is_none();
+    let turn = turn::run(&bench.agent, input, &cancel);
+    tokio::pin!(turn);
+    let end = loop {
+        let next = async {
+            match inbox {
+                Some(inbox) => inbox.next().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            end = &mut turn => break end?,
+            operation = next, if !closed => match operation {
+                None => closed = true,
+                Some(Operation::Interrupt) => cancel.cancel(),
+                // What waits comes first, and may lead to another session.
+                Some(Operation::Words(text)) if waiting.is_empty() => {
+                    bench.agent.session.record(Event::InputQueued { text })?;
+                    bench.agent.gate.abandon();
+                }
+                Some(Operation::Quit) => {
+                    cancel.cancel();
+                    waiting.push_back(Operation::Quit);
+                }
+                Some(operation) => waiting.push_back(operation),
+            },
+        }
+    };
+    match end {
+        TurnEnd::Interrupted => bench.jobs.cancel_running().await,
+        _ => bench.jobs.tell_running(),
+    }
+    Ok(Ended {
+        end,
+        waiting,
+        closed,
+    })
+}
