@@ -23,6 +23,7 @@ pub mod redaction;
 pub mod repetition;
 mod retry;
 pub mod session;
+pub mod skill;
 pub mod state;
 pub mod tools;
 pub mod turn;

@@ -1,47 +1,19 @@
-//! The system prompt, rendered from what is really there.
+//! What the host tells the model: the system prompt, and its advice during a turn.
+
+mod hardware;
+mod place;
+mod session;
+mod system;
+
+pub use place::{Backend, Flavor, Place, Skill};
+pub use system::system;
 
 use crate::event::{Repetition, Step};
 use crate::plan::{PlanItem, PlanStatus};
-use crate::ports::Tool;
-
-const SYSTEM: &str = include_str!("prompts/system.md");
-/// Bytes of the user's own instructions; more would crowd out the conversation.
-const INSTRUCTIONS_BYTES: usize = 64 * 1024;
 
 /// Items of a plan that the host reminds of, and bytes of each.
 const ITEMS: usize = 4;
 const ITEM_BYTES: usize = 300;
-
-/// What the prompt tells about the place.
-#[derive(Clone, Debug, Default)]
-pub struct Place<'a> {
-    /// Absolute path of the workspace.
-    pub workspace: &'a str,
-    /// The job back end's name, where there is one.
-    pub job_backend: &'a str,
-    /// The user's own instructions (manifest, `AGENTS.md`).
-    pub instructions: &'a str,
-}
-
-/// Renders the system prompt; the same input gives the same bytes.
-pub fn system(place: &Place<'_>, tools: &[Tool]) -> String {
-    let names = tools
-        .iter()
-        .map(|tool| format!("`{}`", tool.name))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let mut text = SYSTEM
-        .trim_end()
-        .replace("{workspace}", place.workspace)
-        .replace("{job_backend}", place.job_backend)
-        .replace("{tools}", if names.is_empty() { "none" } else { &names });
-    let instructions = place.instructions.trim();
-    if !instructions.is_empty() {
-        text.push_str("\n\n# The user's instructions\n\n");
-        text.push_str(&crate::arguments::shorten(instructions, INSTRUCTIONS_BYTES));
-    }
-    text
-}
 
 /// The host's advice after the same tool got malformed arguments again.
 pub(crate) fn malformed_again(tool: &str) -> String {
