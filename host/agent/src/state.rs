@@ -29,6 +29,8 @@ pub struct OpenCall {
     pub started: Option<bool>,
     /// Its result, once it has one.
     pub result: Option<CallResult>,
+    /// Whether it was ended from outside: then the result says nothing about the call.
+    pub broken_off: bool,
 }
 
 /// Everything that later steps depend on.
@@ -252,6 +254,7 @@ impl State {
                     call: call.clone(),
                     started: None,
                     result: None,
+                    broken_off: false,
                 })
                 .collect();
         }
@@ -301,9 +304,14 @@ impl State {
             images: images.to_vec(),
             is_error: status != CallStatus::Ok,
         });
+        open.broken_off = matches!(status, CallStatus::Interrupted | CallStatus::Cancelled);
         if self.open.iter().all(|open| open.result.is_some()) {
             self.recent.add(self.open.iter().map(|open| {
-                let result = open.result.as_ref().map_or("", |result| &result.content);
+                let result = match &open.result {
+                    Some(result) if !open.broken_off => &result.content,
+                    // Each is another one: that it is tried again is what anybody would do.
+                    _ => &open.id,
+                };
                 Signature::new(&open.call.name, &open.call.arguments, result)
             }));
             let results = self.open.drain(..).filter_map(|open| open.result);

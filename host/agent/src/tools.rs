@@ -353,6 +353,7 @@ pub async fn call_within(
         call,
         started: None,
         result: None,
+        broken_off: false,
     };
     let mut left_open = LeftOpen {
         session,

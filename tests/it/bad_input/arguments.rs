@@ -52,7 +52,8 @@ async fn a_command_line_that_cannot_be_meant_says_what_to_write() {
             &["--max-iterations"],
         ),
         (&["run", "--budget-usd=-1", "go"], &["US dollars"]),
-        (&["runn", "go"], &["runn", "'run'"]),
+        (&["runn"], &["no command `runn`", "ml-intern run"]),
+        (&["runn", "go"], &["unexpected argument 'go'", "[PROMPT]"]),
         (&["run", "--modle", "x"], &["--modle", "--model"]),
     ] {
         let done = world.home.ml_intern(args).run().await;

@@ -10,7 +10,8 @@ use crate::ui;
 use async_trait::async_trait;
 use ml_intern_agent::approval::{Answer, Decision, Rule};
 use ml_intern_agent::event::PermissionRequest;
-use ml_intern_agent::ports::Approver;
+use ml_intern_agent::ports::{Approver, Observer};
+use ml_intern_agent::{Event, Stamp};
 use operation::Line;
 use std::collections::{HashMap, VecDeque};
 use std::io::BufRead;
@@ -44,9 +45,23 @@ pub(crate) struct Inbox {
 struct Desk {
     /// Oldest first; the person at the terminal sees one at a time.
     questions: VecDeque<(String, oneshot::Sender<Answer>)>,
+    /// Where the answers to them come out, until somebody waits there.
+    answers: HashMap<String, oneshot::Receiver<Answer>>,
     /// Answers that came before their question.
     early: HashMap<String, Answer>,
     closed: bool,
+}
+
+impl Desk {
+    /// Somebody is about to be asked: what comes from now on may be the answer.
+    fn expect(&mut self, id: &str) {
+        if self.closed || self.early.contains_key(id) || self.answers.contains_key(id) {
+            return;
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.questions.push_back((id.to_owned(), sender));
+        self.answers.insert(id.to_owned(), receiver);
+    }
 }
 
 impl Inbox {
@@ -186,12 +201,8 @@ impl Approver for Inbox {
             if let Some(answer) = desk.early.remove(&request.id) {
                 return Some(answer);
             }
-            if desk.closed {
-                return None;
-            }
-            let (sender, receiver) = oneshot::channel();
-            desk.questions.push_back((request.id.clone(), sender));
-            receiver
+            desk.expect(&request.id);
+            desk.answers.remove(&request.id)?
         };
         let _until_answered = Asked {
             desk: &self.desk,
@@ -202,6 +213,15 @@ impl Approver for Inbox {
 
     fn remember(&self, rule: &Rule) -> Result<(), String> {
         keep(&self.rules, rule)
+    }
+}
+
+impl Observer for Inbox {
+    /// The question is drawn after this: no answer to it comes before it is waited for.
+    fn event(&self, _stamp: Stamp, event: &Event) {
+        if let Event::PermissionRequested { request } = event {
+            lock(&self.desk).expect(&request.id);
+        }
     }
 }
 
@@ -243,9 +263,8 @@ mod tests {
         let desk = Mutex::new(Desk::default());
         let (sender, mut operations) = mpsc::channel(4);
         let ask = |id: &str| {
-            let (question, answer) = oneshot::channel();
-            lock(&desk).questions.push_back((id.into(), question));
-            answer
+            lock(&desk).expect(id);
+            lock(&desk).answers.remove(id).unwrap()
         };
         let (mut first, mut second) = (ask("p1"), ask("p2"));
         for line in ["y\n", "no\n", "look at the data\n"] {

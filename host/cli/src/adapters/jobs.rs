@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 
 /// How long one question for a job's end waits before it is asked again.
 const WATCH: Duration = Duration::from_secs(600);
+/// Time for a list of hardware, before a session begins.
+const LOOK: Duration = Duration::from_secs(5);
 /// Time for ending the session's jobs after an interrupt.
 const CANCEL: Duration = Duration::from_secs(10);
 
@@ -39,6 +41,12 @@ impl SessionJobs {
             permissions,
             watchers: Mutex::default(),
         }
+    }
+
+    /// Hardware on offer; none where the back end does not say so in time.
+    pub(crate) async fn flavors(&self) -> Vec<ml_intern_jobs::Flavor> {
+        let asked = tokio::time::timeout(LOOK, self.backend.flavors()).await;
+        asked.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Watches the jobs that an earlier process of this session left running.

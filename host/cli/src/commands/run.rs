@@ -107,7 +107,7 @@ async fn work(
     let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
     let (bench, watch) = prepared.build(choices, log, feed.observer(), inbox.clone())?;
     let turn = async {
-        stage::begin(config, &bench, &choices.model, &opened).await?;
+        stage::begin(config, choices, &bench, &opened).await?;
         stage::turn(&bench, input.as_deref(), inbox.as_deref(), signals).await
     };
     let outcome: std::result::Result<_, JournalError> = tokio::select! {

@@ -114,7 +114,9 @@ impl<'a> Prepared<'a> {
         let config = self.plugins.config;
         let folder = opened.log.folder().to_path_buf();
         let notifiers = Arc::new(Notifiers::new(opened.id.clone(), self.listeners()));
-        let observers = vec![screen, notifiers.clone() as Arc<dyn Observer>];
+        // Whoever listens for answers first, so that no answer comes before it is listened for.
+        let mut observers = Vec::from_iter(inbox.clone().map(|inbox| inbox as Arc<dyn Observer>));
+        observers.extend([screen, notifiers.clone() as Arc<dyn Observer>]);
         let log = Arc::new(opened.log);
         let session = Session::new(
             opened.id,

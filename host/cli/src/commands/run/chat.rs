@@ -131,7 +131,7 @@ async fn session(
         pending,
     };
     let talk = async {
-        stage::begin(config, &bench, &choices.model, &opened).await?;
+        stage::begin(config, choices, &bench, &opened).await?;
         desk.talk(input).await
     };
     let outcome = tokio::select! {

@@ -6,6 +6,7 @@ use crate::adapters::inbox::{Inbox, Operation};
 use crate::adapters::processes;
 use crate::compose::Workbench;
 use crate::compose::prompt::system_prompt;
+use crate::compose::workbench::Choices;
 use crate::config::Config;
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::ports::JournalError;
@@ -23,13 +24,13 @@ pub(super) struct Ended {
 /// Writes down how the session begins, or that it goes on.
 pub(super) async fn begin(
     config: &Config,
+    choices: &Choices,
     bench: &Workbench,
-    model: &str,
     opened: &Opened,
 ) -> Result<(), JournalError> {
     let session = &bench.agent.session;
     let host = env!("CARGO_PKG_VERSION").to_owned();
-    let model = model.to_owned();
+    let model = choices.model.clone();
     if opened.new {
         let tools = bench.agent.toolbox.tools().iter();
         session.record(Event::SessionStarted {
@@ -45,8 +46,12 @@ pub(super) async fn begin(
     }
     // A new session has none, and neither has one that was killed in its first moments.
     if session.read(|state| state.messages.is_empty()) {
-        let message = Message::text(Role::System, system_prompt(config, bench));
+        let (text, problems) = system_prompt(config, choices, bench).await;
+        let message = Message::text(Role::System, text);
         session.record(Event::Message { message })?;
+        for problem in problems {
+            notice(session, "skill_ignored", problem)?;
+        }
     }
     if opened.cut > 0 {
         let cut = opened.cut;
