@@ -53,7 +53,7 @@ async fn a_command_line_that_cannot_be_meant_says_what_to_write() {
         ),
         (&["run", "--budget-usd=-1", "go"], &["US dollars"]),
         (&["runn"], &["no command `runn`", "ml-intern run"]),
-        (&["runn", "go"], &["unexpected argument 'go'", "[PROMPT]"]),
+        (&["runn", "go"], &["'go'", "[PROMPT]"]),
         (&["run", "--modle", "x"], &["--modle", "--model"]),
     ] {
         let done = world.home.ml_intern(args).run().await;
