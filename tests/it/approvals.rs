@@ -9,6 +9,7 @@ use crate::support::{
 mod edited;
 mod modes;
 mod remembered;
+mod rules;
 mod standard_input;
 
 /// A model that makes `calls` in one message and then says `done`.

@@ -7,7 +7,8 @@ use crate::support::{
     world::World,
 };
 
-const CHOICES: &str = "[y]es, [n]o, for the [s]ession, [a]lways, or words to the model: ";
+const CHOICES: &str =
+    "[y]es, [n]o, for the [s]ession, in this [f]older, [a]lways, or words to the model: ";
 /// What begins every colour.
 const CSI: &str = "\u{1b}[";
 

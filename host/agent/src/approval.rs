@@ -4,13 +4,17 @@
 //! holds it to reading. Writing files and sending requests is asked before the call; running a program and
 //! submitting a job at the moment it happens, with what it really is.
 
+mod rule;
+
+pub use rule::{Rule, RuleError};
+
 use crate::event::{Event, PermissionRequest};
 use crate::ports::{Approver, JournalError};
 use crate::session::Session;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Stands between version and digest in the name of a plugin whose id nobody vouches for.
@@ -28,6 +32,8 @@ pub enum Effect {
     Job,
     /// A request that may change something elsewhere leaves.
     Network,
+    /// The session costs more than was agreed.
+    Budget,
 }
 
 impl Effect {
@@ -38,6 +44,18 @@ impl Effect {
             Self::Network => format!("to send requests with `{tool}`"),
             Self::Process => format!("to run programs with `{tool}`"),
             Self::Job => format!("to submit jobs with `{tool}`"),
+            Self::Budget => format!("to spend more with `{tool}`"),
+        }
+    }
+
+    /// As it is written in rules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Edit => "edit",
+            Self::Process => "process",
+            Self::Job => "job",
+            Self::Network => "network",
+            Self::Budget => "budget",
         }
     }
 }
@@ -67,33 +85,10 @@ pub enum Decision {
     Deny,
     /// This and its like for the rest of the session.
     AllowSession,
+    /// This and its like from now on, in this workspace.
+    AllowProject,
     /// This and its like from now on.
     AllowAlways,
-}
-
-/// "Its like": the same effect of the same tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// The plugin's id without its version; with version and digest where it is a local one.
-    pub plugin: String,
-    /// Name of the tool.
-    pub tool: String,
-    /// The effect.
-    pub effect: Effect,
-}
-
-impl Rule {
-    fn of(request: &PermissionRequest) -> Self {
-        let plugin = match request.plugin.split_once('@') {
-            Some((id, version)) if !version.contains(LOCAL_MARK) => id.to_owned(),
-            _ => request.plugin.clone(),
-        };
-        Self {
-            plugin,
-            tool: request.tool.clone(),
-            effect: request.effect,
-        }
-    }
 }
 
 /// A person's answer with what they said.
@@ -106,6 +101,17 @@ pub struct Answer {
     /// What should happen instead: arguments, a command or a job's specification, shaped like
     /// [`PermissionRequest::detail`].
     pub edited: Option<Value>,
+    /// What of its like is remembered; all of it where there is none. See [`PermissionRequest::subject`].
+    pub pattern: Option<String>,
+}
+
+/// Rules from outside the session.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// What is denied, whatever the mode and whoever is there.
+    pub deny: Vec<Rule>,
+    /// What is allowed without a question.
+    pub allow: Vec<Rule>,
 }
 
 /// What came of a request.
@@ -123,28 +129,29 @@ pub enum Verdict {
 /// Decides, asks and writes down.
 pub struct Gate {
     mode: Mode,
-    always: Vec<Rule>,
+    rules: Rules,
     approver: Option<Arc<dyn Approver>>,
     session: Arc<Session>,
-    numbers: AtomicU64,
+    /// Questions of each call.
+    numbers: Mutex<BTreeMap<String, u64>>,
     /// Changes when a person went on without answering.
     abandoned: watch::Sender<u64>,
 }
 
 impl Gate {
-    /// `always` are rules kept from earlier sessions.
+    /// `rules` are those of flags, files and earlier sessions.
     pub fn new(
         mode: Mode,
-        always: Vec<Rule>,
+        rules: Rules,
         approver: Option<Arc<dyn Approver>>,
         session: Arc<Session>,
     ) -> Self {
         Self {
             mode,
-            always,
+            rules,
             approver,
             session,
-            numbers: AtomicU64::new(1),
+            numbers: Mutex::default(),
             abandoned: watch::Sender::new(0),
         }
     }
@@ -157,16 +164,11 @@ impl Gate {
     /// Decides about `request`, whose `id` this fills in. Waits for a person where one has to decide.
     pub async fn permit(&self, mut request: PermissionRequest) -> Result<Verdict, JournalError> {
         match self.by_rule(&request) {
-            Some(true) => return Ok(Verdict::Allowed { edited: None }),
-            Some(false) => {
-                return Ok(Verdict::Denied(format!(
-                    "permission mode `plan` only reads; the request {} needs another mode (--permission-mode ask)",
-                    request.summary
-                )));
-            }
-            None => {}
+            Ruled::Allowed => return Ok(Verdict::Allowed { edited: None }),
+            Ruled::Denied(text) => return Ok(Verdict::Denied(text)),
+            Ruled::Asked => {}
         }
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = self.number(&request.call);
         request.id = format!("{}-p{number}", request.call);
         self.session.record(Event::PermissionRequested {
             request: request.clone(),
@@ -189,17 +191,54 @@ impl Gate {
         }
     }
 
-    /// `Some(allowed)` where no person is needed.
-    fn by_rule(&self, request: &PermissionRequest) -> Option<bool> {
-        match (self.mode, request.effect) {
-            (Mode::Plan, _) => return Some(false),
-            (Mode::Auto, _) | (Mode::AutoEdit, Effect::Edit) => return Some(true),
-            _ => {}
+    /// Whether a person can be asked.
+    pub fn can_ask(&self) -> bool {
+        self.approver.is_some() && self.mode != Mode::Plan
+    }
+
+    /// The questions of a call are numbered, so that one that is asked again after a restart is the same one.
+    fn number(&self, call: &str) -> u64 {
+        // Nothing that is done under the lock can panic half-way.
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = numbers.entry(call.to_owned()).or_default();
+        *number += 1;
+        *number
+    }
+
+    fn by_rule(&self, request: &PermissionRequest) -> Ruled {
+        let allowed = self.session.read(|state| {
+            let means = |rule: &Rule, allows| rule.means(request, &state.workspace, allows);
+            if let Some(rule) = self.rules.deny.iter().find(|rule| means(rule, false)) {
+                return Err(format!(
+                    "the request {} is denied by the rule `{rule}`",
+                    request.summary
+                ));
+            }
+            let mut rules = self.rules.allow.iter().chain(&state.remembered);
+            Ok(rules.any(|rule| means(rule, true)))
+        });
+        let allowed = match allowed {
+            Err(text) => return Ruled::Denied(text),
+            Ok(allowed) => allowed,
+        };
+        let free = match (self.mode, request.effect) {
+            (Mode::Plan, _) => {
+                return Ruled::Denied(format!(
+                    "permission mode `plan` only reads; the request {} needs another mode (--permission-mode ask)",
+                    request.summary
+                ));
+            }
+            // Nothing but a person decides about more money, or about what nobody can put a price on.
+            _ if request.blocked.is_some() => false,
+            (Mode::Auto, _) => true,
+            (Mode::AutoEdit, Effect::Edit) => !request.destructive,
+            _ => allowed,
+        };
+        if free || (allowed && request.blocked.is_none()) {
+            Ruled::Allowed
+        } else {
+            Ruled::Asked
         }
-        let rule = Rule::of(request);
-        let kept = self.always.contains(&rule)
-            || self.session.read(|state| state.remembered.contains(&rule));
-        kept.then_some(true)
     }
 
     fn resolve(
@@ -207,10 +246,7 @@ impl Gate {
         request: &PermissionRequest,
         answer: Answer,
     ) -> Result<Verdict, JournalError> {
-        let remembered = match answer.decision {
-            Decision::AllowSession | Decision::AllowAlways => Some(Rule::of(request)),
-            Decision::Allow | Decision::Deny => None,
-        };
+        let remembered = self.remembered(request, &answer);
         let resolved = Event::PermissionResolved {
             id: request.id.clone(),
             decision: answer.decision,
@@ -219,8 +255,11 @@ impl Gate {
             remembered: remembered.clone(),
         };
         self.session.record(resolved)?;
-        if let (Decision::AllowAlways, Some(rule), Some(approver)) =
-            (answer.decision, &remembered, &self.approver)
+        let kept = matches!(
+            answer.decision,
+            Decision::AllowAlways | Decision::AllowProject
+        );
+        if let (true, Some(rule), Some(approver)) = (kept, &remembered, &self.approver)
             && let Err(problem) = approver.remember(rule)
         {
             let text = format!("the answer holds for this session only: {problem}");
@@ -235,6 +274,22 @@ impl Gate {
                 edited: answer.edited,
             },
         })
+    }
+
+    /// What is remembered of an answer. Money is agreed to once.
+    fn remembered(&self, request: &PermissionRequest, answer: &Answer) -> Option<Rule> {
+        if request.effect == Effect::Budget {
+            return None;
+        }
+        let mut rule = Rule::like(request, answer.pattern.clone());
+        match answer.decision {
+            Decision::Allow | Decision::Deny => return None,
+            Decision::AllowSession | Decision::AllowAlways => {}
+            Decision::AllowProject => {
+                rule.workspace = Some(self.session.read(|state| state.workspace.clone()));
+            }
+        }
+        Some(rule)
     }
 
     fn went_on(&self, request: &PermissionRequest) -> Result<Verdict, JournalError> {
@@ -260,12 +315,23 @@ impl Gate {
             remembered: None,
         };
         self.session.record(resolved)?;
+        let how = match &request.blocked {
+            Some(why) => format!("{why}; the user can answer at a terminal"),
+            None => "the user can allow it with --allow or --permission-mode auto".to_owned(),
+        };
         Ok(Verdict::Denied(format!(
-            "the request {} needs a person's approval and nobody is there to ask; the user can allow it with --permission-mode auto, \
-             or answer on standard input with --input-format stream-json",
+            "the request {} needs a person's approval and nobody is there to ask; {how}, or on standard input with \
+             --input-format stream-json",
             request.summary
         )))
     }
+}
+
+/// What rules and mode say of a request.
+enum Ruled {
+    Allowed,
+    Denied(String),
+    Asked,
 }
 
 fn denied_text(request: &PermissionRequest, feedback: Option<&str>) -> String {

@@ -4,6 +4,7 @@
 //! [`Event::is_durable`] tells which are kept; the others are for display only.
 
 use crate::message::{Image, Message};
+use crate::money::MicroUsd;
 use crate::plan::PlanItem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,7 +56,10 @@ pub struct Usage {
     pub reasoning: u64,
     /// US dollars; absent where the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_usd: Option<f64>,
+    pub cost_usd: Option<MicroUsd>,
+    /// US dollars that a call of unknown price is counted at, where the user wants it counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_usd: Option<MicroUsd>,
 }
 
 /// Why a turn ended.
@@ -149,10 +153,13 @@ pub struct JobNote {
     pub message: Option<String>,
     /// US dollars so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_usd: Option<f64>,
+    pub cost_usd: Option<MicroUsd>,
     /// US dollars that it may come to, as was agreed when it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_usd: Option<f64>,
+    pub price_usd: Option<MicroUsd>,
+    /// [`Event::BudgetReserved::id`] of what was held for it until now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
 }
 
 impl JobNote {
@@ -176,15 +183,24 @@ pub struct PermissionRequest {
     pub tool: String,
     /// Plugin and version.
     pub plugin: String,
-    /// `edit`, `process`, `job` or `network`.
+    /// `edit`, `process`, `job`, `network` or `budget`.
     pub effect: crate::approval::Effect,
     /// One line.
     pub summary: String,
     /// Arguments of the call, the command, or the job's specification.
     pub detail: Value,
+    /// The operation of the tool, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// It may destroy what cannot be brought back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub destructive: bool,
+    /// Why only a person may allow it, whatever mode and rules say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
     /// Highest price in US dollars, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_usd: Option<f64>,
+    pub price_usd: Option<MicroUsd>,
     /// What the plugin may reach, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<String>,
@@ -232,6 +248,20 @@ pub struct Audit {
     /// Bytes that came back, bodies only.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub received_bytes: u64,
+}
+
+impl Audit {
+    /// Whether something happened that may have changed anything anywhere: more than reading files and fetching.
+    pub(crate) fn may_have_changed_something(&self) -> bool {
+        let happened = !matches!(self.verdict, AuditVerdict::Denied);
+        let reads = match self.capability.as_str() {
+            // What is written to files is told by `file.changed`.
+            "fs.read" | "fs.write" => true,
+            "http" => self.target.starts_with("GET ") || self.target.starts_with("HEAD "),
+            _ => false,
+        };
+        happened && !reads
+    }
 }
 
 #[expect(
@@ -437,6 +467,43 @@ pub enum Event {
         /// The numbers.
         #[serde(flatten)]
         usage: Usage,
+    },
+    /// Money is held for something that is about to begin.
+    #[serde(rename = "budget.reserved")]
+    BudgetReserved {
+        /// Unique in the session.
+        id: String,
+        /// `job` or `sandbox`.
+        kind: String,
+        /// US dollars at most.
+        usd: MicroUsd,
+    },
+    /// What money was held for is over.
+    #[serde(rename = "budget.settled")]
+    BudgetSettled {
+        /// [`Event::BudgetReserved::id`].
+        id: String,
+        /// US dollars that it cost; absent where nothing came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usd: Option<MicroUsd>,
+    },
+    /// A person is told what was spent.
+    #[serde(rename = "budget.warned")]
+    BudgetWarned {
+        /// US dollars until now.
+        spent_usd: MicroUsd,
+        /// The amount that was passed; absent where the cap is near.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        threshold_usd: Option<MicroUsd>,
+        /// The cap in US dollars, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cap_usd: Option<MicroUsd>,
+    },
+    /// A person agreed to more.
+    #[serde(rename = "budget.raised")]
+    BudgetRaised {
+        /// The new cap in US dollars.
+        cap_usd: MicroUsd,
     },
     /// Older messages were left out of the conversation, to make room in the model's context. The log keeps them.
     #[serde(rename = "compacted")]

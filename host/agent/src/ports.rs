@@ -134,6 +134,12 @@ impl Tool {
         found.map_or(self.effects, |(_, effects)| *effects)
     }
 
+    /// The operation that these arguments select, where the tool has several.
+    pub fn operation_of(&self, arguments: &Value) -> Option<String> {
+        let (argument, _) = self.operations.as_ref()?;
+        arguments.get(argument)?.as_str().map(str::to_owned)
+    }
+
     /// What has to be allowed before a call with these effects starts; `None` when nothing has to.
     /// Programs and jobs are asked for when they happen, with what they really are.
     pub fn gate(&self, effects: Effects) -> Option<Effect> {

@@ -102,7 +102,11 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
             all(target) | fold([rule, detail].into_iter().flatten(), all)
         }
         Event::Compacted { summary, .. } => all(summary),
-        Event::Usage { .. } => false,
+        Event::Usage { .. }
+        | Event::BudgetReserved { .. }
+        | Event::BudgetSettled { .. }
+        | Event::BudgetWarned { .. }
+        | Event::BudgetRaised { .. } => false,
         Event::Notice { text, .. } => all(text),
         Event::Error { message, .. } => all(message),
         Event::TurnFinished { message, .. } => message.as_mut().is_some_and(all),

@@ -3,6 +3,7 @@
 use crate::approval::Rule;
 use crate::context::Context;
 use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
+use crate::ledger::Ledger;
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
 use crate::repetition::{Recent, Signature};
@@ -31,6 +32,10 @@ pub struct OpenCall {
     pub result: Option<CallResult>,
     /// Whether it was ended from outside: then the result says nothing about the call.
     pub broken_off: bool,
+    /// Whether it may have changed something.
+    pub touched: bool,
+    /// The question whose answer it waits for, before it has changed anything.
+    pub waiting: Option<String>,
 }
 
 /// Everything that later steps depend on.
@@ -54,6 +59,8 @@ pub struct State {
     pub usage: Usage,
     /// Model calls whose price is unknown.
     pub unpriced: u32,
+    /// What the session costs.
+    pub ledger: Ledger,
     /// Number of the current or last turn, from 1.
     pub turn: u32,
     /// The current turn's number of model calls.
@@ -93,6 +100,7 @@ pub struct State {
 impl State {
     /// Applies one event. Never fails: what does not fit changes nothing.
     pub fn apply(&mut self, event: &Event, stamp: Stamp) {
+        self.follow_open_calls(event);
         match event {
             Event::SessionStarted {
                 model, workspace, ..
@@ -139,7 +147,15 @@ impl State {
             Event::Plan { items } => self.plan.clone_from(items),
             Event::JobStarted { job } | Event::JobUpdated { job } | Event::JobFinished { job } => {
                 self.jobs.insert(job.id.clone(), job.clone());
+                self.ledger.job(job);
             }
+            Event::BudgetReserved { id, usd, .. } => self.ledger.reserve(id, *usd),
+            Event::BudgetSettled { id, usd } => self.ledger.settle(id, *usd),
+            Event::BudgetRaised { cap_usd } => self.ledger.raise(*cap_usd),
+            Event::BudgetWarned { threshold_usd, .. } => match threshold_usd {
+                Some(threshold) => self.ledger.warned(*threshold),
+                None => self.ledger.warned_of_cap(),
+            },
             Event::Usage { usage } => self.add_usage(usage),
             Event::Compacted {
                 at,
@@ -166,26 +182,34 @@ impl State {
         }
     }
 
-    /// US dollars spent on model calls whose price is known, and on jobs.
-    pub fn spent_usd(&self) -> f64 {
-        self.usage.cost_usd.unwrap_or(0.0)
-            + self
-                .jobs
-                .values()
-                .filter_map(|job| job.cost_usd)
-                .sum::<f64>()
-    }
-
-    /// US dollars that the session's jobs have cost, and may still come to where they go on.
-    pub fn pledged_usd(&self) -> f64 {
-        let pledged = self.jobs.values().map(|job| {
-            let cost = job.cost_usd.unwrap_or(0.0);
-            match job.price_usd {
-                Some(price) if !job.is_final() || job.cost_usd.is_none() => price.max(cost),
-                _ => cost,
+    /// Notes which open calls have changed something, and which wait for a person before they do.
+    fn follow_open_calls(&mut self, event: &Event) {
+        if self.open.is_empty() {
+            return;
+        }
+        let within = |open: &OpenCall, call: &str| {
+            let rest = call.strip_prefix(open.id.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        for open in &mut self.open {
+            match event {
+                Event::FileChanged { change } if within(open, &change.call) => open.touched = true,
+                Event::Audit { audit } if within(open, &audit.call) => {
+                    open.touched |= audit.may_have_changed_something();
+                }
+                // A call within it.
+                Event::ToolStarted { call, .. } if within(open, call) => {
+                    open.touched |= *call != open.id;
+                }
+                Event::PermissionRequested { request } if request.call == open.id => {
+                    open.waiting = (!open.touched).then(|| request.id.clone());
+                }
+                Event::PermissionResolved { id, .. } if open.waiting.as_ref() == Some(id) => {
+                    open.waiting = None;
+                }
+                _ => {}
             }
-        });
-        pledged.sum()
+        }
     }
 
     /// Whether a call of the model is one that it makes again and again, and that is not run any more.
@@ -198,6 +222,7 @@ impl State {
     fn resume(&mut self, model: &str, stamp: Stamp) {
         model.clone_into(&mut self.model);
         self.turn_started_ms = stamp.ms;
+        self.ledger.resume();
         if !self.turn_open {
             self.iterations = 0;
         }
@@ -243,6 +268,7 @@ impl State {
     fn add(&mut self, message: &Message, stamp: Stamp) {
         if message.role == Role::Assistant {
             self.iterations += 1;
+            self.ledger.answered();
             if message.calls().next().is_some() {
                 self.held = 0;
             }
@@ -255,6 +281,8 @@ impl State {
                     started: None,
                     result: None,
                     broken_off: false,
+                    touched: false,
+                    waiting: None,
                 })
                 .collect();
         }
@@ -335,9 +363,13 @@ impl State {
         add(&mut self.usage.cache_write, usage.cache_write);
         add(&mut self.usage.reasoning, usage.reasoning);
         match usage.cost_usd {
-            Some(cost) => *self.usage.cost_usd.get_or_insert(0.0) += cost,
+            Some(cost) => {
+                let sum = self.usage.cost_usd.get_or_insert_default();
+                *sum = sum.plus(cost);
+            }
             None => self.unpriced += 1,
         }
+        self.ledger.model_call(usage);
     }
 }
 
@@ -396,33 +428,6 @@ mod tests {
             state.apply(&Event::Usage { usage }, Stamp { seq, ms: 0 });
         }
         assert_eq!(state.usage.input, u64::MAX);
-    }
-
-    fn job(id: &str, state: &str, cost_usd: Option<f64>, price_usd: Option<f64>) -> JobNote {
-        JobNote {
-            id: id.into(),
-            name: None,
-            state: state.into(),
-            message: None,
-            cost_usd,
-            price_usd,
-        }
-    }
-
-    #[test]
-    fn a_job_that_goes_on_is_pledged_at_what_it_may_come_to() {
-        let mut state = State::default();
-        let stamp = Stamp { seq: 1, ms: 1 };
-        let mut apply = |job| {
-            state.apply(&Event::JobUpdated { job }, stamp);
-            state.pledged_usd()
-        };
-        assert_eq!(apply(job("a", "running", Some(0.0), Some(2.0))), 2.0);
-        assert_eq!(apply(job("b", "queued", None, Some(3.0))), 5.0);
-        assert_eq!(apply(job("a", "running", Some(2.5), Some(2.0))), 5.5);
-        assert_eq!(apply(job("a", "succeeded", Some(0.5), Some(2.0))), 3.5);
-        assert_eq!(apply(job("b", "failed", None, Some(3.0))), 3.5);
-        assert_eq!(apply(job("c", "running", None, None)), 3.5);
     }
 
     #[test]

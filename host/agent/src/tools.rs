@@ -93,7 +93,8 @@ impl<'a> Runner<'a> {
 
     fn prepare(&self, index: u32, open: &OpenCall) -> Prepared<'a> {
         let call = &open.call;
-        if open.started == Some(false) {
+        // One that waited for a person had done nothing yet, and waits again.
+        if open.started == Some(false) && open.waiting.is_none() {
             return Prepared::Refused {
                 status: CallStatus::Interrupted,
                 text: interrupted_text(&call.name),
@@ -234,7 +235,8 @@ impl<'a> Runner<'a> {
             read_only,
         };
         let mut note = String::new();
-        if let Some(effect) = tool.gate(tool.effects_of(&invocation.arguments)) {
+        let effects = tool.effects_of(&invocation.arguments);
+        if let Some(effect) = tool.gate(effects) {
             let request = PermissionRequest {
                 id: String::new(),
                 call: id.to_owned(),
@@ -243,6 +245,9 @@ impl<'a> Runner<'a> {
                 effect,
                 summary: effect.of_a_call(&tool.name),
                 detail: invocation.arguments.clone(),
+                operation: tool.operation_of(&invocation.arguments),
+                destructive: effects.destructive,
+                blocked: None,
                 price_usd: None,
                 grants: tool.grants.clone(),
             };
@@ -354,6 +359,8 @@ pub async fn call_within(
         started: None,
         result: None,
         broken_off: false,
+        touched: false,
+        waiting: None,
     };
     let mut left_open = LeftOpen {
         session,

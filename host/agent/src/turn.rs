@@ -2,7 +2,7 @@
 
 use crate::approval::Gate;
 use crate::arguments::shorten;
-use crate::budget::Budget;
+use crate::budget::{self, Budget};
 use crate::compaction::Room;
 use crate::error::ProviderError;
 use crate::event::{CallStatus, Event, Step, TurnEnd};
@@ -110,8 +110,11 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
         {
             return Ok(Finish::Answer(answer));
         }
-        if let Some(limit) = reached(agent) {
-            return Ok(Finish::Limit(limit));
+        budget::warn(agent)?;
+        match reached(agent) {
+            Some(TurnEnd::Budget) if budget::ask_for_more(agent).await? => continue,
+            Some(limit) => return Ok(Finish::Limit(limit)),
+            None => {}
         }
         if let Some(limit) = advise_on_repetition(agent)? {
             return Ok(Finish::Limit(limit));
@@ -164,13 +167,18 @@ pub fn count(
     model: &str,
     reply: &Reply,
 ) -> Result<(), JournalError> {
-    session.record(Event::Usage { usage: reply.usage })?;
+    let usage = budget.assume(reply.usage);
+    session.record(Event::Usage { usage })?;
     let first_unpriced =
         reply.usage.cost_usd.is_none() && session.read(|state| state.unpriced) == 1;
     if first_unpriced && budget.usd.is_some() {
+        let counted = match budget.assumed {
+            Some(price) => format!("count at {price} for a million tokens"),
+            None => "do not count".to_owned(),
+        };
         let text = format!(
-            "the price of `{model}` is unknown, so its calls do not count against the budget in dollars; \
-             set `input-price` and `output-price` in the provider's configuration to count them"
+            "the price of `{model}` is unknown, so its calls {counted} against the budget in dollars; set `input-price` and \
+             `output-price` in the provider's configuration, or `assumed-usd-per-million-tokens` in [budget]"
         );
         session.record(Event::Notice {
             code: "price_unknown".into(),

@@ -1,6 +1,7 @@
 //! The command line as the user typed it.
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use ml_intern_agent::approval::{Rule, RuleError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -160,6 +161,12 @@ pub(crate) struct RunArgs {
     /// US dollars at most
     #[arg(long, value_name = "USD", value_parser = usd)]
     pub(crate) budget_usd: Option<f64>,
+    /// What happens without asking, as `process:bash(git *)`; may be given several times
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub(crate) allow: Vec<Rule>,
+    /// What never happens, whatever else is allowed; may be given several times
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub(crate) deny: Vec<Rule>,
     /// Write the final answer to this file as well
     #[arg(short, long = "output-last-message", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -451,6 +458,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     } else {
         Ok(duration)
     }
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    text.parse().map_err(|error: RuleError| error.to_string())
 }
 
 fn usd(text: &str) -> Result<f64, String> {

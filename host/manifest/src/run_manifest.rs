@@ -54,6 +54,10 @@ pub struct AgentSection {
     pub context_window: Option<u32>,
     /// When the user is asked.
     pub permission_mode: Option<PermissionMode>,
+    /// Rules of what happens without asking, as `--allow` takes them.
+    pub allow: Vec<String>,
+    /// Rules of what never happens.
+    pub deny: Vec<String>,
     /// Extra text for the system prompt, at most 64 KiB.
     #[serde(deserialize_with = "instructions")]
     pub instructions: Option<String>,
@@ -101,6 +105,9 @@ pub struct BudgetSection {
     /// US dollars over model calls and jobs.
     #[serde(deserialize_with = "usd")]
     pub usd: Option<f64>,
+    /// US dollars that a million tokens of a model of unknown price count as.
+    #[serde(rename = "assumed-usd-per-million-tokens", deserialize_with = "usd")]
+    pub assumed_usd_per_million_tokens: Option<f64>,
     /// Wall time of a session, 1 s to 30 d.
     #[serde(deserialize_with = "time")]
     pub time: Option<Duration>,
@@ -307,6 +314,8 @@ impl RunManifest {
                 model: self.agent.model.or_else(|| base.agent.model.clone()),
                 max_iterations: self.agent.max_iterations.or(base.agent.max_iterations),
                 context_window: self.agent.context_window.or(base.agent.context_window),
+                allow: [base.agent.allow.clone(), self.agent.allow].concat(),
+                deny: [base.agent.deny.clone(), self.agent.deny].concat(),
                 permission_mode: self.agent.permission_mode.or(base.agent.permission_mode),
                 default_plugins: self.agent.default_plugins.or(base.agent.default_plugins),
                 instructions: self
@@ -316,6 +325,10 @@ impl RunManifest {
             },
             budget: BudgetSection {
                 usd: self.budget.usd.or(base.budget.usd),
+                assumed_usd_per_million_tokens: self
+                    .budget
+                    .assumed_usd_per_million_tokens
+                    .or(base.budget.assumed_usd_per_million_tokens),
                 time: self.budget.time.or(base.budget.time),
             },
             plugins: merge_entries(self.plugins, &base.plugins),
@@ -635,6 +648,7 @@ mod tests {
             run.budget,
             BudgetSection {
                 usd: Some(20.0),
+                assumed_usd_per_million_tokens: None,
                 time: Some(Duration::from_secs(7200))
             }
         );

@@ -71,7 +71,7 @@ fn what_was_written_is_read_and_goes_on_where_it_stopped() {
         usage: Usage {
             input: 3,
             output: 4,
-            cost_usd: Some(0.5),
+            cost_usd: Some(ml_intern_agent::money::MicroUsd::from_usd(0.5)),
             ..Usage::default()
         },
     };

@@ -76,12 +76,12 @@ async fn killed_while_a_question_is_open() {
     assert!(results(&world.fake.chats()[1])[0].contains("created"));
 }
 
-/// A question about a program is open while its call runs, so what the call did is unknown.
+/// A call that asks before it has done anything asks again, with the same question.
 #[tokio::test]
 async fn killed_while_a_question_about_a_program_is_open() {
     let world = World::with(Script::steps([
-        Reply::call("bash", json!({"command": "touch ran"})),
-        Reply::text("I looked: it did not run."),
+        Reply::call("bash", json!({"command": "echo once >>ran"})),
+        Reply::text("done"),
     ]))
     .await;
     let base = [
@@ -93,17 +93,76 @@ async fn killed_while_a_question_about_a_program_is_open() {
     ];
     let running = world.home.ml_intern(base.iter().chain(&["go"]));
     let running = running.open_stdin().start();
-    running.question(0).await;
+    let first = running.question(0).await;
     running.signal(Signal::KILL);
     running.finish().await;
-
-    let done = world.home.ml_intern(base.iter().chain(&["--continue"]));
-    let done = done.run().await;
-    done.assert_code(0);
     assert!(!world.home.workspace().join("ran").exists());
-    let results = results(&world.fake.chats()[1]);
-    assert_eq!(results.len(), 1);
-    assert!(results[0].contains("its outcome is unknown"), "{results:?}");
+
+    let again = world.home.ml_intern(base.iter().chain(&["--continue"]));
+    let mut running = again.open_stdin().start();
+    let question = running.question(0).await;
+    assert_eq!(
+        (&question["id"], &question["detail"]),
+        (&first["id"], &first["detail"])
+    );
+    let answer = json!({"type": "permission.answer", "id": question["id"], "decision": "allow"});
+    running.write_line(&answer).await;
+    running.finish().await.assert_code(0);
+    assert_eq!(world.home.read("ran"), "once\n");
+    assert_eq!(world.fake.chats().len(), 2);
+}
+
+/// Calls that have ended are not asked about again, and those that wait are.
+#[tokio::test]
+async fn killed_while_the_second_of_two_calls_is_asked_about() {
+    let answers = |questions: usize| async move {
+        let script = Script::steps([
+            Reply::calls([
+                crate::support::fake_openai::Call::new(
+                    "bash",
+                    json!({"command": "echo one >>ran"}),
+                ),
+                crate::support::fake_openai::Call::new(
+                    "bash",
+                    json!({"command": "echo two >>ran"}),
+                ),
+            ]),
+            Reply::text("done"),
+        ]);
+        let world = World::with(script).await;
+        let base = [
+            "run",
+            "--json",
+            "--input-format=stream-json",
+            "-m",
+            "openai/fake-model",
+        ];
+        let start = |more: &[&str]| {
+            let arguments = base.iter().chain(more);
+            world.home.ml_intern(arguments).open_stdin().start()
+        };
+        let mut running = start(&["go"]);
+        for number in 0..questions {
+            let question = running.question(number).await;
+            let allow =
+                json!({"type": "permission.answer", "id": question["id"], "decision": "allow"});
+            running.write_line(&allow).await;
+        }
+        running.question(questions).await;
+        running.signal(Signal::KILL);
+        running.finish().await;
+        let mut running = start(&["--continue"]);
+        for number in 0..2 - questions {
+            let question = running.question(number).await;
+            let allow =
+                json!({"type": "permission.answer", "id": question["id"], "decision": "allow"});
+            running.write_line(&allow).await;
+        }
+        running.finish().await.assert_code(0);
+        world.home.read("ran")
+    };
+    assert_eq!(answers(0).await, "one\ntwo\n");
+    assert_eq!(answers(1).await, "one\ntwo\n");
 }
 
 /// A program does not outlive its host into the next one's look at what it did.

@@ -334,16 +334,16 @@ async fn case_63_agents_and_questions_end_with_the_budget() {
     assert_eq!(done.result()["reason"], "budget");
     assert_eq!(done.code(), Some(5), "{}", done.stderr);
 
-    // Five questions are paid, and the agent has what is left of the session's.
+    // Five questions are paid, and the agent has what is left of the session's: one call, and not enough for another.
     let (_world, events, _done) = priced("0.055").await;
     let ended = ends(&events);
     assert_eq!(ended[0]["status"], "ok");
     let report: Value = serde_json::from_str(ended[1]["content"].as_str().unwrap()).unwrap();
     assert_eq!(
         (&report["stopped"], &report["iterations"]),
-        (&json!("budget"), &json!(2))
+        (&json!("budget"), &json!(1))
     );
-    assert_eq!(of_type(&events, "usage").len(), 2 + 5 + 2);
+    assert_eq!(of_type(&events, "usage").len(), 2 + 5 + 1);
 
     // With enough, its own number of model calls ends it.
     let (_world, events, done) = priced("5").await;

@@ -55,18 +55,18 @@ async fn tokens_and_dollars_are_added_up() {
 }
 
 #[tokio::test]
-async fn a_spent_budget_ends_the_turn() {
+async fn a_call_that_would_pass_the_budget_is_not_made() {
     let world = world().await;
     world.home.write("ml-intern.toml", PRICES);
-    let done = world.run_json(["--budget-usd=0.01", "go"]).run().await;
+    let done = world.run_json(["--budget-usd=0.015", "go"]).run().await;
     done.assert_code(5);
     let result = done.result();
     assert_eq!(result["reason"], "budget");
     assert_eq!(result["message"], Value::Null);
-    assert_dollars(&result["cost_usd"], 0.016);
-    // The second call passed the cap; its result is there, and nothing was asked after it.
-    assert_eq!(world.fake.chats().len(), 2);
-    assert_eq!(of_type(&done.events(), "tool.finished").len(), 2);
+    assert_dollars(&result["cost_usd"], 0.008);
+    // Another call like the first would pass the cap. The first one's calls have their results.
+    assert_eq!(world.fake.chats().len(), 1);
+    assert_eq!(of_type(&done.events(), "tool.finished").len(), 1);
 
     let id = result["session"].as_str().unwrap();
     let more = world
@@ -76,6 +76,86 @@ async fn a_spent_budget_ends_the_turn() {
     more.assert_code(0);
     assert_eq!(more.stdout, "done\n");
     world.fake.assert_all_accepted();
+}
+
+#[tokio::test]
+async fn a_person_decides_whether_the_session_may_cost_more() {
+    for (decision, edited, calls, code) in [
+        ("allow", Value::Null, 3, 0),
+        ("allow", json!({"next_cap_usd": 0.02}), 2, 5),
+        ("deny", Value::Null, 1, 5),
+    ] {
+        let world = world().await;
+        world.home.write("ml-intern.toml", PRICES);
+        let mut running = world.run_json(["--budget-usd=0.01", "go"]).start();
+        let question = running.question(0).await;
+        assert_eq!(question["effect"], "budget");
+        assert_eq!(question["detail"]["cap_usd"], 0.01);
+        assert!(
+            question["summary"]
+                .as_str()
+                .unwrap()
+                .contains("$0.0080 of $0.01"),
+            "{question}"
+        );
+        let answer = json!({"type": "permission.answer", "id": question["id"], "decision": decision, "edited": edited});
+        running.write_line(&answer).await;
+        if decision == "allow" && code == 0 {
+            // As much again was not enough.
+            let question = running.question(1).await;
+            running
+                .write_line(&json!({"type": "permission.answer", "id": question["id"], "decision": "allow"}))
+                .await;
+        }
+        let done = running.finish().await;
+        done.assert_code(code);
+        assert_eq!(world.fake.chats().len(), calls, "{decision} {edited}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_told_when_the_budget_is_nearly_spent() {
+    let world = world().await;
+    world.home.write("ml-intern.toml", PRICES);
+    let done = world.run_json(["--budget-usd=0.025", "go"]).run().await;
+    done.assert_code(0);
+    let events = done.events();
+    let told = of_type(&events, "budget.warned");
+    assert_eq!(
+        told.len(),
+        0,
+        "two of three calls are less than four fifths"
+    );
+    let world = self::world().await;
+    world.home.write(
+        "ml-intern.toml",
+        PRICES.replace("2.5", "2500").replace("10 ", "10000 "),
+    );
+    let done = world.run_json(["go"]).run().await;
+    done.assert_code(0);
+    let events = done.events();
+    let told = of_type(&events, "budget.warned");
+    let told: Vec<_> = told.iter().map(|one| &one["threshold_usd"]).collect();
+    assert_eq!(told, [&json!(5.0), &json!(10.0)]);
+}
+
+#[tokio::test]
+async fn a_model_of_unknown_price_counts_as_the_user_says() {
+    let world = world().await;
+    let manifest = "[budget]\nassumed-usd-per-million-tokens = 10\n";
+    world.home.write("ml-intern.toml", manifest);
+    // 2300 tokens a call: $0.023.
+    let done = world.run_json(["--budget-usd=0.03", "go"]).run().await;
+    done.assert_code(5);
+    assert_eq!(world.fake.chats().len(), 1);
+    let events = done.events();
+    let usage = of_type(&events, "usage");
+    assert_eq!(
+        (&usage[0]["cost_usd"], &usage[0]["assumed_usd"]),
+        (&Value::Null, &json!(0.023))
+    );
+    let list = world.home.ml_intern(["sessions", "list"]).run().await;
+    assert!(list.stdout.contains("$0.02"), "{}", list.stdout);
 }
 
 #[tokio::test]

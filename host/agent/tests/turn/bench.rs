@@ -1,10 +1,11 @@
 //! A scripted model, scripted tools, a log in memory and a clock that stands still.
 
 use async_trait::async_trait;
-use ml_intern_agent::approval::{Answer, Decision, Gate, Mode};
+use ml_intern_agent::approval::{Answer, Decision, Gate, Mode, Rules as ApprovalRules};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::{CallStatus, PermissionRequest, TurnEnd, Usage};
 use ml_intern_agent::message::{Call, Image};
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{
     Approver, Clock, Deltas, Effects, Invocation, Journal, JournalError, Observer, Outcome, Powers,
     Provider, Reply, Request, Stop, Tool, Toolbox,
@@ -55,7 +56,7 @@ pub(crate) fn reply(parts: Vec<Part>, stop: Stop) -> Step {
     let usage = Usage {
         input: 10,
         output: 5,
-        cost_usd: Some(0.25),
+        cost_usd: Some(MicroUsd::from_usd(0.25)),
         ..Usage::default()
     };
     Box::new(move |_| Ok(Reply { parts, stop, usage }))
@@ -262,6 +263,7 @@ pub(crate) fn answer(decision: Decision, edited: Option<Value>) -> Answer {
         decision,
         feedback: None,
         edited,
+        pattern: None,
     }
 }
 
@@ -331,7 +333,12 @@ pub(crate) fn bench(setup: Setup, steps: Vec<Step>) -> Bench {
     let approver = setup
         .answers
         .map(|answers| Arc::new(Person(Mutex::new(answers.into()))) as Arc<dyn Approver>);
-    let gate = Arc::new(Gate::new(setup.mode, Vec::new(), approver, session.clone()));
+    let gate = Arc::new(Gate::new(
+        setup.mode,
+        ApprovalRules::default(),
+        approver,
+        session.clone(),
+    ));
     let agent = Agent {
         session,
         provider: script.clone(),

@@ -151,9 +151,10 @@ fn receive(
 fn answered(desk: &mut Desk, id: String, answer: Answer) {
     match desk.questions.iter().position(|(asked, _)| *asked == id) {
         Some(at) => {
-            let question = desk.questions.remove(at);
-            // As above.
-            let _cancelled = question.map(|(_, question)| question.send(answer));
+            if let Some((_, question)) = desk.questions.remove(at) {
+                // As above.
+                let _cancelled = question.send(answer);
+            }
         }
         None if desk.early.len() < WAITING => drop(desk.early.insert(id, answer)),
         None => ui::warn("too many answers wait for a question; this one was left out"),
@@ -165,19 +166,28 @@ fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
     desk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// `y`, `n`, or `s`, `f` and `a` with what is meant behind it: `s git *`. Anything else is a no with words.
 fn typed(line: &str) -> Answer {
-    let lower = line.to_ascii_lowercase();
-    let decision = match lower.as_str() {
-        "y" | "yes" => Decision::Allow,
-        "s" | "session" => Decision::AllowSession,
-        "a" | "always" => Decision::AllowAlways,
-        _ => Decision::Deny,
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let lasting = match word.to_ascii_lowercase().as_str() {
+        "s" | "session" => Some(Decision::AllowSession),
+        "f" | "folder" => Some(Decision::AllowProject),
+        "a" | "always" => Some(Decision::AllowAlways),
+        _ => None,
     };
-    let words = decision == Decision::Deny && !matches!(lower.as_str(), "" | "n" | "no");
+    // `a` may begin a sentence: what follows is a pattern only where it has a star.
+    let pattern = Some(rest.trim()).filter(|rest| !rest.is_empty());
+    let lasting = lasting.filter(|_| pattern.is_none_or(|pattern| pattern.contains('*')));
+    let decision = lasting.unwrap_or(match line.to_ascii_lowercase().as_str() {
+        "y" | "yes" => Decision::Allow,
+        _ => Decision::Deny,
+    });
+    let no = matches!(line.to_ascii_lowercase().as_str(), "" | "n" | "no");
     Answer {
         decision,
-        feedback: words.then(|| line.to_owned()),
+        feedback: (decision == Decision::Deny && !no).then(|| line.to_owned()),
         edited: None,
+        pattern: pattern.filter(|_| lasting.is_some()).map(str::to_owned),
     }
 }
 
@@ -239,6 +249,19 @@ mod tests {
             (answer.decision, answer.feedback.as_deref()),
             (Decision::Deny, Some("use less memory"))
         );
+        let answer = typed("a smaller model, please");
+        assert_eq!(answer.decision, Decision::Deny);
+    }
+
+    #[test]
+    fn what_is_allowed_for_longer_may_be_less_than_all_of_it() {
+        let answer = typed("s git *");
+        assert_eq!(
+            (answer.decision, answer.pattern.as_deref()),
+            (Decision::AllowSession, Some("git *"))
+        );
+        assert_eq!(typed("f").decision, Decision::AllowProject);
+        assert_eq!(typed("f").pattern, None);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::permission::{Deed, Permissions};
 use async_trait::async_trait;
 use ml_intern_agent::approval::Effect;
+use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::JobNote;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::{Event, Session};
 use ml_intern_jobs::{
     Backend, Container, JobError, Mount, Outbound, Script, Spec, State, Workload,
@@ -26,6 +28,7 @@ pub(crate) struct SessionJobs {
     backend: Arc<dyn Backend>,
     session: Arc<Session>,
     permissions: Arc<Permissions>,
+    budget: Budget,
     watchers: Mutex<JoinSet<()>>,
 }
 
@@ -34,11 +37,13 @@ impl SessionJobs {
         backend: Arc<dyn Backend>,
         session: Arc<Session>,
         permissions: Arc<Permissions>,
+        budget: Budget,
     ) -> Self {
         Self {
             backend,
             session,
             permissions,
+            budget,
             watchers: Mutex::default(),
         }
     }
@@ -147,29 +152,33 @@ impl SessionJobs {
         spec: &mut Spec,
         caller: &Caller,
         rules: &JobsRules,
-    ) -> Result<Option<f64>, types::Error> {
+    ) -> Result<Agreed, types::Error> {
         let price_usd = self.price(spec).await;
         // Jobs that go on have cost little yet, and may still cost what was agreed to.
-        let pledged = self.session.read(|state| state.pledged_usd());
-        rules
-            .check_cost(pledged + price_usd.unwrap_or(0.0))
-            .map_err(|denial| {
-                types::Error::Denied(types::Denial {
-                    capability: denial.capability.to_owned(),
-                    detail: denial.detail,
-                })
-            })?;
+        let pledged = self.session.read(|state| state.ledger.pledged());
+        let together = pledged.plus(price_usd.unwrap_or_default());
+        rules.check_cost(together.usd()).map_err(|denial| {
+            types::Error::Denied(types::Denial {
+                capability: denial.capability.to_owned(),
+                detail: denial.detail,
+            })
+        })?;
+        let blocked = self.blocked(spec, price_usd);
         let name = spec.name.clone().unwrap_or_else(|| "a job".into());
         let summary = format!("to submit {name}");
         let deed = Deed {
             effect: Effect::Job,
             summary,
             detail: detail(spec),
+            blocked: blocked.clone(),
             price_usd,
             capability: "jobs",
         };
-        let Some(edited) = self.permissions.ask(caller, deed).await? else {
-            return Ok(price_usd);
+        let edited = self.permissions.ask(caller, deed).await?;
+        let hold = self.hold(caller, price_usd, blocked.is_some())?;
+        let agreed = Agreed { price_usd, hold };
+        let Some(edited) = edited else {
+            return Ok(agreed);
         };
         let script = edited.get("script").and_then(Value::as_str);
         let (Some(script), Workload::Script(workload)) = (script, &mut spec.workload) else {
@@ -182,7 +191,63 @@ impl SessionJobs {
             caller,
             format!("[the user edited the script; what ran is:\n{script}\n]"),
         );
-        Ok(price_usd)
+        Ok(agreed)
+    }
+
+    /// Why only a person may submit it, if so: what it costs is not known, does not end, or is more than is left.
+    fn blocked(&self, spec: &Spec, price_usd: Option<MicroUsd>) -> Option<String> {
+        if spec.schedule.is_some() {
+            return Some("a job that comes again and again has no highest price".into());
+        }
+        let left = self.session.read(|state| self.budget.remaining_usd(state));
+        match (price_usd, left) {
+            (None, _) => {
+                let flavor = spec.flavor.as_deref().unwrap_or("the default flavor");
+                Some(format!("the price of `{flavor}` is unknown"))
+            }
+            (Some(price), Some(left)) if price > left => Some(format!(
+                "it may cost {price}, and {left} of the budget are left"
+            )),
+            _ => None,
+        }
+    }
+
+    /// Holds what a job may cost, until it is one. Other jobs may have been agreed to while a person was asked about
+    /// this one; where `agreed`, that person knew that it is more than is left.
+    fn hold(
+        &self,
+        caller: &Caller,
+        price_usd: Option<MicroUsd>,
+        agreed: bool,
+    ) -> Result<Option<String>, types::Error> {
+        let Some(usd) = price_usd.filter(|price| *price > MicroUsd::ZERO) else {
+            return Ok(None);
+        };
+        let (left, committed, count) = self.session.read(|state| {
+            let left = self.budget.remaining_usd(state);
+            (left, state.ledger.committed(), state.jobs.len())
+        });
+        let more = left.is_some_and(|left| usd > left);
+        if more && !agreed {
+            return Err(types::Error::Limit(format!(
+                "the job may cost {usd}, and another was begun meanwhile: {} of the budget are left",
+                left.unwrap_or_default()
+            )));
+        }
+        if more {
+            let cap_usd = committed.plus(usd);
+            self.tell(Event::BudgetRaised { cap_usd });
+        }
+        let id = format!("{}-h{}", caller.call, count + 1);
+        let reserved = Event::BudgetReserved {
+            id: id.clone(),
+            kind: "job".into(),
+            usd,
+        };
+        self.session
+            .record(reserved)
+            .map_err(|error| types::Error::Internal(error.to_string()))?;
+        Ok(Some(id))
     }
 
     async fn permit_change(
@@ -195,6 +260,7 @@ impl SessionJobs {
             effect: Effect::Job,
             summary: format!("to {what} job {id}"),
             detail: json!({ what: id }),
+            blocked: None,
             price_usd: None,
             capability: "jobs",
         };
@@ -202,13 +268,37 @@ impl SessionJobs {
     }
 
     /// Highest price: the flavor's, for the whole time limit.
-    async fn price(&self, spec: &Spec) -> Option<f64> {
+    async fn price(&self, spec: &Spec) -> Option<MicroUsd> {
         let flavors = self.backend.flavors().await.ok()?;
         let flavor = match &spec.flavor {
             Some(name) => flavors.into_iter().find(|flavor| flavor.name == *name)?,
             None => flavors.into_iter().next()?,
         };
-        Some(flavor.hourly_usd? * f64::from(spec.timeout_seconds) / 3600.0)
+        let hourly = MicroUsd::from_usd(flavor.hourly_usd?);
+        Some(hourly.times(spec.timeout_seconds.into(), 3600))
+    }
+}
+
+/// What was agreed to about a job.
+struct Agreed {
+    price_usd: Option<MicroUsd>,
+    /// What is held for it.
+    hold: Option<String>,
+}
+
+/// Gives back what was held for a job that never was, also where the call ends while it is submitted.
+struct Held<'a> {
+    session: &'a Session,
+    hold: Option<String>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.hold.take() {
+            let settled = Event::BudgetSettled { id, usd: None };
+            // A log that cannot be written stops the turn itself, at its next step.
+            let _the_turn_stops = self.session.record(settled);
+        }
     }
 }
 
@@ -223,9 +313,13 @@ fn note(
     session: &Session,
     job: &ml_intern_jobs::Job,
     name: Option<String>,
-    price_usd: Option<f64>,
+    agreed: Option<Agreed>,
     noted: Noted,
 ) {
+    let agreed = agreed.unwrap_or(Agreed {
+        price_usd: None,
+        hold: None,
+    });
     let known = session.read(|state| state.jobs.get(&job.id).cloned());
     if known
         .as_ref()
@@ -237,11 +331,14 @@ fn note(
     let new = known.is_none();
     let note = JobNote {
         id: job.id.clone(),
-        price_usd: price_usd.or(known.as_ref().and_then(|known| known.price_usd)),
+        price_usd: agreed
+            .price_usd
+            .or(known.as_ref().and_then(|known| known.price_usd)),
+        hold: agreed.hold,
         name: name.or_else(|| known.and_then(|known| known.name)),
         state: job.state.as_str().to_owned(),
         message: job.message.clone(),
-        cost_usd: job.cost_usd,
+        cost_usd: job.cost_usd.map(MicroUsd::from_usd),
     };
     if matches!(noted, Noted::Submitted) && new {
         let started = Event::JobStarted { job: note.clone() };
@@ -303,11 +400,17 @@ impl Jobs for SessionJobs {
     ) -> Result<jobs::Job, types::Error> {
         let mut spec = native(spec);
         spec.outbound = Some(outbound(rules));
-        let price_usd = self.permit(&mut spec, &caller, rules).await?;
+        let agreed = self.permit(&mut spec, &caller, rules).await?;
         let name = spec.name.clone();
+        let mut held = Held {
+            session: &self.session,
+            hold: agreed.hold.clone(),
+        };
         let job = self.backend.submit(spec).await.map_err(typed)?;
+        // The job takes it over.
+        held.hold = None;
         let noted = Noted::Submitted;
-        note(&self.session, &job, name.clone(), price_usd, noted);
+        note(&self.session, &job, name.clone(), Some(agreed), noted);
         if !job.state.is_final() {
             self.watch(job.id.clone(), name);
         }

@@ -130,7 +130,12 @@ impl Drop for Watched {
             .remove(&self.call)
             .unwrap_or_default();
         for mut change in changes {
-            change.after = Some(now(&self.originals.workspace, &change.path));
+            let after = now(&self.originals.workspace, &change.path);
+            // A file that a call made and moved on is no news.
+            if after == change.before && after == FileState::Absent {
+                continue;
+            }
+            change.after = Some(after);
             // A log that cannot be written stops the turn itself, at its next step.
             let _the_turn_stops = self.originals.record(change);
         }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use ml_intern_agent::approval::{Answer, Effect, Gate, Rule, Verdict};
 use ml_intern_agent::event::PermissionRequest;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::Approver;
 use ml_intern_runtime::{CallClock, Caller, Paused, types};
 use serde_json::Value;
@@ -21,6 +22,7 @@ pub(crate) struct Asker {
     /// `id@version`.
     pub(crate) plugin: String,
     pub(crate) grants: Vec<String>,
+    pub(crate) operation: Option<String>,
 }
 
 /// The calls under way by the host's id, so that a capability can say on whose behalf it asks; and which of them were
@@ -192,7 +194,9 @@ pub(crate) struct Deed {
     /// Completes "wants …".
     pub(crate) summary: String,
     pub(crate) detail: Value,
-    pub(crate) price_usd: Option<f64>,
+    /// Why only a person may allow it.
+    pub(crate) blocked: Option<String>,
+    pub(crate) price_usd: Option<MicroUsd>,
     /// Capability id in a denial.
     pub(crate) capability: &'static str,
 }
@@ -218,6 +222,10 @@ impl Permissions {
             effect: deed.effect,
             summary: deed.summary,
             detail: deed.detail,
+            operation: asker.operation,
+            // What a program or a job destroys is in what is shown of it.
+            destructive: false,
+            blocked: deed.blocked,
             price_usd: deed.price_usd,
             grants: asker.grants,
         };

@@ -81,6 +81,7 @@ impl NativePrograms {
             effect: Effect::Process,
             summary,
             detail,
+            blocked: None,
             price_usd: None,
             capability: "process",
         };

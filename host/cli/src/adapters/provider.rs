@@ -4,6 +4,7 @@ use super::audit::CallObserver;
 use async_trait::async_trait;
 use ml_intern_agent::event::Usage;
 use ml_intern_agent::message::{Call, CallResult, Image, Message, Part};
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{Deltas, Provider, Reply, Request, Stop, Tool};
 use ml_intern_agent::{ProviderError, Role, Session};
 use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, Sink, chat, sink, types};
@@ -274,7 +275,9 @@ fn received(response: chat::Response) -> Reply {
             reasoning: usage.reasoning.into(),
             cost_usd: response
                 .cost_usd
-                .filter(|cost| cost.is_finite() && *cost >= 0.0),
+                .filter(|cost| cost.is_finite() && *cost >= 0.0)
+                .map(MicroUsd::from_usd),
+            assumed_usd: None,
         },
     }
 }

@@ -124,6 +124,7 @@ impl Toolbox for PluginTools {
                 tool: tool.name.clone(),
                 plugin: tool.plugin.clone(),
                 grants: tool.grants.clone(),
+                operation: tool.operation_of(&invocation.arguments),
             })
             .unwrap_or_default();
         let cancel = CancellationToken::new();

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::ui::{self, Style, Table};
 use ml_intern_agent::event::Audit;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_jobs::{Backend, Job, JobError, State};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ async fn list(backend: &dyn Backend, json: bool, limit: u32) -> Result<u8> {
             job.state.as_str().to_owned(),
             when(job.created_ms),
             took(&job),
-            ui::cost(job.cost_usd),
+            ui::cost(job.cost_usd.map(MicroUsd::from_usd)),
             job.flavor.clone().unwrap_or_default(),
             job.message.clone().unwrap_or_default(),
         ]);
@@ -91,7 +92,10 @@ async fn show(config: &Config, backend: &dyn Backend, id: &str, json: bool) -> R
         table.row(["finished".into(), when(finished)]);
     }
     table.row(["time".into(), took(&job)]);
-    table.row(["cost".into(), ui::cost(job.cost_usd)]);
+    table.row([
+        "cost".into(),
+        ui::cost(job.cost_usd.map(MicroUsd::from_usd)),
+    ]);
     for audit in &reached {
         table.row(["network".into(), ui::audit_line(audit)]);
     }

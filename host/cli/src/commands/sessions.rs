@@ -7,6 +7,8 @@ use crate::args::SessionsCommand;
 use crate::error::{Kind, OrFail, Result};
 use crate::paths::Paths;
 use crate::ui::{self, Loudness, Renderer, Style, Table, Text};
+use ml_intern_agent::State;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_trace::SessionSummary;
 use serde_json::json;
 use std::path::Path;
@@ -51,7 +53,7 @@ fn list(folder: &Path, json: bool, limit: usize) -> Result<u8> {
             when(session.last.ms),
             word(session).to_owned(),
             state.turn.to_string(),
-            ui::cost(state.usage.cost_usd),
+            total(state),
             state.model.clone(),
             state.title.clone(),
         ]);
@@ -81,6 +83,15 @@ fn show(folder: &Path, id: &str, json: bool) -> Result<u8> {
     Ok(0)
 }
 
+/// What a session cost, jobs included.
+fn total(state: &State) -> String {
+    let spent = state.ledger.spent();
+    match (spent, state.unpriced) {
+        (MicroUsd::ZERO, 1..) => ui::cost(None),
+        (spent, _) => spent.to_string(),
+    }
+}
+
 fn as_json(session: &SessionSummary) -> serde_json::Value {
     let state = &session.state;
     json!({
@@ -93,6 +104,7 @@ fn as_json(session: &SessionSummary) -> serde_json::Value {
         "started_ms": session.started_ms,
         "last_ms": session.last.ms,
         "usage": state.usage,
+        "spent_usd": state.ledger.spent(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::Workbench;
 use super::workbench::Choices;
 use crate::config::Config;
 use ml_intern_agent::budget::TIME;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::prompt::{self, Backend, Flavor, Skill};
 use ml_intern_agent::skill;
 use std::path::Path;
@@ -43,7 +44,7 @@ pub(crate) async fn system_prompt(
         headless: choices.input.is_none(),
         // A limit that nobody set is no time to be used.
         time_limit: Some(choices.budget.time).filter(|time| *time != TIME),
-        budget_micro_usd: choices.budget.usd.map(|usd| (usd * 1e6).round() as u64),
+        budget_micro_usd: choices.budget.usd.map(MicroUsd::micros),
         job_backend: Some(Backend {
             name: "local".into(),
             flavors: flavors.into_iter().map(flavor).collect(),

@@ -19,7 +19,7 @@ use crate::config::{Config, program_folders};
 use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
-use ml_intern_agent::approval::{Gate, Mode};
+use ml_intern_agent::approval::{Gate, Mode, Rules};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::ports::{Approver, Observer, Powers, Toolbox};
 use ml_intern_agent::turn::Agent;
@@ -38,6 +38,8 @@ pub(crate) struct Choices {
     /// `provider/model`.
     pub(crate) model: String,
     pub(crate) mode: Mode,
+    /// What flags and manifest allow and deny.
+    pub(crate) rules: Rules,
     pub(crate) budget: Budget,
     pub(crate) stream: bool,
     /// Tokens of the model's context, where the user says.
@@ -134,12 +136,19 @@ impl<'a> Prepared<'a> {
             gate: OnceLock::new(),
             calls: calls.clone(),
         });
-        let always = remembered(&config.paths.approvals());
+        let rules = Rules {
+            deny: choices.rules.deny.clone(),
+            allow: [
+                choices.rules.allow.clone(),
+                remembered(&config.paths.approvals()),
+            ]
+            .concat(),
+        };
         let approver = inbox.map(|approver| {
             let calls = calls.clone();
             Arc::new(Patient { approver, calls }) as Arc<dyn Approver>
         });
-        let gate = Arc::new(Gate::new(choices.mode, always, approver, session.clone()));
+        let gate = Arc::new(Gate::new(choices.mode, rules, approver, session.clone()));
         // Set here and nowhere else.
         let _first_wins = permissions.gate.set(gate.clone());
 
@@ -150,6 +159,7 @@ impl<'a> Prepared<'a> {
             backend,
             session.clone(),
             permissions.clone(),
+            choices.budget,
         ));
         let agents = Arc::new(SessionAgents {
             session: session.clone(),

@@ -2,6 +2,7 @@
 
 use super::clean::one_line;
 use super::style::Style;
+use ml_intern_agent::money::MicroUsd;
 use serde_json::Value;
 
 /// Lines of a diff that are shown.
@@ -38,12 +39,8 @@ pub(crate) fn duration(ms: u64) -> String {
 }
 
 /// US dollars, with the cents that matter.
-pub(crate) fn cost(usd: Option<f64>) -> String {
-    match usd {
-        Some(usd) if usd == 0.0 || usd >= 0.01 => format!("${usd:.2}"),
-        Some(usd) => format!("${usd:.4}"),
-        None => "cost unknown".to_owned(),
-    }
+pub(crate) fn cost(usd: Option<MicroUsd>) -> String {
+    usd.map_or_else(|| "cost unknown".to_owned(), |usd| usd.to_string())
 }
 
 /// The unified diff in a result, in colours; nothing where there is none.

@@ -3,6 +3,7 @@
 use super::feed::{Renderer, Urgency};
 use super::secret::known;
 use ml_intern_agent::event::{TurnEnd, Usage};
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::{Event, Stamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -66,7 +67,7 @@ struct ResultLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     usage: Usage,
-    cost_usd: Option<f64>,
+    cost_usd: Option<MicroUsd>,
     iterations: u32,
     artifacts: &'a [String],
 }

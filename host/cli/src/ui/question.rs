@@ -5,11 +5,12 @@ use super::format::cost;
 use super::style::Style;
 use ml_intern_agent::approval::{Decision, Effect};
 use ml_intern_agent::event::PermissionRequest;
+use ml_intern_agent::money::MicroUsd;
 use serde_json::Value;
 
 /// The answers that the terminal takes.
 pub(crate) const CHOICES: &str =
-    "  [y]es, [n]o, for the [s]ession, [a]lways, or words to the model: ";
+    "  [y]es, [n]o, for the [s]ession, in this [f]older, [a]lways, or words to the model: ";
 /// Lines of a command: a person who says yes has seen it, so this is far above what anybody writes in one call.
 const COMMAND_LINES: usize = 200;
 /// Characters of a command.
@@ -39,10 +40,15 @@ pub(crate) fn question(
     let mut lines = vec![style.yellow(&heading)];
     match request.effect {
         Effect::Process => lines.extend(command(&request.detail)),
-        Effect::Edit | Effect::Job | Effect::Network => lines.extend(fields(&request.detail)),
+        Effect::Edit | Effect::Job | Effect::Network | Effect::Budget => {
+            lines.extend(fields(&request.detail))
+        }
     }
-    if let Some(price) = request.price_usd.filter(|price| *price > 0.0) {
+    if let Some(price) = request.price_usd.filter(|price| *price > MicroUsd::ZERO) {
         lines.push(style.bold(&format!("    price: at most {}", cost(Some(price)))));
+    }
+    if let Some(why) = &request.blocked {
+        lines.push(style.yellow(&format!("    asked because {}", inline(why))));
     }
     if !request.grants.is_empty() {
         let grants = inline(&request.grants.join("; "));
@@ -58,6 +64,7 @@ pub(crate) fn resolution(decision: Decision, by: &str, feedback: Option<&str>) -
         (_, "input") => "abandoned: you went on without answering",
         (Decision::Allow, _) => "allowed",
         (Decision::AllowSession, _) => "allowed for the session",
+        (Decision::AllowProject, _) => "allowed in this folder",
         (Decision::AllowAlways, _) => "allowed always",
         (Decision::Deny, _) => "denied",
     };
@@ -169,7 +176,10 @@ mod tests {
             effect,
             summary: "to run `sh`".into(),
             detail,
-            price_usd,
+            operation: None,
+            destructive: false,
+            blocked: None,
+            price_usd: price_usd.map(MicroUsd::from_usd),
             grants: vec!["runs programs: sh".into()],
         };
         question(&request, None, Style::plain()).join("\n")

@@ -360,7 +360,10 @@ impl Text {
         self.usage.input += usage.input;
         self.usage.output += usage.output;
         match usage.cost_usd {
-            Some(cost) => *self.usage.cost_usd.get_or_insert(0.0) += cost,
+            Some(cost) => {
+                let sum = self.usage.cost_usd.get_or_insert_default();
+                *sum = sum.plus(cost);
+            }
             None => self.unpriced = true,
         }
     }
@@ -413,6 +416,15 @@ impl Renderer for Text {
             Event::Compacted { before, after, .. } => {
                 let text = format!("context: {before} → {after} tokens, older messages summed up");
                 self.line(&self.style.dim(&text));
+            }
+            Event::BudgetWarned {
+                spent_usd, cap_usd, ..
+            } => {
+                let of = cap_usd.map_or(String::new(), |cap| format!(" of {cap}"));
+                self.line(&self.style.yellow(&format!("! {spent_usd}{of} spent")));
+            }
+            Event::BudgetRaised { cap_usd } => {
+                self.line(&self.style.yellow(&format!("  the budget is {cap_usd} now")));
             }
             Event::Plan { items } => self.plan(items),
             Event::JobStarted { job } => self.job("submitted", job),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use ml_intern_agent::approval::Gate;
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{
     Clock, Deltas, Journal, JournalError, Provider, Reply, Request, Toolbox,
 };
@@ -93,7 +94,14 @@ fn budget(parent: &Session, bench: &Bench, task: &agent::Task) -> Budget {
     Budget {
         iterations: task.max_iterations,
         time,
-        usd: task.budget_usd.into_iter().chain(left).reduce(f64::min),
+        usd: task
+            .budget_usd
+            .map(MicroUsd::from_usd)
+            .into_iter()
+            .chain(left)
+            .min(),
+        assumed: bench.budget.assumed,
+        fixed: true,
     }
 }
 
@@ -115,7 +123,7 @@ fn report(state: &State, end: TurnEnd, over: bool) -> agent::Report {
     agent::Report {
         text: bounded(ui::for_model(&text), REPORT_BYTES),
         iterations: state.iterations,
-        cost_usd: state.usage.cost_usd,
+        cost_usd: state.usage.cost_usd.map(MicroUsd::usd),
         stopped,
     }
 }

@@ -109,6 +109,7 @@ enum Input {
         decision: Decision,
         feedback: Option<String>,
         edited: Option<Value>,
+        pattern: Option<String>,
     },
     #[serde(rename = "user.message")]
     Words { text: String },
@@ -136,7 +137,7 @@ pub(super) fn json(line: &str) -> Result<Line, String> {
     let input = serde_json::from_str::<Input>(line).map_err(|error| {
         format!(
             "a line on standard input was ignored: {error}; write for example {{\"type\":\"user.message\",\"text\":…}} or \
-             {{\"type\":\"permission.answer\",\"id\":…,\"decision\":\"allow|deny|allow_session|allow_always\"}}"
+             {{\"type\":\"permission.answer\",\"id\":…,\"decision\":\"allow|deny|allow_session|allow_project|allow_always\"}}"
         )
     })?;
     Ok(Line::Operation(match input {
@@ -145,11 +146,13 @@ pub(super) fn json(line: &str) -> Result<Line, String> {
             decision,
             feedback,
             edited,
+            pattern,
         } => {
             let answer = Answer {
                 decision,
                 feedback,
                 edited,
+                pattern,
             };
             return Ok(Line::Answer { id, answer });
         }

@@ -8,8 +8,9 @@ use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::ui::{Loudness, Renderer, Silent, StreamJson, Text};
 use clap::CommandFactory as _;
-use ml_intern_agent::approval::Mode;
+use ml_intern_agent::approval::{Mode, Rule, Rules};
 use ml_intern_agent::budget::Budget;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_manifest as manifest;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -99,18 +100,39 @@ pub(super) fn choices(
     Ok(Choices {
         model,
         mode: mode(arguments, agent),
+        rules: rules(arguments, agent)?,
         budget: Budget {
             iterations: arguments
                 .max_iterations
                 .or(agent.max_iterations)
                 .unwrap_or(defaults.iterations),
             time: arguments.timeout.or(limits.time).unwrap_or(defaults.time),
-            usd: arguments.budget_usd.or(limits.usd),
+            usd: arguments.budget_usd.or(limits.usd).map(MicroUsd::from_usd),
+            assumed: limits
+                .assumed_usd_per_million_tokens
+                .map(MicroUsd::from_usd),
+            fixed: false,
         },
         stream: !arguments.no_stream,
         window: agent.context_window.map(u64::from),
         input,
         verbose: arguments.verbose,
+    })
+}
+
+/// Those of the command line, and those of the manifest.
+fn rules(arguments: &RunArgs, agent: &manifest::AgentSection) -> Result<Rules> {
+    let parsed = |flags: &[Rule], texts: &[String], key: &str| {
+        let texts = texts.iter().map(|text| {
+            let rule = text.parse::<Rule>();
+            rule.map_err(|error| Failure::usage(format!("[agent] {key}: {error}")))
+        });
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        Ok([flags, &texts].concat())
+    };
+    Ok(Rules {
+        allow: parsed(&arguments.allow, &agent.allow, "allow")?,
+        deny: parsed(&arguments.deny, &agent.deny, "deny")?,
     })
 }
 
