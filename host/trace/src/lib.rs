@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod blob;
+mod choose;
 mod entry;
 mod error;
 mod export;
@@ -20,10 +21,11 @@ mod log;
 mod manage;
 mod redact;
 
+pub use choose::{choose, complete_id};
 pub use error::TraceError;
 pub use export::claude_code;
 pub use line::{VERSION, render};
-pub use list::{Folded, SessionSummary, complete_id, fold, list, summary};
+pub use list::{Folded, SessionSummary, fold, list, summary};
 pub use log::{Opened, SessionLog, read};
 pub use manage::{delete, fork};
 pub use redact::{KnownSecret, SecretRules, is_secret_variable};

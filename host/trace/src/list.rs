@@ -156,24 +156,3 @@ fn is_listed(event: &Event) -> bool {
             | Event::Usage { .. }
     )
 }
-
-/// The whole id of the session whose id begins with `start`.
-pub fn complete_id(sessions: &Path, start: &str) -> Result<String, TraceError> {
-    let missing = || TraceError::NotFound(start.to_owned());
-    if start.is_empty() || start.contains(['/', '.']) {
-        return Err(missing());
-    }
-    if sessions.join(start).is_dir() {
-        return Ok(start.to_owned());
-    }
-    let entries = std::fs::read_dir(sessions).map_err(|_| missing())?;
-    let names = entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut matching = names.filter(|name| name.starts_with(start));
-    let first = matching.next().ok_or_else(missing)?;
-    match matching.next() {
-        Some(_) => Err(TraceError::Ambiguous(start.to_owned())),
-        None => Ok(first),
-    }
-}
