@@ -4,7 +4,7 @@
 //! State is never stored: [`SessionLog::open`] folds the lines again. `.index` in the folder of all sessions is what
 //! [`list`] remembers of them, and may be removed at any time. This crate knows no prompts and no components.
 //!
-//! Start with [`SessionLog`] (writing and opening), [`list`] (what sessions there are), and
+//! Start with [`SessionLog`] (writing and opening), [`list`] (what sessions there are), [`follow`] (reading along) and
 //! [`SecretRules`] (what must not be written down).
 
 #![warn(missing_docs)]
@@ -14,6 +14,7 @@ mod choose;
 mod entry;
 mod error;
 mod export;
+mod follow;
 mod index;
 mod line;
 mod list;
@@ -24,6 +25,7 @@ mod redact;
 pub use choose::{choose, complete_id};
 pub use error::TraceError;
 pub use export::claude_code;
+pub use follow::{Follower, follow};
 pub use line::{VERSION, render};
 pub use list::{Folded, SessionSummary, fold, list, summary};
 pub use log::{Opened, SessionLog, read};
