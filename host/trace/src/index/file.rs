@@ -51,7 +51,9 @@ impl Log {
         Self {
             inode: metadata.ino(),
             created: metadata.created().ok().map(nanoseconds_of),
-            changed: seconds * 1_000_000_000 + nanoseconds,
+            changed: seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(nanoseconds),
             bytes: metadata.len(),
         }
     }
