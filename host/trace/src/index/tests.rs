@@ -268,3 +268,60 @@ fn what_a_removed_session_was_called_is_not_kept() {
     assert_eq!(listed(sessions).len(), 48);
     assert!(!file::load(sessions).contains_key("s8"));
 }
+
+fn named(sessions: &Path, id: &str, title: &str) -> SessionLog {
+    let log = SessionLog::create(sessions, id).unwrap();
+    let title = title.to_owned();
+    log.append(&Event::SessionRenamed { title }).unwrap();
+    log
+}
+
+#[test]
+fn another_log_in_the_place_of_one_is_not_taken_for_it() {
+    let root = filled(50, &mut Numbers(7));
+    let sessions = root.path();
+    drop(named(sessions, "t", "aaaa"));
+    for title in ["bbbb", "cccc"] {
+        rest();
+        assert_eq!(listed(sessions), folded(sessions));
+        assert!(file::load(sessions).contains_key("t"));
+        std::fs::remove_dir_all(sessions.join("t")).unwrap();
+        // As long as the old one, and then more.
+        let log = named(sessions, "t", title);
+        assert_eq!(listed(sessions), folded(sessions));
+        log.append(&event(&mut Numbers(3))).unwrap();
+        assert_eq!(listed(sessions), folded(sessions));
+    }
+}
+
+#[test]
+fn a_log_that_was_changed_at_the_same_length_is_read_again() {
+    use std::os::unix::fs::FileExt as _;
+    let root = filled(50, &mut Numbers(7));
+    let sessions = root.path();
+    drop(named(sessions, "t", "aaaa"));
+    rest();
+    listed(sessions);
+    let path = sessions.join("t").join(EVENTS);
+    let at = std::fs::read_to_string(&path)
+        .unwrap()
+        .find("aaaa")
+        .unwrap();
+    let log = File::options().write(true).open(path).unwrap();
+    log.write_all_at(b"bbbb", at as u64).unwrap();
+    let list = listed(sessions);
+    assert!(list.iter().any(|session| session.title == "bbbb"));
+    assert_eq!(list, folded(sessions));
+}
+
+#[test]
+fn what_is_only_just_there_is_not_remembered() {
+    let root = filled(50, &mut Numbers(7));
+    let sessions = root.path();
+    list(sessions, SystemTime::now()).unwrap();
+    assert!(file::load(sessions).is_empty());
+    // Nor what a clock that was set back takes for later.
+    let past = SystemTime::now() - Duration::from_secs(3600);
+    assert_eq!(list(sessions, past).unwrap().0, folded(sessions));
+    assert!(file::load(sessions).is_empty());
+}

@@ -137,3 +137,17 @@ fn lists_at_once_beside_writers_are_whole() {
     rest();
     assert_eq!(listed(sessions), folded(sessions));
 }
+
+#[test]
+fn one_process_writes_it_and_the_others_do_not_wait() {
+    use rustix::fs::{FlockOperation, flock};
+    let (root, list) = indexed();
+    file::remove(root.path());
+    let folder = File::open(root.path()).unwrap();
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert_eq!(listed(root.path()), list);
+    assert!(file::load(root.path()).is_empty());
+    drop(folder);
+    assert_eq!(listed(root.path()), list);
+    assert_eq!(file::load(root.path()).len(), 50);
+}
