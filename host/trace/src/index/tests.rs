@@ -320,6 +320,15 @@ fn what_is_only_just_there_is_not_remembered() {
     let sessions = root.path();
     list(sessions, SystemTime::now()).unwrap();
     assert!(file::load(sessions).is_empty());
+    // Nor beside others that are.
+    rest();
+    drop(named(sessions, "t", "aaaa"));
+    let log = std::fs::metadata(sessions.join("t").join(EVENTS)).unwrap();
+    let mut listing = Listing::new(HashMap::new(), log.created().unwrap() + SETTLING);
+    let entries = std::fs::read_dir(sessions).unwrap();
+    assert!(listing.add_all(sessions, entries).unwrap().is_empty());
+    assert!(listing.is_worth_writing());
+    assert_eq!((listing.kept().count(), listing.rows.len()), (50, 51));
     // Nor what a clock that was set back takes for later.
     let past = SystemTime::now() - Duration::from_secs(3600);
     assert_eq!(list(sessions, past).unwrap().0, folded(sessions));
