@@ -47,10 +47,6 @@ fn many_sessions(count: usize) {
         bytes.unwrap().len() as f64 / 1e3
     );
     let found = || assert_eq!(list(root.path()).unwrap().0.len(), count);
-    print(
-        "  list, nothing remembered, all of it new",
-        median(3, found),
-    );
     std::thread::sleep(SETTLED);
     let index = root.path().join(".index");
     let forgotten = || {

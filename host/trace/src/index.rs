@@ -41,8 +41,15 @@ pub(crate) fn list(
         }
         Err(error) => return Err(TraceError::io(sessions)(error)),
     };
-    let mut listing = Listing::new(file::load(sessions), now);
-    let problems = listing.add_all(sessions, entries)?;
+    // A third of the time goes to the file, the rest to looking at the logs.
+    let (old, logs) = std::thread::scope(|scope| {
+        let old = scope.spawn(|| file::load(sessions));
+        let logs = logs(sessions, entries);
+        // Whatever is wrong with the file, the logs are there.
+        (old.join().unwrap_or_default(), logs)
+    });
+    let mut listing = Listing::new(old, now);
+    let problems = listing.add_all(sessions, logs?);
     if listing.is_worth_writing() {
         file::save(sessions, listing.kept());
     }
@@ -50,6 +57,24 @@ pub(crate) fn list(
     let mut found = rows.map(|row| row.summary).collect::<Vec<_>>();
     sort(&mut found);
     Ok((found, problems))
+}
+
+/// The ids of all sessions, and their logs as they are.
+fn logs(sessions: &Path, entries: std::fs::ReadDir) -> Result<Vec<(String, Log)>, TraceError> {
+    let mut logs = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(TraceError::io(sessions))?;
+        let id = entry.file_name().to_string_lossy().into_owned();
+        // Being made, or being removed, or the index.
+        if id.starts_with(HIDDEN) {
+            continue;
+        }
+        let log = std::fs::metadata(sessions.join(&id).join(EVENTS));
+        if let Some(log) = log.ok().filter(std::fs::Metadata::is_file) {
+            logs.push((id, Log::of(&log)));
+        }
+    }
+    Ok(logs)
 }
 
 struct Listing {
@@ -72,21 +97,11 @@ impl Listing {
     }
 
     /// Looks at every session; returns the problems of those that cannot be read.
-    fn add_all(
-        &mut self,
-        sessions: &Path,
-        entries: std::fs::ReadDir,
-    ) -> Result<Vec<TraceError>, TraceError> {
-        let mut problems = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(TraceError::io(sessions))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // Being made, or being removed, or the index.
-            if !name.starts_with(HIDDEN) {
-                problems.extend(self.add(sessions, name).err());
-            }
-        }
-        Ok(problems)
+    fn add_all(&mut self, sessions: &Path, logs: Vec<(String, Log)>) -> Vec<TraceError> {
+        let problems = logs
+            .into_iter()
+            .filter_map(|(id, log)| self.add(sessions, id, log).err());
+        problems.collect()
     }
 
     fn is_worth_writing(&self) -> bool {
@@ -100,15 +115,8 @@ impl Listing {
         self.rows.iter().filter(old)
     }
 
-    fn add(&mut self, sessions: &Path, id: String) -> Result<(), TraceError> {
+    fn add(&mut self, sessions: &Path, id: String, log: Log) -> Result<(), TraceError> {
         let folder = sessions.join(&id);
-        let Some(log) = std::fs::metadata(folder.join(EVENTS))
-            .ok()
-            .filter(std::fs::Metadata::is_file)
-        else {
-            return Ok(());
-        };
-        let log = Log::of(&log);
         if let Some(old) = self.old.remove(&id) {
             if old.settled && old.log == log {
                 self.rows.push(old);

@@ -27,8 +27,8 @@ fn rest() {
 fn looked(sessions: &Path) -> Listing {
     let now = SystemTime::now() + SETTLING - STEP;
     let mut listing = Listing::new(file::load(sessions), now);
-    let entries = std::fs::read_dir(sessions).unwrap();
-    assert!(listing.add_all(sessions, entries).unwrap().is_empty());
+    let logs = logs(sessions, std::fs::read_dir(sessions).unwrap()).unwrap();
+    assert!(listing.add_all(sessions, logs).is_empty());
     listing
 }
 
@@ -325,8 +325,8 @@ fn what_is_only_just_there_is_not_remembered() {
     drop(named(sessions, "t", "aaaa"));
     let log = std::fs::metadata(sessions.join("t").join(EVENTS)).unwrap();
     let mut listing = Listing::new(HashMap::new(), log.created().unwrap() + SETTLING);
-    let entries = std::fs::read_dir(sessions).unwrap();
-    assert!(listing.add_all(sessions, entries).unwrap().is_empty());
+    let logs = logs(sessions, std::fs::read_dir(sessions).unwrap()).unwrap();
+    assert!(listing.add_all(sessions, logs).is_empty());
     assert!(listing.is_worth_writing());
     assert_eq!((listing.kept().count(), listing.rows.len()), (50, 51));
     // Nor what a clock that was set back takes for later.
