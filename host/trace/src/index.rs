@@ -43,10 +43,11 @@ pub(crate) fn list(
     };
     // A third of the time goes to the file, the rest to looking at the logs.
     let (old, logs) = std::thread::scope(|scope| {
-        let old = scope.spawn(|| file::load(sessions));
+        let old = std::thread::Builder::new().spawn_scoped(scope, || file::load(sessions));
         let logs = logs(sessions, entries);
-        // Whatever is wrong with the file, the logs are there.
-        (old.join().unwrap_or_default(), logs)
+        // Where there is no thread to be had, or whatever else is wrong with the file, the logs are there.
+        let old = old.map(|old| old.join().unwrap_or_default());
+        (old.unwrap_or_default(), logs)
     });
     let mut listing = Listing::new(old, now);
     let problems = listing.add_all(sessions, logs?);
