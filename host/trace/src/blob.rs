@@ -1,6 +1,7 @@
 //! Large texts live beside the log, named by their SHA-256, so that a line stays readable.
 
 use crate::error::TraceError;
+use aho_corasick::AhoCorasick;
 use rustix::fs::OFlags;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -9,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// A string longer than this many bytes becomes a blob.
 pub(crate) const INLINE_BYTES: usize = 64 * 1024;
@@ -39,13 +41,23 @@ pub(crate) fn store(folder: &Path, value: &mut Value) -> Result<(), TraceError> 
     Ok(())
 }
 
-/// Puts the strings back.
-pub(crate) fn load(folder: &Path, value: &mut Value) -> Result<(), TraceError> {
+/// Whether a line may name a blob: [`load`] changes no other.
+pub(crate) fn may_be_in(line: &[u8]) -> bool {
+    static FINDER: LazyLock<AhoCorasick> =
+        LazyLock::new(|| AhoCorasick::new([KEY]).expect("one constant word"));
+    FINDER.is_match(line)
+}
+
+/// Puts the strings back; empty ones where no folder is given.
+pub(crate) fn load(folder: Option<&Path>, value: &mut Value) -> Result<(), TraceError> {
     match value {
         Value::Object(fields) => match name(fields) {
             Some(name) => {
-                let path = folder.join(name);
-                *value = Value::String(read(&path, name).map_err(TraceError::io(&path))?);
+                let text = folder.map(|folder| {
+                    let path = folder.join(name);
+                    read(&path, name).map_err(TraceError::io(&path))
+                });
+                *value = Value::String(text.transpose()?.unwrap_or_default());
             }
             None => match literal(fields) {
                 Some(object) => *value = object,
@@ -70,15 +82,16 @@ fn read(path: &Path, name: &str) -> io::Result<String> {
     }
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text)?;
-    if digest(&text) != name {
+    if digest(text.as_bytes()) != name {
         return Err(io::Error::other("its content is not what its name says"));
     }
     Ok(text)
 }
 
-fn digest(text: &str) -> String {
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let mut name = String::with_capacity(64);
-    for byte in Sha256::digest(text.as_bytes()) {
+    for byte in Sha256::digest(bytes) {
         let _infallible = write!(name, "{byte:02x}");
     }
     name
@@ -103,7 +116,7 @@ fn literal(fields: &Map<String, Value>) -> Option<Value> {
 }
 
 fn write(folder: &Path, text: &str) -> Result<String, TraceError> {
-    let name = digest(text);
+    let name = digest(text.as_bytes());
     let path = folder.join(&name);
     if read(&path, &name).is_ok() {
         return Ok(name);

@@ -23,9 +23,20 @@ pub enum TraceError {
     /// There is no such session.
     #[error("there is no session `{0}`; `ml-intern sessions list` shows all")]
     NotFound(String),
-    /// More than one session's id begins like this.
-    #[error("more than one session begins with `{0}`; give more of its id")]
-    Ambiguous(String),
+    /// More than one session is meant: by the beginning of its id, or by its title.
+    #[error(
+        "`{text}` may be {}{}; give more of its id",
+        candidates.join(" or "),
+        if *more == 0 { String::new() } else { format!(" or one of {more} others") }
+    )]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Ids and titles of the newest five that it may be.
+        candidates: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
     /// The session has no such entry.
     #[error(
         "the session `{id}` has no entry {at}; its entries are 1 to {last}, as `ml-intern sessions show {id} --json` numbers them"

@@ -1,7 +1,7 @@
 //! One event as one line of JSON.
 
 use ml_intern_agent::{Event, Stamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Version of the line format.
@@ -16,15 +16,6 @@ struct LineOut<'a> {
     ts: String,
     #[serde(flatten)]
     event: &'a Event,
-}
-
-/// What every line has; the rest is the event.
-#[derive(Deserialize)]
-pub(crate) struct Head {
-    pub(crate) v: u32,
-    pub(crate) seq: u64,
-    pub(crate) ts: String,
-    pub(crate) r#type: String,
 }
 
 /// A line with its newline. `session` is given for `stream-json`; the log's own folder names the session.

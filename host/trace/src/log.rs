@@ -1,8 +1,9 @@
 //! Appending to a log and opening one again.
 
 use crate::blob;
+use crate::entry::{Blobs, Entries};
 use crate::error::TraceError;
-use crate::line::{Head, VERSION, milliseconds, now_ms, render};
+use crate::line::{now_ms, render};
 use async_trait::async_trait;
 use ml_intern_agent::ports::{Journal, JournalError};
 use ml_intern_agent::{Event, Stamp, State};
@@ -71,38 +72,33 @@ impl SessionLog {
 
     /// Opens the log of an existing session for writing and folds its entries. A torn last line is cut off.
     pub fn open(sessions: &Path, id: &str) -> Result<Opened, TraceError> {
-        let folder = sessions.join(id);
+        let folder = existing(sessions, id)?;
         let path = folder.join(EVENTS);
-        if !path.is_file() {
-            return Err(TraceError::NotFound(id.to_owned()));
-        }
         let lock = lock(&folder, id)?;
-        let Entries {
-            events,
-            whole,
-            total,
-        } = read_entries(&folder)?;
+        let mut entries = Entries::open(&folder, Blobs::All)?;
+        let mut state = State::default();
+        let mut last = Stamp { seq: 0, ms: 0 };
+        for entry in &mut entries {
+            let (stamp, event) = entry?;
+            last = stamp;
+            if let Some(event) = event {
+                state.apply(&event, stamp);
+            }
+        }
+        let (whole, cut) = (entries.whole(), entries.torn());
         let file = OpenOptions::new()
             .append(true)
             .open(&path)
             .map_err(TraceError::io(&path))?;
-        if whole < total {
+        if cut > 0 {
             file.set_len(whole).map_err(TraceError::io(&path))?;
-        }
-        let mut state = State::default();
-        let mut last = Stamp { seq: 0, ms: 0 };
-        for (stamp, event) in &events {
-            last = *stamp;
-            if let Some(event) = event {
-                state.apply(event, *stamp);
-            }
         }
         let log = Self::new(folder, file, lock, last.seq, whole);
         Ok(Opened {
             log,
             state,
             last,
-            cut: total - whole,
+            cut,
         })
     }
 
@@ -195,69 +191,22 @@ impl Journal for SessionLog {
 
 /// Reads a session's entries without its lock; a writer may be at work. A torn last line is left out.
 pub fn read(sessions: &Path, id: &str) -> Result<Vec<(Stamp, Event)>, TraceError> {
+    let folder = existing(sessions, id)?;
+    let entries = Entries::open(&folder, Blobs::All)?;
+    let known = entries.filter_map(|entry| match entry {
+        Ok((stamp, event)) => event.map(|event| Ok((stamp, event))),
+        Err(error) => Some(Err(error)),
+    });
+    known.collect()
+}
+
+/// The folder of a session that has a log.
+pub(crate) fn existing(sessions: &Path, id: &str) -> Result<PathBuf, TraceError> {
     let folder = sessions.join(id);
-    if !folder.join(EVENTS).is_file() {
-        return Err(TraceError::NotFound(id.to_owned()));
-    }
-    let entries = read_entries(&folder)?;
-    Ok(entries
-        .events
-        .into_iter()
-        .filter_map(|(stamp, event)| Some((stamp, event?)))
-        .collect())
-}
-
-struct Entries {
-    /// `None` for a type of event that a newer version wrote.
-    events: Vec<(Stamp, Option<Event>)>,
-    /// Bytes of whole lines.
-    whole: u64,
-    /// Bytes of the file.
-    total: u64,
-}
-
-fn read_entries(folder: &Path) -> Result<Entries, TraceError> {
-    let path = folder.join(EVENTS);
-    let bytes = std::fs::read(&path).map_err(TraceError::io(&path))?;
-    let whole = bytes
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let mut events = Vec::new();
-    for (number, line) in bytes[..whole]
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-    {
-        let parsed = parse(folder, line).map_err(|problem| TraceError::Damaged {
-            path: path.clone(),
-            line: number + 1,
-            problem,
-        })?;
-        events.push(parsed);
-    }
-    Ok(Entries {
-        events,
-        whole: whole as u64,
-        total: bytes.len() as u64,
-    })
-}
-
-fn parse(folder: &Path, line: &[u8]) -> Result<(Stamp, Option<Event>), String> {
-    let head = serde_json::from_slice::<Head>(line).map_err(|error| error.to_string())?;
-    if head.v > VERSION {
-        return Err(format!(
-            "version {} of the log is newer than this ml-intern reads ({VERSION}); update ml-intern",
-            head.v
-        ));
-    }
-    let ms = milliseconds(&head.ts).ok_or_else(|| format!("`{}` is no time", head.ts))?;
-    let stamp = Stamp { seq: head.seq, ms };
-    let mut value = serde_json::from_slice::<Value>(line).map_err(|error| error.to_string())?;
-    blob::load(&folder.join(BLOBS), &mut value).map_err(|error| error.to_string())?;
-    match serde_json::from_value(value) {
-        Ok(event) => Ok((stamp, Some(event))),
-        Err(error) if error.to_string().starts_with("unknown variant") => Ok((stamp, None)),
-        Err(error) => Err(format!("{} ({error})", head.r#type)),
+    if folder.join(EVENTS).is_file() {
+        Ok(folder)
+    } else {
+        Err(TraceError::NotFound(id.to_owned()))
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is done with whole sessions: copied up to an entry, removed.
 
 use crate::blob;
+use crate::entry::head;
 use crate::error::TraceError;
-use crate::line::Head;
+use crate::index;
 use crate::log::{BLOBS, EVENTS, LOCK, lock};
 use std::fs::{DirBuilder, File};
 use std::io::Write as _;
@@ -51,10 +52,10 @@ fn entries<'a>(
         if !line.ends_with(b"\n") || at == Some(last) {
             break;
         }
-        let head = serde_json::from_slice::<Head>(line).map_err(|error| TraceError::Damaged {
+        let head = head(line).map_err(|problem| TraceError::Damaged {
             path: path.to_owned(),
             line: number + 1,
-            problem: error.to_string(),
+            problem,
         })?;
         (end, last) = (end + line.len(), head.seq);
     }
@@ -100,6 +101,7 @@ pub fn delete(sessions: &Path, id: &str) -> Result<(), TraceError> {
     // Gone at once, whatever stops the rest.
     let aside: PathBuf = sessions.join(format!("{HIDDEN}{id}"));
     std::fs::rename(&folder, &aside).map_err(TraceError::io(&folder))?;
+    index::remove(sessions);
     std::fs::remove_dir_all(&aside).map_err(TraceError::io(&aside))
 }
 
@@ -130,7 +132,7 @@ mod tests {
         drop(writer);
         let (old, new) = (read(sessions, "a").unwrap(), read(sessions, "b").unwrap());
         assert_eq!(new, old[..4]);
-        assert_eq!(summary(sessions, "b").unwrap().state.turn, 2);
+        assert_eq!(summary(sessions, "b").unwrap().turn, 2);
         assert_eq!(
             std::fs::read_dir(sessions.join("b/blobs")).unwrap().count(),
             2
