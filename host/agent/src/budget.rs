@@ -58,7 +58,7 @@ impl Budget {
             return Some(TurnEnd::Time);
         }
         let left = self.remaining_usd(state)?;
-        let next = state.ledger.next_call(state.context.tokens());
+        let next = state.rate.of(state.context.tokens());
         (left == MicroUsd::ZERO || next > left).then_some(TurnEnd::Budget)
     }
 

@@ -2,13 +2,14 @@
 
 use crate::event::{JobNote, Usage};
 use crate::money::MicroUsd;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The first amount that a person is told of when it is spent; then twice as much each time.
 pub const FIRST_WARNING: MicroUsd = MicroUsd::new(5_000_000);
 
 /// The session's money, as a fold over its events. Nothing here is ever negative, and what is spent never grows less.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Model calls whose price is known.
     models: MicroUsd,
@@ -20,10 +21,6 @@ pub struct Ledger {
     held: BTreeMap<String, MicroUsd>,
     /// Jobs by id: what each has cost, and what it may still come to.
     jobs: BTreeMap<String, Job>,
-    /// The newest model call of anybody in the session: its price and its tokens.
-    newest_call: (MicroUsd, u64),
-    /// The newest of the conversation itself.
-    last_call: Option<(MicroUsd, u64)>,
     /// A person raised the cap to this.
     raised: Option<MicroUsd>,
     /// The next amount that a person is told of.
@@ -32,7 +29,7 @@ pub struct Ledger {
     near: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Job {
     cost: MicroUsd,
     pledged: MicroUsd,
@@ -64,14 +61,6 @@ impl Ledger {
         configured.map(|cap| cap.max(self.raised.unwrap_or_default()))
     }
 
-    /// What the next model call will cost, judging by the last one.
-    pub fn next_call(&self, tokens: u64) -> MicroUsd {
-        match self.last_call {
-            Some((price, last)) if last > 0 => price.times(tokens.max(last), last),
-            _ => MicroUsd::ZERO,
-        }
-    }
-
     /// The amount that a person has to be told of, once it is spent.
     pub fn warning(&self) -> Option<MicroUsd> {
         let next = self.warning.unwrap_or(FIRST_WARNING);
@@ -88,13 +77,6 @@ impl Ledger {
         let assumed = usage.assumed_usd.unwrap_or_default();
         self.models = self.models.plus(price);
         self.assumed = self.assumed.plus(assumed);
-        let tokens = usage.input.saturating_add(usage.output);
-        self.newest_call = (price.plus(assumed), tokens);
-    }
-
-    /// The newest model call was the conversation's own, and its answer is there.
-    pub(crate) fn answered(&mut self) {
-        self.last_call = Some(self.newest_call);
     }
 
     pub(crate) fn job(&mut self, note: &JobNote) {
@@ -147,6 +129,35 @@ impl Ledger {
         self.near = false;
         // What was held by a process that is gone never began, or is a job that was written down.
         self.held.clear();
+    }
+}
+
+/// What model calls cost, to know what the next one will.
+#[derive(Clone, Debug, Default)]
+pub struct Rate {
+    /// The newest model call of anybody in the session: its price and its tokens.
+    newest: (MicroUsd, u64),
+    /// The newest of the conversation itself.
+    own: (MicroUsd, u64),
+}
+
+impl Rate {
+    /// What a model call of so many tokens will cost, judging by the last one of the conversation.
+    pub fn of(&self, tokens: u64) -> MicroUsd {
+        match self.own {
+            (_, 0) => MicroUsd::ZERO,
+            (price, last) => price.times(tokens.max(last), last),
+        }
+    }
+
+    pub(crate) fn model_call(&mut self, usage: &Usage) {
+        let price = usage.cost_usd.or(usage.assumed_usd).unwrap_or_default();
+        self.newest = (price, usage.input.saturating_add(usage.output));
+    }
+
+    /// The newest model call was the conversation's own, and its answer is there.
+    pub(crate) fn answered(&mut self) {
+        self.own = self.newest;
     }
 }
 
@@ -257,22 +268,22 @@ mod tests {
 
     #[test]
     fn the_next_call_costs_as_much_as_the_last_for_each_token() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.next_call(1_000), MicroUsd::ZERO);
+        let mut rate = Rate::default();
+        assert_eq!(rate.of(1_000), MicroUsd::ZERO);
         let usage = Usage {
             input: 900,
             output: 100,
             cost_usd: Some(usd(0.01)),
             ..Usage::default()
         };
-        ledger.model_call(&usage);
-        ledger.answered();
+        rate.model_call(&usage);
+        rate.answered();
         // Somebody else's calls say nothing about it.
-        ledger.model_call(&Usage {
+        rate.model_call(&Usage {
             cost_usd: Some(usd(7.0)),
             ..usage
         });
-        assert_eq!(ledger.next_call(2_000), usd(0.02));
-        assert_eq!(ledger.next_call(1), usd(0.01));
+        assert_eq!(rate.of(2_000), usd(0.02));
+        assert_eq!(rate.of(1), usd(0.01));
     }
 }

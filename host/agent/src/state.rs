@@ -3,7 +3,7 @@
 use crate::approval::Rule;
 use crate::context::Context;
 use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Rate};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
 use crate::repetition::{Recent, Signature};
@@ -61,6 +61,8 @@ pub struct State {
     pub unpriced: u32,
     /// What the session costs.
     pub ledger: Ledger,
+    /// What its next model call will cost.
+    pub rate: Rate,
     /// Number of the current or last turn, from 1.
     pub turn: u32,
     /// The current turn's number of model calls.
@@ -268,7 +270,7 @@ impl State {
     fn add(&mut self, message: &Message, stamp: Stamp) {
         if message.role == Role::Assistant {
             self.iterations += 1;
-            self.ledger.answered();
+            self.rate.answered();
             if message.calls().next().is_some() {
                 self.held = 0;
             }
@@ -370,6 +372,7 @@ impl State {
             None => self.unpriced += 1,
         }
         self.ledger.model_call(usage);
+        self.rate.model_call(usage);
     }
 }
 

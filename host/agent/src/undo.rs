@@ -21,7 +21,6 @@ struct Turn {
     messages: Vec<Arc<Message>>,
     context: Context,
     plan: Vec<PlanItem>,
-    title: String,
     changes: Vec<FileChange>,
 }
 
@@ -56,7 +55,6 @@ impl State {
             messages: self.messages.clone(),
             context: self.context.clone(),
             plan: self.plan.clone(),
-            title: self.title.clone(),
             changes: Vec::new(),
         });
     }
@@ -64,6 +62,10 @@ impl State {
     /// Everything that the model knows is again what it was before the newest turn. What was spent stays spent, and
     /// jobs go on.
     pub(crate) fn undo(&mut self, turn: u32) {
+        self.turn_open = false;
+        self.ended = None;
+        self.answer = None;
+        self.error = None;
         let newest = self.turns.0.pop_back_if(|newest| newest.number == turn);
         let Some(before) = newest else {
             return;
@@ -71,13 +73,8 @@ impl State {
         self.messages = before.messages;
         self.context = before.context;
         self.plan = before.plan;
-        self.title = before.title;
         self.generation += 1;
         self.open.clear();
-        self.turn_open = false;
-        self.ended = None;
-        self.answer = None;
-        self.error = None;
         self.forget_habits();
     }
 }

@@ -419,6 +419,9 @@ pub(crate) enum SessionsCommand {
         /// Print its events as JSON lines
         #[arg(long)]
         json: bool,
+        /// Go on with what another process writes
+        #[arg(short, long)]
+        follow: bool,
     },
 }
 

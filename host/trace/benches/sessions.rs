@@ -179,7 +179,8 @@ fn usage() -> Event {
             cache_read: 30_001,
             cache_write: 1_100,
             reasoning: 40,
-            cost_usd: Some(0.012_345),
+            cost_usd: Some(ml_intern_agent::money::MicroUsd::new(12_345)),
+            assumed_usd: None,
         },
     }
 }

@@ -49,6 +49,11 @@ impl Export<'_> {
                 self.flush();
                 self.user(stamp, input, false);
             }
+            Event::InputTaken {} => {
+                self.flush();
+                let words = self.state.queued.join("\n\n");
+                self.user(stamp, &words, false);
+            }
             Event::Message { message } => {
                 self.flush();
                 match message.role {

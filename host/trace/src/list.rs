@@ -5,6 +5,7 @@ use crate::error::TraceError;
 use crate::index;
 use crate::log::existing;
 use ml_intern_agent::event::{TurnEnd, Usage};
+use ml_intern_agent::ledger::Ledger;
 use ml_intern_agent::{Event, Stamp, State};
 use std::path::Path;
 
@@ -27,6 +28,10 @@ pub struct SessionSummary {
     pub ended: Option<TurnEnd>,
     /// Sum over all model calls; `cost_usd` over those whose price is known.
     pub usage: Usage,
+    /// Model calls whose price is unknown.
+    pub unpriced: u32,
+    /// What it costs, jobs included.
+    pub ledger: Ledger,
     /// When it began, in milliseconds since the Unix epoch; 0 for a log without entries.
     pub started_ms: u64,
     /// Its newest entry.
@@ -93,6 +98,8 @@ impl SessionSummary {
             turn_open: false,
             ended: None,
             usage: Usage::default(),
+            unpriced: 0,
+            ledger: Ledger::default(),
             started_ms: 0,
             last: Stamp { seq: 0, ms: 0 },
         }
@@ -113,6 +120,8 @@ impl SessionSummary {
             turn_open: self.turn_open,
             ended: self.ended,
             usage: self.usage,
+            unpriced: self.unpriced,
+            ledger: self.ledger.clone(),
             ..State::default()
         };
         let (mut started_ms, mut last) = (self.started_ms, self.last);
@@ -137,6 +146,8 @@ impl SessionSummary {
             turn_open: state.turn_open,
             ended: state.ended,
             usage: state.usage,
+            unpriced: state.unpriced,
+            ledger: state.ledger,
             started_ms,
             last,
         };
@@ -153,6 +164,14 @@ fn is_listed(event: &Event) -> bool {
             | Event::SessionRenamed { .. }
             | Event::TurnStarted { .. }
             | Event::TurnFinished { .. }
+            | Event::TurnUndone { .. }
             | Event::Usage { .. }
+            | Event::JobStarted { .. }
+            | Event::JobUpdated { .. }
+            | Event::JobFinished { .. }
+            | Event::BudgetReserved { .. }
+            | Event::BudgetSettled { .. }
+            | Event::BudgetWarned { .. }
+            | Event::BudgetRaised { .. }
     )
 }

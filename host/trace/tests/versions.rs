@@ -7,6 +7,7 @@
 
 use ml_intern_agent::event::{CallStatus, TurnEnd};
 use ml_intern_agent::message::Part;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::{Event, Role, Stamp};
 use ml_intern_trace::{SessionLog, TraceError, claude_code, fold, list, read, summary};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use std::io::Write as _;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Every type that a log keeps.
+/// Every type that the first logs kept.
 const TYPES: [&str; 20] = [
     "audit",
     "compacted",
@@ -77,7 +78,7 @@ fn exported(folder: &TempDir) -> Vec<Value> {
 }
 
 #[test]
-fn the_fixture_has_every_type_that_a_log_keeps() {
+fn the_fixture_has_every_type_that_the_first_logs_kept() {
     let folder = fixture("v1");
     let text = std::fs::read_to_string(folder.path().join("s/events.jsonl")).unwrap();
     let types = text.lines().map(|line| {
@@ -122,11 +123,17 @@ fn a_log_of_version_1_folds_to_the_state_that_it_had() {
         (usage.cache_read, usage.cache_write, usage.reasoning),
         (1000, 100, 20)
     );
-    assert_eq!((usage.cost_usd, state.unpriced), (Some(0.375), 1));
+    assert_eq!(
+        (usage.cost_usd.map(MicroUsd::usd), state.unpriced),
+        (Some(0.375), 1)
+    );
     assert_eq!(state.plan.len(), 3);
     assert_eq!(state.remembered.len(), 1);
     assert_eq!(state.jobs["local-1"].state, "succeeded");
-    assert_eq!(state.jobs["local-1"].cost_usd, Some(0.75));
+    assert_eq!(
+        state.jobs["local-1"].cost_usd,
+        Some(MicroUsd::from_usd(0.75))
+    );
     // The second turn's call was running.
     assert_eq!(state.open.len(), 1);
     assert_eq!(

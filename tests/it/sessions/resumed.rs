@@ -35,7 +35,7 @@ async fn a_session_goes_on_by_its_id_or_the_start_of_it() {
     let done = world.run(["--resume", &id[..same], "four"]).run().await;
     done.assert_code(2);
     assert!(
-        done.stderr.contains("more than one session begins with"),
+        done.stderr.contains("give more of its id"),
         "{}",
         done.stderr
     );

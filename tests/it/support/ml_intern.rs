@@ -116,7 +116,13 @@ impl Home {
     pub(crate) fn sessions(&self) -> Vec<PathBuf> {
         let folder = self.path().join(".local/share/ml-intern/sessions");
         let entries = std::fs::read_dir(folder).into_iter().flatten();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        let names = entries.map(|entry| entry.unwrap().path());
+        // The index, and what is being made or removed.
+        let hidden = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        };
+        names.filter(|path| !hidden(path)).collect()
     }
 
     /// Sets an environment variable for programs that are started from now on.

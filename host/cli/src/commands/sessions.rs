@@ -4,11 +4,12 @@ mod audit;
 mod manage;
 
 use crate::args::SessionsCommand;
+use crate::commands::wait;
 use crate::error::{Kind, OrFail, Result};
 use crate::paths::Paths;
 use crate::ui::{self, Loudness, Renderer, Style, Table, Text};
-use ml_intern_agent::State;
 use ml_intern_agent::money::MicroUsd;
+use ml_intern_agent::{Event, Stamp};
 use ml_intern_trace::SessionSummary;
 use serde_json::json;
 use std::path::Path;
@@ -18,7 +19,7 @@ pub(crate) fn sessions(command: SessionsCommand) -> Result<u8> {
     let folder = Paths::from_environment()?.sessions();
     match command {
         SessionsCommand::List { json, limit } => list(&folder, json, limit),
-        SessionsCommand::Show { id, json } => show(&folder, &id, json),
+        SessionsCommand::Show { id, json, follow } => show(&folder, &id, json, follow),
         SessionsCommand::Rename { id, title } => manage::rename(&folder, &id, &title),
         SessionsCommand::Fork { id, turn, at } => manage::fork(&folder, &id, turn, at),
         SessionsCommand::Undo { id } => manage::undo(&folder, &id),
@@ -47,15 +48,14 @@ fn list(folder: &Path, json: bool, limit: usize) -> Result<u8> {
     }
     let mut table = Table::new(&["ID", "LAST", "STATE", "TURNS", "COST", "MODEL", "TITLE"]);
     for session in found.iter().take(limit) {
-        let state = &session.state;
         table.row([
             session.id.clone(),
             when(session.last.ms),
             word(session).to_owned(),
-            state.turn.to_string(),
-            total(state),
-            state.model.clone(),
-            state.title.clone(),
+            session.turn.to_string(),
+            total(session),
+            session.model.clone(),
+            session.preview(),
         ]);
     }
     if table.is_empty() {
@@ -66,52 +66,65 @@ fn list(folder: &Path, json: bool, limit: usize) -> Result<u8> {
     Ok(0)
 }
 
-fn show(folder: &Path, id: &str, json: bool) -> Result<u8> {
-    let id = ml_intern_trace::complete_id(folder, id).or_fail(Kind::Usage)?;
-    let events = ml_intern_trace::read(folder, &id).or_fail(Kind::Failed)?;
-    if json {
-        for (stamp, event) in &events {
-            ui::out(ml_intern_trace::render(*stamp, Some(&id), event).trim_end());
-        }
-        return Ok(0);
-    }
+fn show(folder: &Path, id: &str, json: bool, follow: bool) -> Result<u8> {
+    let id = ml_intern_trace::choose(folder, id).or_fail(Kind::Usage)?;
     let mut screen = Text::page(Loudness::Normal);
-    for (stamp, event) in &events {
-        screen.event(*stamp, event);
+    let mut draw = |stamp, event: &_| match json {
+        true => ui::out(ml_intern_trace::render(stamp, Some(&id), event).trim_end()),
+        false => screen.event(stamp, event),
+    };
+    if follow {
+        wait(followed(folder, &id, &mut draw))?;
+    } else {
+        let events = ml_intern_trace::read(folder, &id).or_fail(Kind::Failed)?;
+        events.iter().for_each(|(stamp, event)| draw(*stamp, event));
     }
     screen.finish();
     Ok(0)
 }
 
+/// Shows what another process writes, until it is interrupted or the session is removed.
+async fn followed(folder: &Path, id: &str, draw: &mut impl FnMut(Stamp, &Event)) -> Result<()> {
+    let mut follower = ml_intern_trace::follow(folder, id).or_fail(Kind::Failed)?;
+    loop {
+        let next = tokio::select! {
+            next = follower.next() => next.or_fail(Kind::Failed)?,
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        match next {
+            Some((stamp, event)) => draw(stamp, &event),
+            None => return Ok(()),
+        }
+    }
+}
+
 /// What a session cost, jobs included.
-fn total(state: &State) -> String {
-    let spent = state.ledger.spent();
-    match (spent, state.unpriced) {
+fn total(session: &SessionSummary) -> String {
+    match (session.ledger.spent(), session.unpriced) {
         (MicroUsd::ZERO, 1..) => ui::cost(None),
         (spent, _) => spent.to_string(),
     }
 }
 
 fn as_json(session: &SessionSummary) -> serde_json::Value {
-    let state = &session.state;
     json!({
         "id": session.id,
-        "title": state.title,
+        "title": session.title,
         "state": word(session),
-        "model": state.model,
-        "workspace": state.workspace,
-        "turns": state.turn,
+        "model": session.model,
+        "workspace": session.workspace,
+        "turns": session.turn,
         "started_ms": session.started_ms,
         "last_ms": session.last.ms,
-        "usage": state.usage,
-        "spent_usd": state.ledger.spent(),
+        "usage": session.usage,
+        "spent_usd": session.ledger.spent(),
     })
 }
 
 fn word(session: &SessionSummary) -> &'static str {
     use ml_intern_agent::event::TurnEnd;
-    match session.state.ended {
-        _ if session.state.turn_open => "open",
+    match session.ended {
+        _ if session.turn_open => "open",
         Some(TurnEnd::Done) => "done",
         Some(TurnEnd::Interrupted) => "interrupted",
         Some(TurnEnd::Error) => "failed",

@@ -4,6 +4,7 @@ use crate::blob::digest;
 use crate::list::SessionSummary;
 use ml_intern_agent::Stamp;
 use ml_intern_agent::event::{TurnEnd, Usage};
+use ml_intern_agent::ledger::Ledger;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime};
 const NAME: &str = ".index";
 const ASIDE: &str = ".index.tmp";
 /// The format, and the version whose fold made it: another one may give a session another title.
-const FORMAT: &str = concat!("ml-intern sessions 1 ", env!("CARGO_PKG_VERSION"), " ");
+const FORMAT: &str = concat!("ml-intern sessions 2 ", env!("CARGO_PKG_VERSION"), " ");
 /// Some hundred thousand sessions.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -151,8 +152,8 @@ pub(crate) fn remove(sessions: &Path) {
     std::fs::remove_file(sessions.join(NAME)).unwrap_or_default();
 }
 
-/// A row as it is written: id, title, model, workspace; turn, turn is open, end of the last turn; tokens, and the
-/// price as bits, because a decimal number need not come back as it was; beginning and end; the log, and what of it
+/// A row as it is written: id, title, model, workspace; turn, turn is open, end of the last turn; tokens, calls of
+/// unknown price, and money; beginning and end; the log, and what of it
 /// is covered.
 #[derive(Serialize, Deserialize)]
 struct Line<'a>(
@@ -161,7 +162,7 @@ struct Line<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
     (u32, bool, Option<TurnEnd>),
-    ([u64; 5], Option<u64>),
+    (Usage, u32, Ledger),
     (u64, u64, u64),
     (Log, u64, bool),
 );
@@ -169,23 +170,13 @@ struct Line<'a>(
 impl<'a> Line<'a> {
     fn of(row: &'a Row) -> Self {
         let summary = &row.summary;
-        let usage = &summary.usage;
         Self(
             Cow::Borrowed(&summary.id),
             Cow::Borrowed(&summary.title),
             Cow::Borrowed(&summary.model),
             Cow::Borrowed(&summary.workspace),
             (summary.turn, summary.turn_open, summary.ended),
-            (
-                [
-                    usage.input,
-                    usage.output,
-                    usage.cache_read,
-                    usage.cache_write,
-                    usage.reasoning,
-                ],
-                usage.cost_usd.map(f64::to_bits),
-            ),
+            (summary.usage, summary.unpriced, summary.ledger.clone()),
             (summary.started_ms, summary.last.seq, summary.last.ms),
             (row.log, row.covered, row.settled),
         )
@@ -193,7 +184,6 @@ impl<'a> Line<'a> {
 
     fn row(self) -> Row {
         let Self(id, title, model, workspace, turns, usage, times, log) = self;
-        let ([input, output, cache_read, cache_write, reasoning], cost) = usage;
         let (started_ms, seq, ms) = times;
         Row {
             log: log.0,
@@ -207,14 +197,9 @@ impl<'a> Line<'a> {
                 turn: turns.0,
                 turn_open: turns.1,
                 ended: turns.2,
-                usage: Usage {
-                    input,
-                    output,
-                    cache_read,
-                    cache_write,
-                    reasoning,
-                    cost_usd: cost.map(f64::from_bits),
-                },
+                usage: usage.0,
+                unpriced: usage.1,
+                ledger: usage.2,
                 started_ms,
                 last: Stamp { seq, ms },
             },

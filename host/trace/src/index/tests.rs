@@ -5,6 +5,7 @@ mod damage;
 use super::*;
 use crate::{SessionLog, delete, fold, fork, read};
 use ml_intern_agent::event::{CallStatus, TurnEnd, Usage};
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::Journal as _;
 use ml_intern_agent::{Event, Message, Role};
 use std::io::Write as _;
@@ -53,6 +54,8 @@ fn folded(sessions: &Path) -> Vec<SessionSummary> {
             turn_open: session.state.turn_open,
             ended: session.state.ended,
             usage: session.state.usage,
+            unpriced: session.state.unpriced,
+            ledger: session.state.ledger,
             started_ms: events.first().map_or(0, |(stamp, _)| stamp.ms),
             last: session.last,
         });
@@ -75,7 +78,7 @@ impl Numbers {
 
 fn event(numbers: &mut Numbers) -> Event {
     let word = format!("word {}", numbers.below(1000));
-    match numbers.below(9) {
+    match numbers.below(11) {
         0 => Event::SessionStarted {
             model: format!("openai/{word}"),
             workspace: format!("/{word}"),
@@ -107,7 +110,9 @@ fn event(numbers: &mut Numbers) -> Event {
                 cache_read: 3,
                 cache_write: 2,
                 reasoning: 1,
-                cost_usd: (numbers.below(3) > 0).then(|| numbers.below(1_000_000) as f64 / 7e5),
+                assumed_usd: None,
+                cost_usd: (numbers.below(3) > 0)
+                    .then(|| MicroUsd::new(numbers.below(1_000_000) as u64)),
             },
         },
         6 => Event::ToolFinished {
@@ -125,6 +130,22 @@ fn event(numbers: &mut Numbers) -> Event {
             summary: word,
             before: 10,
             after: 5,
+        },
+        8 => Event::TurnUndone {
+            turn: numbers.below(4) as u32,
+            restored: Vec::new(),
+            kept: Vec::new(),
+        },
+        9 => Event::JobUpdated {
+            job: ml_intern_agent::event::JobNote {
+                id: format!("j{}", numbers.below(3)),
+                name: None,
+                state: "running".into(),
+                message: None,
+                cost_usd: Some(MicroUsd::new(numbers.below(1_000_000) as u64)),
+                price_usd: None,
+                hold: None,
+            },
         },
         _ => Event::Message {
             message: Message::text(Role::Assistant, word),

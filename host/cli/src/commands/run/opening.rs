@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ids;
 use ml_intern_agent::{Role, Stamp, State};
-use ml_intern_trace::{SessionLog, SessionSummary};
+use ml_intern_trace::{Folded, SessionLog};
 
 /// What the host says in the user's place when a session that was stopped goes on.
 const GO_ON: &str = "Go on from where you stopped.";
@@ -14,7 +14,7 @@ const GO_ON: &str = "Go on from where you stopped.";
 /// Which session a run belongs to.
 pub(crate) enum Start {
     New,
-    Old(Box<SessionSummary>),
+    Old(Box<Folded>),
 }
 
 /// A session whose log is open.
@@ -38,25 +38,23 @@ pub(crate) fn find(config: &Config, arguments: &RunArgs) -> Result<Start> {
 pub(crate) fn other(config: &Config, text: Option<&str>) -> Result<Start> {
     let sessions = config.paths.sessions();
     if let Some(text) = text {
-        let id = ml_intern_trace::complete_id(&sessions, text).or_fail(Kind::Usage)?;
+        let id = ml_intern_trace::choose(&sessions, text).or_fail(Kind::Usage)?;
         return old(config, &id);
     }
     let (found, _) = ml_intern_trace::list(&sessions).or_fail(Kind::Usage)?;
     let here = config.workspace.display().to_string();
-    let newest = found
-        .into_iter()
-        .find(|session| session.state.workspace == here);
+    let newest = found.into_iter().find(|session| session.workspace == here);
     let newest = newest.ok_or_else(|| {
         Failure::usage(format!("there is no session of {here} to go on with"))
             .hint("`ml-intern sessions list` shows all; `ml-intern resume ID` takes any")
     })?;
-    Ok(Start::Old(Box::new(newest)))
+    old(config, &newest.id)
 }
 
 /// The session of this id.
 pub(crate) fn old(config: &Config, id: &str) -> Result<Start> {
-    let summary = ml_intern_trace::summary(&config.paths.sessions(), id).or_fail(Kind::Usage)?;
-    Ok(Start::Old(Box::new(summary)))
+    let folded = ml_intern_trace::fold(&config.paths.sessions(), id).or_fail(Kind::Usage)?;
+    Ok(Start::Old(Box::new(folded)))
 }
 
 impl Start {

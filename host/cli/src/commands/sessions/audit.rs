@@ -18,7 +18,7 @@ pub(super) fn audit(
     plugin: Option<&str>,
     json: bool,
 ) -> Result<u8> {
-    let id = ml_intern_trace::complete_id(folder, id).or_fail(Kind::Usage)?;
+    let id = ml_intern_trace::choose(folder, id).or_fail(Kind::Usage)?;
     let events = ml_intern_trace::read(folder, &id).or_fail(Kind::Failed)?;
     let wanted = |audit: &Audit| {
         (!refused || audit.verdict != AuditVerdict::Allowed)

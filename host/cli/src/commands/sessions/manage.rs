@@ -10,7 +10,7 @@ use crate::ui::{self, Feed, Loudness, Text};
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::ports::Observer;
 use ml_intern_agent::{Event, Session, Stamp};
-use ml_intern_trace::{SecretRules, SessionLog, complete_id, summary};
+use ml_intern_trace::{SecretRules, SessionLog, choose, summary};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn rename(folder: &Path, id: &str, title: &str) -> Result<u8> {
-    let id = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let id = choose(folder, id).or_fail(Kind::Usage)?;
     let title = title.trim();
     if title.is_empty() || title.chars().any(char::is_control) {
         return Err(Failure::usage(
@@ -31,13 +31,13 @@ pub(super) fn rename(folder: &Path, id: &str, title: &str) -> Result<u8> {
     record(folder, &id, renamed)?;
     ui::out(&format!(
         "{id}: {}",
-        summary(folder, &id).or_fail(Kind::Failed)?.state.title
+        summary(folder, &id).or_fail(Kind::Failed)?.title
     ));
     Ok(0)
 }
 
 pub(super) fn fork(folder: &Path, id: &str, turn: Option<u32>, at: Option<u64>) -> Result<u8> {
-    let from = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let from = choose(folder, id).or_fail(Kind::Usage)?;
     let at = match turn {
         Some(turn) => Some(end_of(folder, &from, turn)?),
         None => at,
@@ -74,12 +74,12 @@ fn end_of(folder: &Path, id: &str, turn: u32) -> Result<u64> {
 }
 
 pub(super) fn delete(folder: &Path, ids: &[String], yes: bool) -> Result<u8> {
-    let complete = |id: &String| complete_id(folder, id).or_fail(Kind::Usage);
+    let complete = |id: &String| choose(folder, id).or_fail(Kind::Usage);
     let ids = ids.iter().map(complete).collect::<Result<Vec<_>>>()?;
     for id in &ids {
         // One that cannot be read can be removed.
         let title = summary(folder, id)
-            .map(|session| session.state.title)
+            .map(|session| session.title)
             .unwrap_or_default();
         ui::err(&format!("  {id}  {}", ui::one_line(&title, 80)));
     }
@@ -100,7 +100,7 @@ pub(super) fn export(
     format: ExportFormat,
     output: Option<&Path>,
 ) -> Result<u8> {
-    let id = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let id = choose(folder, id).or_fail(Kind::Usage)?;
     let events = ml_intern_trace::read(folder, &id).or_fail(Kind::Failed)?;
     let lines = match format {
         ExportFormat::ClaudeCode => ml_intern_trace::claude_code(&id, &events),
@@ -148,7 +148,7 @@ fn open(folder: &Path, id: &str, observers: Vec<Arc<dyn Observer>>) -> Result<Se
 }
 
 pub(super) fn undo(folder: &Path, id: &str) -> Result<u8> {
-    let id = complete_id(folder, id).or_fail(Kind::Usage)?;
+    let id = choose(folder, id).or_fail(Kind::Usage)?;
     let feed = Feed::start(Box::new(Text::page(Loudness::Normal))).or_fail(Kind::Failed)?;
     let session = open(folder, &id, vec![feed.observer()])?;
     let workspace = session.read(|state| state.workspace.clone());
