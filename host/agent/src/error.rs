@@ -48,9 +48,44 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Whether the service wants to be paid: another attempt will not help before somebody does so.
+    pub fn is_billing(&self) -> bool {
+        let Self::Upstream {
+            status,
+            code,
+            message,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let code = code.as_deref().unwrap_or_default();
+        *status == Some(402)
+            || BILLING_CODES.contains(&code)
+            || (matches!(status, None | Some(400 | 403 | 429)) && is_billing_text(message))
+    }
+
+    /// What a person can do about it, where that is not in the service's words.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            _ if self.is_billing() => Some(
+                "the account behind this key has no credit or quota left: add some with the service, wait for its next \
+                 period, or go on with another model (--model, or /model in a conversation)",
+            ),
+            Self::Upstream {
+                status: Some(429), ..
+            } => Some(
+                "the service limits how much is asked of it: wait a while, or go on with another model",
+            ),
+            Self::NotFound(_) => Some("check the model's name, which is PROVIDER/MODEL"),
+            _ => None,
+        }
+    }
+
     /// Stable word for events and scripts.
     pub fn kind(&self) -> &'static str {
         match self {
+            _ if self.is_billing() => "billing",
             Self::Auth(_) => "auth",
             Self::NotFound(_) => "not_found",
             Self::ContextOverflow(_) => "context_overflow",
@@ -65,6 +100,32 @@ impl ProviderError {
     }
 }
 
+/// Codes with which services say that an account has nothing left: OpenAI, OpenRouter, Anthropic.
+const BILLING_CODES: [&str; 5] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "insufficient_credits",
+    "billing_error",
+];
+
+/// Services without codes say it in words. `credit` and `quota` begin a word: "rebilling" and the like say nothing.
+fn is_billing_text(message: &str) -> bool {
+    let text = message.to_ascii_lowercase();
+    let phrases = [
+        "requires credit",
+        "insufficient credit",
+        "insufficient quota",
+        "insufficient balance",
+        "quota exceeded",
+        "exceeded your current quota",
+        "exceeded your monthly included credits",
+        "credit balance is too low",
+        "billing hard limit",
+    ];
+    phrases.iter().any(|phrase| text.contains(phrase))
+}
+
 fn upstream_text(status: &Option<u16>, code: &Option<String>, message: &str) -> String {
     match (status, code) {
         (Some(status), Some(code)) => {
@@ -72,5 +133,51 @@ fn upstream_text(status: &Option<u16>, code: &Option<String>, message: &str) -> 
         }
         (Some(status), None) => format!("the model's service answered {status}: {message}"),
         (None, _) => format!("the model's service could not be used: {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(status: u16, code: Option<&str>, message: &str) -> ProviderError {
+        ProviderError::Upstream {
+            status: Some(status),
+            code: code.map(str::to_owned),
+            message: message.into(),
+            retryable: true,
+            retry_after_ms: None,
+        }
+    }
+
+    #[test]
+    fn an_account_with_nothing_left_is_said_in_words_and_not_asked_again() {
+        for error in [
+            upstream(402, None, "Payment Required"),
+            upstream(
+                429,
+                Some("insufficient_quota"),
+                "You exceeded your current quota",
+            ),
+            upstream(403, None, "This model requires credit"),
+            upstream(429, None, "Monthly quota exceeded"),
+            upstream(
+                400,
+                None,
+                "Your credit balance is too low to access the API",
+            ),
+        ] {
+            assert_eq!(error.kind(), "billing", "{error}");
+            assert!(error.advice().unwrap().contains("another model"));
+            assert_eq!(crate::retry::delay(&error, 0), None, "{error}");
+        }
+        for error in [
+            upstream(429, None, "rebilling of accounts"),
+            upstream(503, None, "quota exceeded for the region, try later"),
+            upstream(429, None, "Too many tokens, please wait"),
+        ] {
+            assert_eq!(error.kind(), "upstream", "{error}");
+            assert!(crate::retry::delay(&error, 0).is_some(), "{error}");
+        }
     }
 }

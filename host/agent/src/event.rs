@@ -381,6 +381,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fraction: Option<f32>,
     },
+    /// A call goes on. Display only.
+    #[serde(rename = "tool.waiting")]
+    ToolWaiting {
+        /// [`Event::ToolStarted::call`].
+        call: String,
+        /// Name of the tool.
+        tool: String,
+        /// Since it began, in milliseconds.
+        ms: u64,
+    },
     /// A call ended. What the model sees.
     #[serde(rename = "tool.finished")]
     ToolFinished {
@@ -571,7 +581,10 @@ impl Event {
     pub fn is_durable(&self) -> bool {
         !matches!(
             self,
-            Self::ToolLog { .. } | Self::TextDelta { .. } | Self::ReasoningDelta { .. }
+            Self::ToolLog { .. }
+                | Self::ToolWaiting { .. }
+                | Self::TextDelta { .. }
+                | Self::ReasoningDelta { .. }
         )
     }
 }

@@ -31,8 +31,10 @@ pub trait Deltas: Send + Sync {
     fn text(&self, fragment: &str);
     /// A fragment of the reasoning.
     fn reasoning(&self, fragment: &str);
-    /// What came so far counts no more: the call is made again.
-    fn discard(&self) {}
+    /// What came so far counts no more: the call is made again. Whether there was anything.
+    fn discard(&self) -> bool {
+        false
+    }
 }
 
 /// One model call.

@@ -102,6 +102,7 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
             all(target) | fold([rule, detail].into_iter().flatten(), all)
         }
         Event::Compacted { summary, .. } => all(summary),
+        Event::ToolWaiting { tool, .. } => marked(tool),
         Event::Usage { .. }
         | Event::BudgetReserved { .. }
         | Event::BudgetSettled { .. }

@@ -17,6 +17,7 @@ pub(crate) fn delay(error: &ProviderError, attempt: u32) -> Option<Duration> {
         .ok()
         .filter(|step| *step + 1 < ATTEMPTS as usize)?;
     match error {
+        _ if error.is_billing() => None,
         ProviderError::Upstream {
             retryable: true,
             status,

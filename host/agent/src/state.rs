@@ -176,6 +176,7 @@ impl State {
             Event::Notice { code, .. } => self.held += u32::from(code == CONTINUATION),
             Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Event::ToolLog { .. }
+            | Event::ToolWaiting { .. }
             | Event::Audit { .. }
             | Event::SessionForked { .. }
             | Event::PermissionRequested { .. }

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Cut replies in a row before the turn gives up.
 const TRUNCATIONS: u32 = 3;
+/// Replies in a row with nothing in them that are asked for again.
+const EMPTIES: u32 = 2;
 /// Malformed calls of one tool in a row before the host steps in.
 const MALFORMED: u32 = 2;
 /// Answers in a row that are not taken while the plan has open items; after that, what the model says goes.
@@ -98,7 +100,7 @@ pub async fn run(
 
 async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, JournalError> {
     let runner = Runner::new(&agent.session, &*agent.toolbox, &agent.gate, &*agent.clock);
-    let (mut truncations, mut room) = (0, Room::default());
+    let (mut truncations, mut empties, mut room) = (0, 0, Room::default());
     loop {
         runner.run_open().await?;
         if agent.session.read(|state| !state.queued.is_empty()) {
@@ -148,8 +150,14 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
         truncations = 0;
         let parts = usable(reply.parts);
         if parts.is_empty() {
-            return Ok(Finish::Answer(None));
+            if empties == EMPTIES || reply.stop == Stop::Refusal {
+                return Ok(Finish::Answer(None));
+            }
+            empties += 1;
+            tell_empty(agent, empties)?;
+            continue;
         }
+        empties = 0;
         agent.session.record(Event::Message {
             message: Message {
                 role: Role::Assistant,
@@ -235,10 +243,13 @@ pub(crate) async fn ask(
         let Some(wait) = retry::delay(&error, attempt) else {
             return Ok(Err(error));
         };
-        deltas.discard();
+        let lost = match deltas.discard() {
+            true => "; the part of the answer that came is left out",
+            false => "",
+        };
         attempt += 1;
         let text = format!(
-            "{}; trying again in {} s (attempt {} of {})",
+            "{}{lost}; trying again in {} s (attempt {} of {})",
             shorten(&error.to_string(), ERROR_BYTES),
             wait.as_secs_f32(),
             attempt + 1,
@@ -282,6 +293,13 @@ fn with_own_id(call: Call, number: usize, ids: &mut HashSet<String>) -> Call {
         id = format!("{id}_{number}");
     }
     Call { id, ..call }
+}
+
+/// A model that said nothing is asked the same once more: nothing was executed, and nothing stands in the way.
+fn tell_empty(agent: &Agent, times: u32) -> Result<(), JournalError> {
+    let text = format!("the model answered with nothing; asking again ({times} of {EMPTIES})");
+    let code = "empty_reply".into();
+    agent.session.record(Event::Notice { code, text }).map(drop)
 }
 
 fn record_truncated(agent: &Agent, reply: Reply) -> Result<(), JournalError> {
@@ -397,7 +415,10 @@ async fn end(agent: &Agent, finish: Finish, partial: &Partial) -> Result<TurnEnd
         Finish::Answer(answer) => (TurnEnd::Done, answer),
         Finish::Limit(reason) => (reason, None),
         Finish::Failed(error) => {
-            let message = shorten(&error.to_string(), ERROR_BYTES);
+            let mut message = shorten(&error.to_string(), ERROR_BYTES);
+            if let Some(advice) = error.advice() {
+                message = format!("{message}\n{advice}");
+            }
             agent.session.record(Event::Error {
                 kind: error.kind().into(),
                 message,
@@ -500,7 +521,7 @@ impl Deltas for Partial {
         });
     }
 
-    fn discard(&self) {
-        self.clear();
+    fn discard(&self) -> bool {
+        !self.take().is_empty()
     }
 }

@@ -119,7 +119,12 @@ async fn a_stream_that_breaks_off_is_asked_for_again_and_its_half_is_not_kept() 
     let result = done.result();
     assert_eq!(result["message"], text);
     let events = done.events();
-    assert_eq!(notices(&events, "retry").len(), 1);
+    let retries = notices(&events, "retry");
+    assert_eq!(retries.len(), 1);
+    assert!(
+        retries[0].contains("the part of the answer that came is left out"),
+        "{retries:?}"
+    );
     let answers: Vec<_> = of_type(&events, "message")
         .into_iter()
         .filter(|event| event["role"] == "assistant")

@@ -343,7 +343,7 @@ async fn case_63_agents_and_questions_end_with_the_budget() {
         (&report["stopped"], &report["iterations"]),
         (&json!("budget"), &json!(1))
     );
-    assert_eq!(of_type(&events, "usage").len(), 2 + 5 + 1);
+    assert_eq!(of_type(&events, "usage").len(), 3 + 5 + 1);
 
     // With enough, its own number of model calls ends it.
     let (_world, events, done) = priced("5").await;

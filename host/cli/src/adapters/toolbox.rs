@@ -5,16 +5,22 @@ use super::originals::Originals;
 use super::permission::{Asker, Calls};
 use crate::ui;
 use async_trait::async_trait;
-use ml_intern_agent::Session;
 use ml_intern_agent::message::Image;
 use ml_intern_agent::ports::{Effects, Invocation, Outcome, Powers, Tool, Toolbox};
+use ml_intern_agent::{Event, Session};
 use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, tool, types};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes of a result's text that the model gets. Plugins page their own output well below this; a stranger's may not.
 const RESULT_BYTES: usize = 128 * 1024;
+
+/// A call that takes longer says so.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// At most this long nothing is said.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 pub(crate) struct PluginTools {
     tools: Vec<Tool>,
@@ -147,9 +153,8 @@ impl Toolbox for PluginTools {
         let _files_are_looked_at_again = self.originals.watch(&invocation.call);
         let running = self.calls.start(&invocation.call, asker);
         let arguments = invocation.arguments.to_string();
-        let result = plugin
-            .call_tool(own_name, &arguments, context, Arc::new(observer), &cancel)
-            .await;
+        let call = plugin.call_tool(own_name, &arguments, context, Arc::new(observer), &cancel);
+        let result = watched(call, session, &invocation).await;
         let asked = running.asked();
         let outcome = match result {
             Ok(output) => answered(output, asked.denied),
@@ -160,6 +165,32 @@ impl Toolbox for PluginTools {
             Err(error) => Outcome::Error(error.to_string()),
         };
         with_notes(outcome, &asked.notes)
+    }
+}
+
+/// Says from time to time that a call goes on: after 10 s, 20 s, 40 s and so on, and at least every 5 minutes.
+async fn watched<T>(
+    call: impl Future<Output = T>,
+    session: &Session,
+    invocation: &Invocation,
+) -> T {
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    tokio::pin!(call);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut call => return done,
+            () = tokio::time::sleep(pause) => {
+                let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                session.show(&Event::ToolWaiting {
+                    call: invocation.call.clone(),
+                    tool: invocation.tool.clone(),
+                    ms,
+                });
+                pause = began.elapsed().min(LONGEST_PAUSE);
+            }
+        }
     }
 }
 

@@ -405,6 +405,16 @@ impl Renderer for Text {
                 ..
             } => self.started(call, tool, arguments),
             Event::ToolLog { call, text, .. } => self.log(call, text),
+            // At a terminal the waiting line says it.
+            Event::ToolWaiting { call, tool, ms } if !self.waits => {
+                let text = format!(
+                    "{}… {} goes on  {}",
+                    indent(call),
+                    one_line(tool, 64),
+                    duration(*ms)
+                );
+                self.line(&self.style.dim(&text));
+            }
             Event::ToolFinished {
                 call,
                 status,
