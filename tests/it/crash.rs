@@ -1,4 +1,5 @@
 /// The model that the sessions talk to, and what it leaves when nothing disturbs it.
+mod boundaries;
 mod model;
 /// `kill -9` at chosen moments.
 mod moments;

@@ -41,6 +41,20 @@ fn plan(status: &str) -> Value {
     json!({"items": [{"id": "a", "content": "seven things", "status": status}]})
 }
 
+/// The tasks of a session of thirty rounds: between the seven things, the model looks at what there is.
+fn many_tasks() -> Vec<Task> {
+    let mut looks =
+        (0..).map(|number| task("search", json!({"pattern": format!("the start {number}")})));
+    let mut all = Vec::new();
+    for task in tasks() {
+        if !all.is_empty() {
+            all.extend(looks.by_ref().take(3));
+        }
+        all.push(task);
+    }
+    all
+}
+
 fn tasks() -> Vec<Task> {
     // A job's own mark, so that a job that ran twice is seen.
     let script = "import time\nopen('jobs.txt', 'a').write('job\\n')\nprint('step', flush=True)\ntime.sleep(0.3)";
@@ -88,9 +102,9 @@ fn history<'a>(messages: &'a [Value]) -> Vec<Done<'a>> {
 }
 
 /// What the model does next, if anything.
-fn next(history: &[Done<'_>]) -> Option<Call> {
+fn next(history: &[Done<'_>], tasks: Vec<Task>) -> Option<Call> {
     let mut from = 0;
-    for task in tasks() {
+    for task in tasks {
         let same = |done: &Done<'_>| task.call.is(done.name, done.arguments);
         let Some(at) = history[from..].iter().rposition(same) else {
             return Some(task.call);
@@ -113,12 +127,11 @@ fn next(history: &[Done<'_>]) -> Option<Call> {
     None
 }
 
-fn model(asked: &Asked<'_>) -> Reply {
-    let reply = match next(&history(asked.messages)) {
+fn model(asked: &Asked<'_>, tasks: Vec<Task>) -> Reply {
+    match next(&history(asked.messages), tasks) {
         Some(call) => Reply::message("One more thing. ", [call]),
         None => Reply::text(ANSWER),
-    };
-    reply.pace(Duration::from_millis(5))
+    }
 }
 
 /// A home, its model and its one session.
@@ -129,7 +142,13 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        Self::with(Script::new(model)).await
+        let script = Script::new(|asked| model(asked, tasks()).pace(Duration::from_millis(5)));
+        Self::with(script).await
+    }
+
+    /// With a model that makes thirty rounds.
+    pub(super) async fn long() -> Self {
+        Self::with(Script::new(|asked| model(asked, many_tasks()))).await
     }
 
     pub(super) async fn with(script: Script) -> Self {

@@ -350,6 +350,16 @@ impl Running {
         }
     }
 
+    /// The events that it has written up to now.
+    pub(crate) fn events_so_far(&self) -> Vec<Value> {
+        events::whole_lines(&self.stdout.text()).collect()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Its standard error up to now.
     pub(crate) fn stderr_so_far(&self) -> String {
         self.stderr.text()
