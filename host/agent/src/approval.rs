@@ -161,6 +161,11 @@ impl Gate {
         self.abandoned.send_modify(|times| *times += 1);
     }
 
+    /// The number of the next request.
+    pub(crate) fn renumber(&self, next: u64) {
+        self.numbers.store(next, Ordering::Relaxed);
+    }
+
     /// Decides about `request`, whose `id` this fills in. Waits for a person where one has to decide.
     pub async fn permit(&self, mut request: PermissionRequest) -> Result<Verdict, JournalError> {
         match self.by_rule(&request) {

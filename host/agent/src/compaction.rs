@@ -22,7 +22,7 @@ const SUMMARY: std::ops::RangeInclusive<u64> = 512..=8_000;
 /// smaller one refuses makes room as well.
 const WORTH_ASKING: u64 = 24_000;
 /// A generation that no conversation has: the provider must not take this request for its beginning.
-const ASIDE: u64 = u64::MAX;
+pub(crate) const ASIDE: u64 = u64::MAX;
 
 /// Keeps the conversation within the model's context.
 #[derive(Default)]

@@ -23,6 +23,7 @@ pub mod ports;
 pub mod prompt;
 pub mod redaction;
 pub mod repetition;
+pub mod replay;
 mod retry;
 pub mod session;
 pub mod skill;

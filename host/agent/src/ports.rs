@@ -2,7 +2,7 @@
 
 use crate::approval::{Answer, Effect};
 use crate::error::ProviderError;
-use crate::event::{Event, PermissionRequest, Stamp, Usage};
+use crate::event::{CallStatus, Event, PermissionRequest, Stamp, Usage};
 use crate::message::{Image, Message, Part};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -205,6 +205,16 @@ pub trait Toolbox: Send + Sync {
     fn tools(&self) -> &[Tool];
     /// Runs one call. Dropping the future cancels it.
     async fn call(&self, invocation: Invocation) -> Outcome;
+
+    /// The tool of this name for one call, by the host's id of it.
+    fn tool_of(&self, _call: &str, name: &str) -> Option<&Tool> {
+        self.tools().iter().find(|tool| tool.name == name)
+    }
+
+    /// The result of a call that is refused without a look at its arguments. Tools that are there refuse nothing.
+    fn refused(&self, _call: &str) -> Option<(CallStatus, String)> {
+        None
+    }
 }
 
 /// A person who can be asked.

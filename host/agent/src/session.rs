@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What is written down is therefore what the state was folded from, and what the model is told again.
 pub struct Session {
     id: String,
+    others: Option<Arc<dyn Others>>,
     inner: Mutex<Inner>,
     journal: Arc<dyn Journal>,
     observers: Vec<Arc<dyn Observer>>,
@@ -18,6 +19,14 @@ pub struct Session {
     fragments: Mutex<Streams>,
     /// Place of the last entry that another process wrote.
     inherited: u64,
+}
+
+/// What others than the loop wrote to a log: in a session that is played again, it comes from the recording.
+pub(crate) trait Others: Send + Sync {
+    /// The entries before the next one; `next` is what is about to be written.
+    fn before(&self, next: Option<&Event>) -> Vec<(Stamp, Event)>;
+    /// The entries that follow the one that was just written.
+    fn after(&self) -> Vec<(Stamp, Event)>;
 }
 
 struct Inner {
@@ -50,6 +59,7 @@ impl Session {
         };
         Self {
             id,
+            others: None,
             inner: Mutex::new(Inner {
                 state,
                 last,
@@ -63,6 +73,28 @@ impl Session {
         }
     }
 
+    /// The session with entries of others between its own.
+    pub(crate) fn among(mut self, others: Arc<dyn Others>) -> Self {
+        self.others = Some(others);
+        self
+    }
+
+    /// Applies entries that are in the log already.
+    pub(crate) fn adopt(&self, entries: &[(Stamp, Event)]) {
+        adopt(&mut self.lock(), entries);
+    }
+
+    /// Applies what others wrote since the last entry; says whether there was anything.
+    pub(crate) fn catch_up(&self) -> bool {
+        let mut inner = self.lock();
+        let entries = self
+            .others
+            .as_ref()
+            .map_or_else(Vec::new, |others| others.before(None));
+        adopt(&mut inner, &entries);
+        !entries.is_empty()
+    }
+
     /// The session's id.
     pub fn id(&self) -> &str {
         &self.id
@@ -74,6 +106,9 @@ impl Session {
         let redacted = redact(&mut event, &*self.redactor);
         let stamp = {
             let mut inner = self.lock();
+            if let Some(others) = &self.others {
+                adopt(&mut inner, &others.before(Some(&event)));
+            }
             let stamp = self.journal.append(&event)?;
             inner.state.apply(&event, stamp);
             if inner.state.open.is_empty() {
@@ -85,6 +120,9 @@ impl Session {
             self.tell_held_back(inner.last);
             inner.last = stamp;
             self.tell(stamp, asked.as_ref().unwrap_or(&event));
+            if let Some(others) = &self.others {
+                adopt(&mut inner, &others.after());
+            }
             stamp
         };
         let spoken = matches!(event, Event::TurnStarted { .. } | Event::InputQueued { .. });
@@ -190,5 +228,12 @@ impl Session {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic between the log and the fold cannot leave the state half changed: `apply` does not panic.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn adopt(inner: &mut Inner, entries: &[(Stamp, Event)]) {
+    for (stamp, event) in entries {
+        inner.state.apply(event, *stamp);
+        inner.last = *stamp;
     }
 }

@@ -106,12 +106,10 @@ impl<'a> Runner<'a> {
                 text: crate::prompt::barred(&call.name),
             };
         }
-        let Some(tool) = self
-            .toolbox
-            .tools()
-            .iter()
-            .find(|tool| tool.name == call.name)
-        else {
+        if let Some((status, text)) = self.toolbox.refused(&open.id) {
+            return Prepared::Refused { status, text };
+        }
+        let Some(tool) = self.toolbox.tool_of(&open.id, &call.name) else {
             return Prepared::Refused {
                 status: CallStatus::Error,
                 text: self.unknown_tool(&call.name),
