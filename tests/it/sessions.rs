@@ -9,6 +9,7 @@ mod audit;
 mod commands;
 mod listed;
 mod managed;
+mod replayed;
 mod resumed;
 
 /// A model that answers the first turn with `answer 1`, and so on.

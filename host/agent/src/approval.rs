@@ -161,9 +161,16 @@ impl Gate {
         self.abandoned.send_modify(|times| *times += 1);
     }
 
-    /// The number of the next request.
-    pub(crate) fn renumber(&self, next: u64) {
-        self.numbers.store(next, Ordering::Relaxed);
+    /// So many questions were asked about a call.
+    pub(crate) fn renumber(&self, call: &str, asked: u64) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.insert(call.to_owned(), asked);
+    }
+
+    /// Another process counts anew.
+    pub(crate) fn restart(&self) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.clear();
     }
 
     /// Decides about `request`, whose `id` this fills in. Waits for a person where one has to decide.
@@ -258,6 +265,7 @@ impl Gate {
             by: "user".into(),
             feedback: answer.feedback.clone(),
             remembered: remembered.clone(),
+            edited: answer.edited.clone(),
         };
         self.session.record(resolved)?;
         let kept = matches!(
@@ -304,6 +312,7 @@ impl Gate {
             by: "input".into(),
             feedback: None,
             remembered: None,
+            edited: None,
         })?;
         Ok(Verdict::Denied(format!(
             "the request {} was abandoned: the user went on without answering it",
@@ -318,6 +327,7 @@ impl Gate {
             by: "nobody".into(),
             feedback: None,
             remembered: None,
+            edited: None,
         };
         self.session.record(resolved)?;
         let how = match &request.blocked {

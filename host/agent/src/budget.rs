@@ -1,7 +1,7 @@
 //! How much a turn may take: model calls, time, dollars.
 
 use crate::approval::{Effect, Verdict};
-use crate::event::{Event, PermissionRequest, TurnEnd, Usage};
+use crate::event::{Event, Limits, PermissionRequest, TurnEnd, Usage};
 use crate::money::MicroUsd;
 use crate::ports::JournalError;
 use crate::state::State;
@@ -74,9 +74,20 @@ impl Budget {
         self.time.saturating_sub(passed)
     }
 
+    /// What the log says of it.
+    pub fn limits(&self, window: Option<u64>, asks: bool) -> Limits {
+        Limits {
+            iterations: self.iterations,
+            usd: self.usd,
+            assumed_usd_per_million_tokens: self.assumed,
+            window,
+            asks,
+        }
+    }
+
     /// The usage with what a call of unknown price is counted at.
     pub(crate) fn assume(&self, mut usage: Usage) -> Usage {
-        if usage.cost_usd.is_none() {
+        if usage.cost_usd.is_none() && usage.assumed_usd.is_none() {
             let tokens = usage.input.saturating_add(usage.output);
             usage.assumed_usd = self.assumed.map(|price| price.times(tokens, MILLION));
         }

@@ -62,6 +62,25 @@ pub struct Usage {
     pub assumed_usd: Option<MicroUsd>,
 }
 
+/// What a process holds a session to: a session that is run again has to be held to the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Model calls of a turn.
+    pub iterations: u32,
+    /// US dollars of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<MicroUsd>,
+    /// US dollars for a million tokens of unknown price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_usd_per_million_tokens: Option<MicroUsd>,
+    /// Tokens of the model's context, where the user said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
+    /// Whether somebody could be asked.
+    #[serde(default)]
+    pub asks: bool,
+}
+
 /// Why a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -288,6 +307,9 @@ pub enum Event {
         host: String,
         /// Names of the tools offered.
         tools: Vec<String>,
+        /// What the process that writes from here on holds the session to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limits: Option<Limits>,
     },
     /// The log was opened again by a new process.
     #[serde(rename = "session.resumed")]
@@ -296,6 +318,9 @@ pub enum Event {
         model: String,
         /// Version of the host.
         host: String,
+        /// What the process that writes from here on holds the session to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limits: Option<Limits>,
     },
     /// The entries before this one are those of another session.
     #[serde(rename = "session.forked")]
@@ -432,6 +457,9 @@ pub enum Event {
         /// Remembered for the rest of the session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remembered: Option<crate::approval::Rule>,
+        /// What happens instead, shaped like [`PermissionRequest::detail`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edited: Option<Value>,
     },
     /// The host decided what a plugin may do.
     #[serde(rename = "audit")]

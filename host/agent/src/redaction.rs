@@ -85,7 +85,12 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
             marked(tool) | all(content) | redact_pictures(images, content, redactor)
         }
         Event::PermissionRequested { request } => redact_request(request, redactor, Rules::All),
-        Event::PermissionResolved { feedback, .. } => feedback.as_mut().is_some_and(all),
+        Event::PermissionResolved {
+            feedback, edited, ..
+        } => {
+            let value = |edited: &mut Value| redactor.value(edited, Rules::All);
+            edited.as_mut().is_some_and(value) | feedback.as_mut().is_some_and(all)
+        }
         Event::Repetition { repetition } => fold(repetition.tools.iter_mut(), marked),
         Event::Plan { items } => fold(items.iter_mut().map(|item| &mut item.content), all),
         Event::JobStarted { job } | Event::JobUpdated { job } | Event::JobFinished { job } => {

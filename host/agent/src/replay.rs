@@ -24,21 +24,11 @@ mod woken;
 pub use unredacted::Unredacted;
 
 use crate::approval::{Gate, Mode};
-use crate::budget::Budget;
 use crate::event::{Event, Stamp};
 use crate::ports::{Approver, Toolbox};
 use crate::session::Session;
 use serde::Serialize;
 use std::sync::Arc;
-
-/// What the log does not say, where the caller knows it. Without it, it is concluded from the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Known {
-    /// The limits that the session ran with. Its time is not looked at: when a turn ran out of it, the log says.
-    pub budget: Option<Budget>,
-    /// Tokens of the model's context.
-    pub window: Option<u64>,
-}
 
 /// Real tools in place of the recorded ones.
 pub struct Live<'a> {
@@ -98,8 +88,8 @@ pub struct DifferingCall {
 }
 
 /// Plays a log again with nothing but what it holds.
-pub async fn replay(events: Vec<(Stamp, Event)>, known: Known) -> Report {
-    drive::Replay::recorded(events, known).run().await
+pub async fn replay(events: Vec<(Stamp, Event)>) -> Report {
+    drive::Replay::recorded(events).run().await
 }
 
 /// Plays a log again with real tools: only the model is as recorded. What the tools do to the session is not compared,
@@ -107,6 +97,6 @@ pub async fn replay(events: Vec<(Stamp, Event)>, known: Known) -> Report {
 /// whose arguments held one gets what stands in its place.
 ///
 /// Ends when the tools do; whoever wants a limit drops the future.
-pub async fn replay_live(events: Vec<(Stamp, Event)>, known: Known, live: Live<'_>) -> Report {
-    drive::Replay::live(events, known, live).run().await
+pub async fn replay_live(events: Vec<(Stamp, Event)>, live: Live<'_>) -> Report {
+    drive::Replay::live(events, live).run().await
 }

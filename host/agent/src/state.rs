@@ -2,7 +2,7 @@
 
 use crate::approval::Rule;
 use crate::context::Context;
-use crate::event::{CallStatus, Event, JobNote, Stamp, TurnEnd, Usage};
+use crate::event::{CallStatus, Event, JobNote, Limits, Stamp, TurnEnd, Usage};
 use crate::ledger::{Ledger, Rate};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
@@ -59,6 +59,8 @@ pub struct State {
     pub usage: Usage,
     /// Model calls whose price is unknown.
     pub unpriced: u32,
+    /// What the newest process holds the session to, where it said so.
+    pub limits: Option<Limits>,
     /// What the session costs.
     pub ledger: Ledger,
     /// What its next model call will cost.
@@ -105,12 +107,19 @@ impl State {
         self.follow_open_calls(event);
         match event {
             Event::SessionStarted {
-                model, workspace, ..
+                model,
+                workspace,
+                limits,
+                ..
             } => {
+                self.limits = *limits;
                 self.model.clone_from(model);
                 self.workspace.clone_from(workspace);
             }
-            Event::SessionResumed { model, .. } => self.resume(model, stamp),
+            Event::SessionResumed { model, limits, .. } => {
+                self.limits = *limits;
+                self.resume(model, stamp);
+            }
             Event::SessionRenamed { title } => self.title = first_words(title),
             Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
             Event::InputQueued { text } => self.queued.push(text.clone()),

@@ -1,7 +1,7 @@
 //! The command line as the user typed it.
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use ml_intern_agent::approval::{Rule, RuleError};
+use ml_intern_agent::approval::{Mode, Rule, RuleError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -218,6 +218,18 @@ pub(crate) enum PermissionMode {
     Auto,
 }
 
+impl PermissionMode {
+    /// As the agent knows it.
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Self::Plan => Mode::Plan,
+            Self::Ask => Mode::Ask,
+            Self::AutoEdit => Mode::AutoEdit,
+            Self::Auto => Mode::Auto,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum PluginCommand {
     /// List the plugins of the run manifest
@@ -391,6 +403,22 @@ pub(crate) enum SessionsCommand {
     Undo {
         /// The session's id or its beginning
         id: String,
+    },
+    /// Run a session again from its log, and say where it comes out differently
+    Replay {
+        /// The session's id or its beginning
+        id: String,
+        /// Replay the model only: the tools run for real, here and now
+        #[arg(long)]
+        live_tools: bool,
+        /// What the tools do without asking
+        #[arg(long, value_enum, requires = "live_tools")]
+        permission_mode: Option<PermissionMode>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
     },
     /// Write a session as other programs read it
     Export {

@@ -27,7 +27,7 @@ pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
         Command::Run(run) => run::run(directory, *run),
         Command::Resume { id, run } => run::converse(directory, resumed(id, *run)),
         Command::Plugin(command) => wait(plugin::plugin(directory, command)),
-        Command::Sessions(command) => sessions::sessions(command),
+        Command::Sessions(command) => sessions::sessions(directory, command),
         Command::Jobs(command) => wait(jobs::jobs(directory, command)),
         Command::Login(arguments) => wait(login::login(directory, arguments)),
         Command::Logout(arguments) => wait(logout::logout(arguments)),

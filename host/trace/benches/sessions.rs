@@ -108,6 +108,7 @@ fn start(log: &SessionLog) {
             tools: ["read", "write", "run", "plan", "job"]
                 .map(String::from)
                 .into(),
+            limits: None,
         },
     );
     let message = Message::text(Role::System, "You are an engineer. ".repeat(40));

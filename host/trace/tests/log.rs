@@ -18,6 +18,7 @@ fn started() -> Event {
         workspace: "/w".into(),
         host: "0.1.0".into(),
         tools: vec!["read".into()],
+        limits: None,
     }
 }
 

@@ -11,7 +11,8 @@ use super::summary::writers;
 use super::toolbox::{Counted, Scripted};
 use super::unredacted::Unredacted;
 use super::woken::{Woken, give_way};
-use super::{Known, Live, Report};
+use super::{Live, Report};
+use crate::approval::Rules;
 use crate::approval::{Gate, Mode};
 use crate::compaction::compact_now;
 use crate::event::{Event, Stamp};
@@ -36,7 +37,6 @@ pub(super) struct Replay {
     script: Arc<Script>,
     session: Arc<Session>,
     gate: Arc<Gate>,
-    known: Known,
     /// Real tools, where there are.
     tools: Option<Arc<dyn Toolbox>>,
     /// Calls of real tools under way.
@@ -46,21 +46,21 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn recorded(events: Vec<(Stamp, Event)>, known: Known) -> Self {
+    pub(super) fn recorded(events: Vec<(Stamp, Event)>) -> Self {
         // What was not asked about was allowed by a mode or a rule that the log does not name: its call has no
         // effect here that the gate asks about.
-        Self::new(Script::new(events, false), known, Mode::Ask, None)
+        Self::new(Script::new(events, false), Mode::Ask, None)
     }
 
-    pub(super) fn live(events: Vec<(Stamp, Event)>, known: Known, live: Live<'_>) -> Self {
-        let mut replay = Self::new(Script::new(events, true), known, live.mode, live.approver);
+    pub(super) fn live(events: Vec<(Stamp, Event)>, live: Live<'_>) -> Self {
+        let mut replay = Self::new(Script::new(events, true), live.mode, live.approver);
         let toolbox = (live.toolbox)(replay.session.clone(), replay.gate.clone());
         let running = replay.running.clone();
         replay.tools = Some(Arc::new(Counted { toolbox, running }));
         replay
     }
 
-    fn new(script: Script, known: Known, mode: Mode, otherwise: Option<Arc<dyn Approver>>) -> Self {
+    fn new(script: Script, mode: Mode, otherwise: Option<Arc<dyn Approver>>) -> Self {
         let script = Arc::new(script);
         let session = Session::new(
             ID.into(),
@@ -75,14 +75,18 @@ impl Replay {
             script: script.clone(),
             otherwise,
         });
-        let gate = Arc::new(Gate::new(mode, Vec::new(), Some(approver), session.clone()));
+        let gate = Arc::new(Gate::new(
+            mode,
+            Rules::default(),
+            Some(approver),
+            session.clone(),
+        ));
         script.direct(&gate);
         let writers = writers(script.events.iter().map(|(_, event)| event));
         Self {
             script,
             session,
             gate,
-            known,
             tools: None,
             running: Arc::default(),
             writers,
@@ -102,7 +106,7 @@ impl Replay {
                     let entry = self.script.pass();
                     self.session.adopt(entry.as_slice());
                     if entry.is_some_and(|(_, event)| limits::begins_process(&event)) {
-                        self.gate.renumber(1);
+                        self.gate.restart();
                         limits = self.limits();
                     }
                 }
@@ -120,7 +124,7 @@ impl Replay {
 
     fn limits(&self) -> Limits {
         let state = self.session.read(State::clone);
-        limits::conclude(&self.script.events, self.script.at(), state, self.known)
+        limits::conclude(&self.script.events, self.script.at(), state)
     }
 
     async fn turn(&self, at: usize, input: Option<&str>, limits: Limits) {

@@ -1,12 +1,12 @@
 //! The limits that a process ran with, which the log does not have: those that lead to what happened.
 
-use super::Known;
 use super::ports::Recorded;
 use super::section::is_nested;
 use crate::budget::{Budget, ITERATIONS};
 use crate::context;
-use crate::event::{Event, Stamp, TurnEnd};
+use crate::event::{self, Event, Stamp, TurnEnd};
 use crate::message::Role;
+use crate::money::MicroUsd;
 use crate::state::State;
 
 /// Tokens of the conversation, at most, in a model of whatever size.
@@ -30,15 +30,13 @@ pub(super) fn begins_process(event: &Event) -> bool {
 }
 
 /// The limits of the process that wrote the entries from `start` on; `state` is what was before.
-pub(super) fn conclude(
-    events: &[(Stamp, Event)],
-    start: usize,
-    state: State,
-    known: Known,
-) -> Limits {
+pub(super) fn conclude(events: &[(Stamp, Event)], start: usize, state: State) -> Limits {
     let rest = events.get(start..).unwrap_or_default();
     let own = rest.iter().position(|(_, event)| begins_process(event));
     let own = rest.get(..own.unwrap_or(rest.len())).unwrap_or_default();
+    if let Some(limits) = state.limits {
+        return told(&limits);
+    }
     let mut seen = Seen::new(state);
     for (stamp, event) in own {
         seen.look(event);
@@ -47,9 +45,23 @@ pub(super) fn conclude(
     Limits {
         budget: Budget {
             time: Recorded::limit(),
-            ..known.budget.unwrap_or_else(|| seen.budget())
+            ..seen.budget()
         },
-        window: known.window.or_else(|| seen.window()),
+        window: seen.window(),
+    }
+}
+
+/// The process wrote them down.
+fn told(limits: &event::Limits) -> Limits {
+    Limits {
+        budget: Budget {
+            iterations: limits.iterations,
+            time: Recorded::limit(),
+            usd: limits.usd,
+            assumed: limits.assumed_usd_per_million_tokens,
+            fixed: !limits.asks,
+        },
+        window: limits.window,
     }
 }
 
@@ -60,7 +72,7 @@ struct Seen {
     capped: Option<u32>,
     most: u32,
     /// Dollars that were spent where that ended a turn.
-    spent: Option<f64>,
+    spent: Option<MicroUsd>,
     counts_dollars: bool,
     room: Room,
 }
@@ -94,7 +106,7 @@ impl Seen {
                     self.capped.get_or_insert(*iterations);
                 }
                 TurnEnd::Budget => {
-                    self.spent.get_or_insert(self.state.spent_usd());
+                    self.spent.get_or_insert(self.state.ledger.committed());
                 }
                 _ => {}
             },
@@ -108,7 +120,7 @@ impl Seen {
         } else {
             u32::MAX
         };
-        let endless = self.counts_dollars.then_some(f64::INFINITY);
+        let endless = self.counts_dollars.then_some(MicroUsd::new(u64::MAX));
         Budget {
             iterations: self.capped.unwrap_or(usual),
             usd: self.spent.or(endless),

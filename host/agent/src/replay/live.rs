@@ -163,6 +163,7 @@ impl Comparison {
                 decision: *decision,
                 feedback: feedback.clone(),
                 edited: None,
+                pattern: None,
             })),
             _ => None,
         })?;

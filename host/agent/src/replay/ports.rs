@@ -89,6 +89,8 @@ impl Approver for Answers {
             decision,
             by,
             feedback,
+            edited,
+            remembered,
             ..
         }) = self.script.event(at)
         else {
@@ -105,11 +107,14 @@ impl Approver for Answers {
             _ => Some(Answer {
                 decision: *decision,
                 feedback: feedback.clone(),
+                // What came of it says more than the answer: a tool's schema is not in the log.
                 edited: self
                     .script
                     .calls()
                     .get(&request.call)
-                    .and_then(|call| call.edited.clone()),
+                    .and_then(|call| call.edited.clone())
+                    .or_else(|| edited.clone()),
+                pattern: remembered.as_ref().and_then(|rule| rule.pattern.clone()),
             }),
         }
     }

@@ -218,7 +218,7 @@ impl Script {
                 .id
                 .rsplit_once("-p")
                 .and_then(|(_, n)| n.parse().ok());
-            number.inspect(|n: &u64| gate.renumber(n.saturating_add(1)));
+            number.inspect(|n: &u64| gate.renumber(&request.call, *n));
         }
         self.go_to(at + 1);
         Some((*stamp, event.clone()))

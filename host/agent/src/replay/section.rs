@@ -10,7 +10,8 @@ use std::ops::Range;
 const WENT_ON: &str = "the user went on without waiting for this call; ";
 const ENDED: &str = "the turn ended before this call did; ";
 /// Notices that the loop writes. One of another code is the loop's where it writes the same.
-const OWN_NOTICES: [&str; 7] = [
+const OWN_NOTICES: [&str; 8] = [
+    "empty_reply",
     "retry",
     "price_unknown",
     "truncated",
@@ -147,6 +148,8 @@ pub(super) fn is_beside(event: &Event) -> bool {
         Event::Audit { .. }
         | Event::Plan { .. }
         | Event::FileChanged { .. }
+        | Event::BudgetReserved { .. }
+        | Event::BudgetSettled { .. }
         | Event::JobStarted { .. }
         | Event::JobUpdated { .. }
         | Event::JobFinished { .. } => true,
@@ -197,7 +200,7 @@ impl Around {
             self.kept = matches!(
                 event,
                 Event::PermissionResolved {
-                    decision: Decision::AllowAlways,
+                    decision: Decision::AllowAlways | Decision::AllowProject,
                     ..
                 }
             );
@@ -227,6 +230,8 @@ impl Around {
                 }
                 own
             }
+            // A call raises it for what it is about to do.
+            Event::BudgetRaised { .. } => !self.in_call(),
             Event::PermissionResolved { id, .. } => self.questions.contains(id),
             Event::Notice { code, .. } if code == "approval_not_kept" => self.kept,
             Event::Notice { .. } | Event::Usage { .. } if self.in_call() => false,
@@ -243,7 +248,10 @@ impl Around {
 fn is_about_a_call(request: &PermissionRequest) -> bool {
     const EFFECTS: [Effect; 4] = [Effect::Edit, Effect::Network, Effect::Process, Effect::Job];
     let words = |effect: Effect| effect.of_a_call(&request.tool) == request.summary;
-    matches!(request.effect, Effect::Edit | Effect::Network) || EFFECTS.into_iter().any(words)
+    matches!(
+        request.effect,
+        Effect::Edit | Effect::Network | Effect::Budget
+    ) || EFFECTS.into_iter().any(words)
 }
 
 fn loop_or_between(event: &Event) -> Origin {
@@ -255,6 +263,7 @@ fn loop_or_between(event: &Event) -> Origin {
         | Event::Message { .. }
         | Event::Repetition { .. }
         | Event::Compacted { .. }
+        | Event::BudgetWarned { .. }
         | Event::TurnFinished { .. }
         | Event::Error { .. } => Origin::Loop,
         _ => Origin::Between,

@@ -15,7 +15,7 @@ async fn session() -> Log {
     let setup = Setup {
         answers: Some(vec![answer(Decision::AllowAlways, None)]),
         budget: Budget {
-            usd: Some(100.0),
+            usd: Some(ml_intern_agent::money::MicroUsd::from_usd(1e9)),
             ..Budget::default()
         },
         window: Some(20_000),

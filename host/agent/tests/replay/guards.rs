@@ -83,7 +83,7 @@ async fn limits_end_the_turn_again() {
         ),
         (
             Budget {
-                usd: Some(0.6),
+                usd: Some(ml_intern_agent::money::MicroUsd::from_usd(0.6)),
                 ..budget
             },
             TurnEnd::Budget,
@@ -124,7 +124,7 @@ async fn what_has_no_price_is_said_once_again() {
     };
     let setup = Setup {
         budget: Budget {
-            usd: Some(1.0),
+            usd: Some(ml_intern_agent::money::MicroUsd::from_usd(1.0)),
             ..Budget::default()
         },
         ..Setup::default()

@@ -128,7 +128,7 @@ async fn a_question_that_was_passed_over_is_passed_over_again() {
     let session = bench.agent.session.clone();
     bench.agent.gate = Arc::new(Gate::new(
         Mode::Ask,
-        Vec::new(),
+        ml_intern_agent::approval::Rules::default(),
         Some(Arc::new(Silent)),
         session,
     ));
@@ -299,8 +299,9 @@ fn job(state: &str, cost_usd: f64) -> JobNote {
         name: None,
         state: state.into(),
         message: None,
-        cost_usd: Some(cost_usd),
-        price_usd: Some(2.0),
+        cost_usd: Some(ml_intern_agent::money::MicroUsd::from_usd(cost_usd)),
+        price_usd: Some(ml_intern_agent::money::MicroUsd::from_usd(2.0)),
+        hold: None,
     }
 }
 
@@ -326,6 +327,9 @@ impl Busy {
             effect,
             summary: summary.into(),
             detail: json!({"argv": ["ls"]}),
+            operation: None,
+            destructive: false,
+            blocked: None,
             price_usd: None,
             grants: Vec::new(),
         };

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ml_intern_agent::approval::{Decision, Gate, Mode};
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::ports::{Invocation, Outcome, Tool, Toolbox};
-use ml_intern_agent::replay::{Known, Live, Report, replay_live};
+use ml_intern_agent::replay::{Live, Report, replay_live};
 use ml_intern_agent::{Event, Session};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,7 +23,7 @@ async fn played(
         mode,
         approver: None,
     };
-    let replayed = replay_live(log, Known::default(), live);
+    let replayed = replay_live(log, live);
     let patience = Duration::from_secs(60);
     tokio::time::timeout(patience, replayed).await.unwrap()
 }

@@ -1,7 +1,7 @@
 //! Recording a session with the bench, and playing it again.
 
 use crate::bench::{Bench, Setup, Step, bench};
-use ml_intern_agent::replay::{Known, Report, replay};
+use ml_intern_agent::replay::{Report, replay};
 use ml_intern_agent::{Event, Message, Role, Stamp};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub(crate) fn begun(mut setup: Setup, steps: Vec<Step>) -> Bench {
                 workspace: "/work".into(),
                 host: "0.0.1".into(),
                 tools: vec!["look".into()],
+                limits: Some(setup.budget.limits(setup.window, false)),
             },
             Event::Message { message },
         ]);
@@ -34,6 +35,7 @@ pub(crate) fn resumed(mut setup: Setup, mut log: Log, steps: Vec<Step>) -> Bench
     let event = Event::SessionResumed {
         model: "test/m".into(),
         host: "0.0.2".into(),
+        limits: Some(setup.budget.limits(setup.window, false)),
     };
     log.push((Stamp { seq, ms: 1_000 }, event));
     setup.log = log;
@@ -54,7 +56,7 @@ pub(crate) fn log(bench: &Bench) -> Log {
 }
 
 pub(crate) async fn played(log: Log) -> Report {
-    let replayed = replay(log, Known::default());
+    let replayed = replay(log);
     tokio::time::timeout(PATIENCE, replayed).await.unwrap()
 }
 

@@ -85,7 +85,10 @@ async fn replies_that_were_cut_are_cut_again() {
 
 #[tokio::test]
 async fn a_reply_of_nothing_ends_the_turn_again() {
-    let bench = begun(auto(), vec![reply(Vec::new(), Stop::Other)]);
+    let bench = begun(
+        auto(),
+        (0..3).map(|_| reply(Vec::new(), Stop::Other)).collect(),
+    );
     assert_eq!(bench.run("go").await, TurnEnd::Done);
     check_everywhere(log(&bench)).await;
 }

@@ -2,9 +2,11 @@
 
 mod audit;
 mod manage;
+mod replay;
 
 use crate::args::SessionsCommand;
 use crate::commands::wait;
+use crate::config::Config;
 use crate::error::{Kind, OrFail, Result};
 use crate::paths::Paths;
 use crate::ui::{self, Loudness, Renderer, Style, Table, Text};
@@ -15,13 +17,33 @@ use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-pub(crate) fn sessions(command: SessionsCommand) -> Result<u8> {
+pub(crate) fn sessions(directory: Option<&Path>, command: SessionsCommand) -> Result<u8> {
     let folder = Paths::from_environment()?.sessions();
     match command {
         SessionsCommand::List { json, limit } => list(&folder, json, limit),
         SessionsCommand::Show { id, json, follow } => show(&folder, &id, json, follow),
         SessionsCommand::Rename { id, title } => manage::rename(&folder, &id, &title),
         SessionsCommand::Fork { id, turn, at } => manage::fork(&folder, &id, turn, at),
+        SessionsCommand::Replay {
+            id,
+            live_tools,
+            permission_mode,
+            json,
+            manifest,
+        } => {
+            let id = ml_intern_trace::choose(&folder, &id).or_fail(Kind::Usage)?;
+            let events = ml_intern_trace::read(&folder, &id).or_fail(Kind::Failed)?;
+            wait(async {
+                let report = match live_tools {
+                    false => replay::recorded(events).await,
+                    true => {
+                        let config = Config::load(directory, manifest.manifest.as_deref())?;
+                        replay::live(&config, events, permission_mode).await?
+                    }
+                };
+                Ok(replay::show(&report, json))
+            })
+        }
         SessionsCommand::Undo { id } => manage::undo(&folder, &id),
         SessionsCommand::Export { id, format, output } => {
             manage::export(&folder, &id, format, output.as_deref())

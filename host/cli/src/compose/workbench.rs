@@ -30,7 +30,7 @@ use ml_intern_runtime::{Services, tool};
 use ml_intern_trace::{SecretRules, SessionLog};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// What the user chose for this run.
@@ -64,6 +64,13 @@ pub(crate) struct OpenSession {
     pub(crate) log: SessionLog,
     pub(crate) state: State,
     pub(crate) last: Stamp,
+}
+
+/// What a session's tools are made of.
+struct Workshop {
+    toolbox: Arc<PluginTools>,
+    jobs: Arc<SessionJobs>,
+    agents: Arc<SessionAgents>,
 }
 
 /// What has to be right before a session may begin: every plugin is there, is what it was, and
@@ -152,33 +159,12 @@ impl<'a> Prepared<'a> {
         // Set here and nowhere else.
         let _first_wins = permissions.gate.set(gate.clone());
 
-        let confinement = Arc::new(Confinement::new(config));
-        let credentials = self.plugins.credentials.for_jobs();
-        let backend = Arc::new(backend(config, &confinement, credentials)?);
-        let jobs = Arc::new(SessionJobs::new(
-            backend,
-            session.clone(),
-            permissions.clone(),
-            choices.budget,
-        ));
-        let agents = Arc::new(SessionAgents {
-            session: session.clone(),
-            permissions: permissions.clone(),
-            bench: OnceLock::new(),
-        });
-        let workspace = config.workspace.clone();
-        let originals = Arc::new(Originals::new(session.clone(), &folder, workspace));
-        let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
-        let services = Services {
-            processes: Some(Arc::new(programs)),
-            jobs: Some(jobs.clone()),
-            session: Some(agents.clone()),
-            originals: Some(originals.clone()),
-        };
         let mut watched = Vec::new();
-        let tools = self.tools(&folder, &services, &mut watched);
-        let toolbox = Arc::new(PluginTools::new(tools, calls, originals, choices.verbose));
-        toolbox.attach(session.clone());
+        let Workshop {
+            toolbox,
+            jobs,
+            agents,
+        } = self.workshop(choices, &session, permissions, &folder, &mut watched)?;
         let provider = self
             .loaded
             .iter()
@@ -221,9 +207,71 @@ impl<'a> Prepared<'a> {
         Ok((bench, watch))
     }
 
+    /// The tools of a session, and what stands behind them.
+    fn workshop(
+        &self,
+        choices: &Choices,
+        session: &Arc<Session>,
+        permissions: Arc<Permissions>,
+        folder: &Path,
+        watched: &mut Vec<Watched>,
+    ) -> Result<Workshop> {
+        let config = self.plugins.config;
+        let calls = permissions.calls.clone();
+        let confinement = Arc::new(Confinement::new(config));
+        let credentials = self.plugins.credentials.for_jobs();
+        let backend = Arc::new(backend(config, &confinement, credentials)?);
+        let jobs = Arc::new(SessionJobs::new(
+            backend,
+            session.clone(),
+            permissions.clone(),
+            choices.budget,
+        ));
+        let agents = Arc::new(SessionAgents {
+            session: session.clone(),
+            permissions: permissions.clone(),
+            bench: OnceLock::new(),
+        });
+        let workspace = config.workspace.clone();
+        let originals = Arc::new(Originals::new(session.clone(), folder, workspace));
+        let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
+        let services = Services {
+            processes: Some(Arc::new(programs)),
+            jobs: Some(jobs.clone()),
+            session: Some(agents.clone()),
+            originals: Some(originals.clone()),
+        };
+        let tools = self.tools(folder, &services, watched);
+        let toolbox = Arc::new(PluginTools::new(tools, calls, originals, choices.verbose));
+        toolbox.attach(session.clone());
+        Ok(Workshop {
+            toolbox,
+            jobs,
+            agents,
+        })
+    }
+
+    /// Real tools for a session that is played again. There is no model behind them: what they ask of it is refused.
+    pub(crate) fn tools_for_replay(
+        &self,
+        choices: &Choices,
+        session: &Arc<Session>,
+        gate: Arc<Gate>,
+        folder: &Path,
+    ) -> Result<Arc<dyn Toolbox>> {
+        let permissions = Arc::new(Permissions {
+            gate: OnceLock::new(),
+            calls: Arc::default(),
+        });
+        // Set here and nowhere else.
+        let _first_wins = permissions.gate.set(gate);
+        let workshop = self.workshop(choices, session, permissions, folder, &mut Vec::new())?;
+        Ok(workshop.toolbox)
+    }
+
     fn tools(
         &self,
-        session: &std::path::Path,
+        session: &Path,
         services: &Services,
         watched: &mut Vec<Watched>,
     ) -> Vec<ToolPlugin> {

@@ -84,10 +84,12 @@ fn event(numbers: &mut Numbers) -> Event {
             workspace: format!("/{word}"),
             host: "0.1.0".into(),
             tools: Vec::new(),
+            limits: None,
         },
         1 => Event::SessionResumed {
             model: format!("hub/{word}"),
             host: "0.1.0".into(),
+            limits: None,
         },
         2 => Event::SessionRenamed {
             title: format!("{word}\n\u{1b} \"é\" {}", "long ".repeat(numbers.below(40))),

@@ -137,12 +137,7 @@ fn rules(arguments: &RunArgs, agent: &manifest::AgentSection) -> Result<Rules> {
 }
 
 fn mode(arguments: &RunArgs, agent: &manifest::AgentSection) -> Mode {
-    let flag = arguments.permission_mode.map(|mode| match mode {
-        PermissionMode::Plan => Mode::Plan,
-        PermissionMode::Ask => Mode::Ask,
-        PermissionMode::AutoEdit => Mode::AutoEdit,
-        PermissionMode::Auto => Mode::Auto,
-    });
+    let flag = arguments.permission_mode.map(PermissionMode::mode);
     let configured = agent.permission_mode.map(|mode| match mode {
         manifest::PermissionMode::Plan => Mode::Plan,
         manifest::PermissionMode::Ask => Mode::Ask,

@@ -31,6 +31,11 @@ pub(super) async fn begin(
     let session = &bench.agent.session;
     let host = env!("CARGO_PKG_VERSION").to_owned();
     let model = choices.model.clone();
+    let limits = Some(
+        choices
+            .budget
+            .limits(choices.window, choices.input.is_some()),
+    );
     if opened.new {
         let tools = bench.agent.toolbox.tools().iter();
         session.record(Event::SessionStarted {
@@ -38,9 +43,14 @@ pub(super) async fn begin(
             workspace: config.workspace.display().to_string(),
             host,
             tools: tools.map(|tool| tool.name.clone()).collect(),
+            limits,
         })?;
     } else {
-        session.record(Event::SessionResumed { model, host })?;
+        session.record(Event::SessionResumed {
+            model,
+            host,
+            limits,
+        })?;
         bench.jobs.rewatch();
         end_left_over(session).await?;
     }
