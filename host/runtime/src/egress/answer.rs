@@ -59,6 +59,8 @@ impl Answer {
     ) -> Result<Response<WasiBody>, Error> {
         self.record.verdict = Verdict::Answered(response.status().as_u16());
         let (mut parts, incoming) = response.into_parts();
+        // First: an error may name a coding, which is the service's text.
+        headers::clear(&self.call.secrets, &mut parts.headers);
         let coding = match coding_of(&mut parts, &incoming) {
             Ok(coding) => coding,
             Err(error) => {
@@ -68,7 +70,6 @@ impl Answer {
                 return Err(failure.error);
             }
         };
-        headers::clear(&self.call.secrets, &mut parts.headers);
         let too_large = incoming.size_hint().lower() > self.limit;
         let mut body = Guarded::new(incoming, coding, self);
         if too_large {
