@@ -164,6 +164,7 @@ impl<'a> Prepared<'a> {
             jobs: Some(jobs.clone()),
             session: Some(agents.clone()),
             originals: Some(originals.clone()),
+            effects: None,
         };
         let mut watched = Vec::new();
         let tools = self.tools(&folder, &services, &mut watched);
