@@ -5,6 +5,7 @@ pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod clock;
 pub(crate) mod confinement;
+pub(crate) mod effects;
 pub(crate) mod inbox;
 pub(crate) mod jobs;
 pub(crate) mod network;

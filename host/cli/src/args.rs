@@ -179,6 +179,9 @@ pub(crate) struct RunArgs {
     /// Ask the model for whole answers instead of a stream
     #[arg(long)]
     pub(crate) no_stream: bool,
+    /// Keep what reaches the tools from outside (HTTP answers, time, random numbers), for `sessions replay --recorded`
+    #[arg(long)]
+    pub(crate) record: bool,
     /// Say more about what happens
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -411,6 +414,9 @@ pub(crate) enum SessionsCommand {
         /// Replay the model only: the tools run for real, here and now
         #[arg(long)]
         live_tools: bool,
+        /// With --live-tools: HTTP answers, time and random numbers are those that --record kept
+        #[arg(long, requires = "live_tools")]
+        recorded: bool,
         /// What the tools do without asking
         #[arg(long, value_enum, requires = "live_tools")]
         permission_mode: Option<PermissionMode>,

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ml_intern_manifest::{Effective, Limits, PluginManifest, RunManifest};
 use ml_intern_runtime::{
-    CallContext, CancellationToken, ComponentSource, Runtime, RuntimeConfig, Setup, Unobserved,
+    CallContext, CancellationToken, ComponentSource, Effect, Effects, RecordsEffects, Runtime,
+    RuntimeConfig, Services, Setup, Unobserved,
 };
 
 #[path = "../tests/guests/build.rs"]
@@ -60,6 +61,60 @@ fn source() -> ComponentSource {
         None => build::Guest::call(ECHO).component(),
     };
     ComponentSource::from_bytes("bench/guest", "0.1.0", bytes)
+}
+
+/// Keeps nothing, so that what is measured is the runtime's part.
+struct Forgets;
+
+impl RecordsEffects for Forgets {
+    fn record(&self, _: &str, effect: Effect) -> std::io::Result<()> {
+        black_box(effect);
+        Ok(())
+    }
+}
+
+/// Reads clocks and random bytes, 12 times in all.
+fn chance() -> Vec<u8> {
+    let guest = build::Guest {
+        module: format!(
+            "{} (func $run (call $chance))",
+            include_str!("../tests/guests/effects/guest.wat")
+        ),
+        wasi: true,
+        ..build::Guest::call("(call $run) (call $done)")
+    };
+    guest.component()
+}
+
+fn recorded(criterion: &mut Criterion) {
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = RuntimeConfig::new(folder.path().join("cache"), folder.path().join("state/key"));
+    let runtime = Runtime::new(config).unwrap();
+    let asks = ComponentSource::from_bytes("bench/guest", "0.1.0", chance());
+    for (name, source) in [("call", source()), ("clocks and random bytes", asks)] {
+        for (how, effects) in [
+            ("not recorded", None),
+            ("recorded", Some(Effects::Record(Arc::new(Forgets)))),
+        ] {
+            let mut setup = setup(None);
+            setup.services = Services {
+                effects,
+                ..Services::default()
+            };
+            let plugin = runtime.plugin(source.clone(), setup);
+            let cancel = CancellationToken::new();
+            let once = async || {
+                let (context, observer) = (CallContext::default(), Arc::new(Unobserved));
+                let output = plugin.call_tool("x", "{}", context, observer, &cancel);
+                black_box(output.await.is_ok())
+            };
+            assert!(tokio.block_on(once()));
+            criterion.bench_function(&format!("{name}, {how}"), |bencher| {
+                bencher.to_async(&tokio).iter(&once);
+            });
+        }
+    }
 }
 
 fn calls(criterion: &mut Criterion) {
@@ -122,5 +177,5 @@ fn calls(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, calls);
+criterion_group!(benches, calls, recorded);
 criterion_main!(benches);

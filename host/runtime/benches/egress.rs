@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -13,7 +14,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use ml_intern_manifest::{Effective, Limits, PluginManifest, RunManifest};
-use ml_intern_runtime::{Credential, Probe, Runtime, RuntimeConfig, Secret, Setup};
+use ml_intern_runtime::{
+    Credential, Effect, Effects, Probe, RecordsEffects, Runtime, RuntimeConfig, Secret, Setup,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
@@ -74,6 +77,16 @@ fn setup(port: u16) -> Setup {
     }
 }
 
+/// Keeps nothing, so that what is measured is the runtime's part.
+struct Forgets;
+
+impl RecordsEffects for Forgets {
+    fn record(&self, _: &str, effect: Effect) -> std::io::Result<()> {
+        black_box(effect);
+        Ok(())
+    }
+}
+
 /// A conversation as providers send it: JSON with escapes.
 fn body(size: usize) -> Bytes {
     let line =
@@ -93,7 +106,11 @@ fn requests(criterion: &mut Criterion) {
     let url = format!("http://127.0.0.1:{port}/v1/chat");
     let folder = tempfile::tempdir().unwrap();
     let config = RuntimeConfig::new(folder.path().join("cache"), folder.path().join("state/key"));
-    let probe = Probe::new(Runtime::new(config).unwrap(), setup(port));
+    let runtime = Runtime::new(config).unwrap();
+    let probe = Probe::new(Arc::clone(&runtime), setup(port));
+    let mut recorded = setup(port);
+    recorded.services.effects = Some(Effects::Record(Arc::new(Forgets)));
+    let recorded = Probe::new(runtime, recorded);
     let bare = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     for (name, size) in [("1 KiB", 1 << 10), ("256 KiB", 256 << 10)] {
         let body = body(size);
@@ -108,6 +125,11 @@ fn requests(criterion: &mut Criterion) {
             bencher
                 .to_async(&tokio)
                 .iter(async || black_box(probe.post(&url, body.clone()).await.unwrap()));
+        });
+        criterion.bench_function(&format!("egress, recorded, {name}"), |bencher| {
+            bencher
+                .to_async(&tokio)
+                .iter(async || black_box(recorded.post(&url, body.clone()).await.unwrap()));
         });
     }
 }

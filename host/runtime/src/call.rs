@@ -7,6 +7,7 @@ use std::time::Duration;
 use ml_intern_manifest::{Denial, Effective, WORKSPACE_MOUNT};
 use tokio_util::sync::CancellationToken;
 
+use crate::effects::of_call::CallEffects;
 use crate::egress::connect::Clients;
 use crate::egress::secret::Secrets;
 use crate::egress::traffic::Traffic;
@@ -152,6 +153,8 @@ pub(crate) struct Call {
     pub(crate) network: Arc<Clients>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) traffic: Arc<Traffic>,
+    /// Where what enters the call is recorded, or comes from.
+    pub(crate) effects: Option<Arc<CallEffects>>,
     host_calls: AtomicU64,
     log_left: AtomicU64,
     audited: AtomicU64,
@@ -179,7 +182,9 @@ pub(crate) struct CallParts {
 
 impl Call {
     pub(crate) fn new(parts: CallParts) -> Arc<Self> {
+        let effects = parts.setup.services.effects.as_ref();
         Arc::new(Self {
+            effects: effects.map(|effects| CallEffects::new(effects, &parts.context.call)),
             log_left: AtomicU64::new(parts.setup.limits.log_bytes),
             plugin: parts.plugin,
             setup: parts.setup,
@@ -209,6 +214,9 @@ impl Call {
 
     /// The limit that the running guest has used up, if any.
     pub(crate) fn over_budget(&self) -> Option<FaultCause> {
+        if let Some(cause) = self.broken_off() {
+            return Some(cause);
+        }
         if self.meter.used() > self.setup.limits.cpu {
             return Some(FaultCause::CpuTime {
                 limit: self.setup.limits.cpu,
@@ -219,6 +227,19 @@ impl Call {
             return Some(FaultCause::HostCalls { limit });
         }
         None
+    }
+
+    /// Why its recording or replay ends the call, if it does.
+    pub(crate) fn broken_off(&self) -> Option<FaultCause> {
+        self.effects.as_ref().and_then(|effects| effects.ended())
+    }
+
+    /// Completes when the recording or replay ends the call.
+    pub(crate) async fn until_broken_off(&self) {
+        match &self.effects {
+            Some(effects) => effects.until_ended().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub(crate) fn notice(&self, cause: FaultCause) {

@@ -2,6 +2,7 @@
 //! holds this capability's own rules and no others, the host side of its interface, and `link`.
 
 pub(crate) mod agent;
+pub(crate) mod clocks;
 pub(crate) mod config;
 pub(crate) mod credential;
 pub(crate) mod fs;
@@ -9,7 +10,9 @@ pub(crate) mod http;
 pub(crate) mod jobs;
 pub(crate) mod keyvalue;
 pub(crate) mod log;
+pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod sink;
 pub(crate) mod sockets;
 pub(crate) mod stdio;
@@ -27,6 +30,9 @@ pub(crate) fn link(
     version: Version,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    clocks::link(linker)?;
+    random::link(linker)?;
+    poll::link(linker)?;
     fs::link(linker)?;
     sockets::link(linker)?;
     http::link(linker)?;

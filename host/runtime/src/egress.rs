@@ -9,6 +9,7 @@ mod body;
 mod coding;
 pub(crate) mod connect;
 pub(crate) mod destination;
+mod exchange;
 mod failure;
 mod headers;
 pub(crate) mod probe;
@@ -20,6 +21,7 @@ pub(crate) mod secret;
 mod tests;
 pub(crate) mod traffic;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use crate::egress::answer::Answer;
 use crate::egress::body::{Outgoing, Sent};
 use crate::egress::connect::{CONNECT_LIMIT, CONNECT_TIMEOUT};
 use crate::egress::destination::{origin_of, parse, target_of, to_uri};
+use crate::egress::exchange::{Recorded, Source};
 use crate::egress::failure::Failure;
 use crate::egress::scan::Scan;
 use crate::egress::secret::Secrets;
@@ -44,11 +47,32 @@ const FIRST_BYTE: Duration = Duration::from_secs(600);
 /// Within the time of the call, which is what ends a service that drips.
 const BETWEEN_BYTES: Duration = Duration::from_secs(120);
 
-/// Sends a request of a call, or refuses it.
-pub(crate) async fn send(
+/// Sends a request of a call, or refuses it; or answers it from the call's recording. Its place among
+/// the call's requests is taken before the future is polled.
+pub(crate) fn send(
     call: Arc<Call>,
     request: Request<WasiBody>,
     options: RequestOptions,
+) -> impl Future<Output = Result<Response<WasiBody>, Error>> + Send {
+    let source = exchange::begin(&call, &request);
+    async move {
+        match source {
+            Source::Network => send_live(call, request, options, None).await,
+            Source::Recorded(recorded) => {
+                let answered = send_live(call, request, options, Some(recorded.clone())).await;
+                recorded.answered(answered)
+            }
+            Source::Replayed(exchange) => exchange::replay(call, exchange, request).await,
+            Source::Ended => std::future::pending().await,
+        }
+    }
+}
+
+async fn send_live(
+    call: Arc<Call>,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+    recorded: Option<Recorded>,
 ) -> Result<Response<WasiBody>, Error> {
     let (mut parts, body) = request.into_parts();
     let body = Outgoing::new(body, &parts.headers, &call);
@@ -66,14 +90,18 @@ pub(crate) async fn send(
         Ok(allowed) => allowed,
         Err(Refusal { error, detail }) => {
             let failure = Failure::denied(error, detail);
-            failed(&call, &mut record, &failure);
+            failed(&call, &mut record, &failure, recorded.as_ref());
             return Err(failure.error);
         }
     };
     record.rule = Some(allowed.rule.clone());
     record.target = target_of(&parts);
     let sent = body.sent();
-    let request = Request::from_parts(parts, body.boxed_unsync());
+    let body = match &recorded {
+        Some(recorded) => recorded.sending(body, &parts.headers),
+        None => body.boxed_unsync(),
+    };
+    let request = Request::from_parts(parts, body);
     match exchange(&call, request, &options, &allowed, &sent).await {
         Ok(response) => Answer {
             call,
@@ -81,6 +109,7 @@ pub(crate) async fn send(
             limit: allowed.max_response,
             between_bytes: options.between_bytes_timeout.unwrap_or(BETWEEN_BYTES),
             record,
+            recorded,
             changes,
             sent,
             _place: place,
@@ -88,7 +117,7 @@ pub(crate) async fn send(
         .receive(response),
         Err(failure) => {
             record.sent_bytes = sent.bytes();
-            failed(&call, &mut record, &failure);
+            failed(&call, &mut record, &failure, recorded.as_ref());
             Err(failure.error)
         }
     }
@@ -96,10 +125,13 @@ pub(crate) async fn send(
 
 /// Writes the record of a request that did not come back, and keeps the reason of a denial for
 /// whoever tells the user.
-fn failed(call: &Call, record: &mut AuditRecord, failure: &Failure) {
+fn failed(call: &Call, record: &mut AuditRecord, failure: &Failure, recorded: Option<&Recorded>) {
     record.verdict = match &failure.denial {
         Some(detail) => {
             let detail = call.secrets.replace_in(detail);
+            if let Some(recorded) = recorded {
+                recorded.denied(&detail);
+            }
             call.deny(Denial {
                 capability: "http",
                 detail: detail.clone(),

@@ -15,6 +15,9 @@ pub enum Error {
     /// A value of [`RuntimeConfig`](crate::RuntimeConfig) is out of its bounds.
     #[error("{0}")]
     Config(String),
+    /// A recording of effects that contradicts itself.
+    #[error("the recording is not sound: {0}")]
+    Recording(String),
 }
 
 /// How a call ended without a result.
@@ -198,6 +201,15 @@ pub enum FaultCause {
     /// A call returned something outside the contract.
     #[error("answers wrongly: {0}")]
     Answer(String),
+    /// A replayed call did something else than when it was recorded, or the recording is too short.
+    #[error("does not do what its recording holds: expected {expected}, found {found}")]
+    Diverged {
+        /// What the recording holds next, in words; `truncated` among them where more was recorded
+        /// than is kept.
+        expected: String,
+        /// What the guest asked for, in words.
+        found: String,
+    },
     /// The host could not do its part (a missing workspace, a full machine).
     #[error("the host could not run it: {0}")]
     Host(String),
@@ -223,6 +235,7 @@ impl FaultCause {
             | Self::NotLoadable(_)
             | Self::Description(_)
             | Self::Answer(_)
+            | Self::Diverged { .. }
             | Self::Host(_) => None,
         }
     }

@@ -27,6 +27,7 @@ mod call;
 mod capability;
 mod compile;
 mod describe;
+mod effects;
 mod egress;
 mod engine;
 mod fault;
@@ -50,6 +51,10 @@ pub use capability::fs::{KeepsOriginals, Original, Written, read_below, restore_
 pub use capability::keyvalue::KeyValue;
 pub use compile::compile_for_parent;
 pub use describe::description_digest;
+pub use effects::{
+    Answer, Clock, Effect, EffectScripts, End, HttpFailure, Kind, MAX_BODY, MAX_CALL, MAX_READINGS,
+    RandomSource, RequestMade,
+};
 pub use egress::explain_request;
 #[doc(hidden)]
 pub use egress::probe::Probe;
@@ -62,5 +67,5 @@ pub use meter::{CallClock, Paused};
 pub use plugin::{Plugin, Setup};
 pub use policy::Policy;
 pub use runtime::{Report, Runtime, RuntimeConfig};
-pub use services::{Caller, Jobs, Processes, Services, SessionHost};
+pub use services::{Caller, Effects, Jobs, Processes, RecordsEffects, Services, SessionHost};
 pub use tokio_util::sync::CancellationToken;

@@ -389,6 +389,15 @@ struct Running<'a> {
     _held: (Option<SemaphorePermit<'a>>, Room, Ticking),
 }
 
+impl Drop for Running<'_> {
+    /// The instance is gone by now, and with it all that could still get something.
+    fn drop(&mut self) {
+        if let Some(effects) = &self.call.effects {
+            effects.close();
+        }
+    }
+}
+
 impl Running<'_> {
     fn fault(&self, cause: FaultCause) -> CallError {
         self.plugin.fault(&self.call.context.call, cause)
@@ -426,11 +435,18 @@ impl Running<'_> {
         let (returned, refusal) = tokio::select! {
             biased;
             done = work => done,
+            () = call.until_broken_off() => return Err(self.broken_off()),
             () = call.cancel.cancelled() => return Err(CallError::Cancelled),
             () = call.clock.expired() => {
                 return Err(self.fault(FaultCause::WallTime { limit: self.plugin.timeout(&call.context) }));
             }
         };
+        if let Some(effects) = &call.effects {
+            effects.flush();
+            if effects.ended().is_some() {
+                return Err(self.broken_off());
+            }
+        }
         match returned {
             Ok(Ok(result)) => self.bounded(result),
             Ok(Err(error)) => {
@@ -442,6 +458,11 @@ impl Running<'_> {
             }
             Err(error) => Err(self.fault(classify(&error, call, refusal))),
         }
+    }
+
+    fn broken_off(&self) -> CallError {
+        let cause = self.call.broken_off();
+        self.fault(cause.unwrap_or_else(|| FaultCause::Host("the call was broken off".to_owned())))
     }
 
     fn bounded<T: Size>(&self, result: T) -> Result<T, CallError> {

@@ -2,6 +2,7 @@
 //! The runtime asks the grants; these traits do the work, ask a person where one must be asked,
 //! and are filled in by whoever composes the program.
 
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::Observer;
 use crate::capability::fs::KeepsOriginals;
+use crate::effects::{Effect, EffectScripts};
 use crate::meter::CallClock;
 use crate::policy::Policy;
 use crate::{agent, jobs, process, types};
@@ -113,6 +115,42 @@ pub trait SessionHost: Send + Sync {
     ) -> Result<(), types::Error>;
 }
 
+/// Keeps what enters calls from outside, so that they can be replayed.
+///
+/// That is what WASI gives a guest by chance: answers to its requests, readings of clocks, random
+/// bytes, which of several things was ready. What comes from the session is not among it and is
+/// had again from whoever composes the program: files, values of the key-value store, programs,
+/// jobs, answers of agents and of other tools, whether to go on (progress, deltas), cancellation,
+/// and the configuration, grant, limits and arguments of the call. A call whose outcome hangs on one
+/// of these is replayed by its outcome as a whole.
+pub trait RecordsEffects: Send + Sync {
+    /// Keeps an effect of the call with this id. Called when the guest gets it, or a little later
+    /// for what is small and frequent, in the guest's way and from several threads: it should take no
+    /// longer than writing to a buffer. Not called after the call has returned. Ids of calls that run
+    /// at one time must differ.
+    ///
+    /// # Errors
+    /// End the call, with [`FaultCause::Host`](crate::FaultCause::Host): what was not kept could not
+    /// be replayed.
+    fn record(&self, call: &str, effect: Effect) -> io::Result<()>;
+}
+
+/// What happens to that which enters calls from outside.
+#[derive(Clone)]
+pub enum Effects {
+    /// It is kept.
+    Record(Arc<dyn RecordsEffects>),
+    /// It comes from a recording. Nothing else enters: such a call never reaches the network, whatever
+    /// is granted, and leaves no audit record of a request. Where it asks for what the recording does
+    /// not hold next it ends with [`FaultCause::Diverged`](crate::FaultCause::Diverged).
+    ///
+    /// Timers end at once, and what was ready first is ready first again. Not exact: what a guest
+    /// finds by looking at a stream or an answer without having waited for it, which may be there
+    /// earlier than it was; a comparison of a request's body that went on after its answer, which may
+    /// come too late to end the call; and processor time.
+    Replay(Arc<EffectScripts>),
+}
+
 /// What is there to ask. An absent service answers `unsupported`.
 #[derive(Clone, Default)]
 pub struct Services {
@@ -124,4 +162,6 @@ pub struct Services {
     pub session: Option<Arc<dyn SessionHost>>,
     /// What files were before a call changes them; absent: nobody keeps it.
     pub originals: Option<Arc<dyn KeepsOriginals>>,
+    /// What enters calls from outside, recorded or replayed; absent: neither.
+    pub effects: Option<Effects>,
 }

@@ -63,6 +63,16 @@ impl PluginState {
         (&self.call, &mut self.table)
     }
 
+    /// The same with what WASI keeps.
+    pub(crate) fn call_and_wasi(&mut self) -> (&Call, WasiCtxView<'_>) {
+        self.call.count();
+        let wasi = WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        };
+        (&self.call, wasi)
+    }
+
     /// The same with the folder of the call.
     pub(crate) fn files(&mut self) -> fs::View<'_> {
         self.call.count();

@@ -105,6 +105,7 @@ async fn work(
     let began = SystemTime::now();
     let renderer = options::renderer(arguments, choices, &opened.id, false);
     let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
+    let choices = &options::recording(arguments, choices, &log)?;
     let (bench, watch) = prepared.build(choices, log, feed.observer(), inbox.clone())?;
     let turn = async {
         stage::begin(config, choices, &bench, &opened).await?;

@@ -27,6 +27,7 @@ pub(crate) fn sessions(directory: Option<&Path>, command: SessionsCommand) -> Re
         SessionsCommand::Replay {
             id,
             live_tools,
+            recorded,
             permission_mode,
             json,
             manifest,
@@ -38,7 +39,9 @@ pub(crate) fn sessions(directory: Option<&Path>, command: SessionsCommand) -> Re
                     false => replay::recorded(events).await,
                     true => {
                         let config = Config::load(directory, manifest.manifest.as_deref())?;
-                        replay::live(&config, events, permission_mode).await?
+                        let own = folder.join(&id);
+                        let effects = recorded.then(|| replay::effects(&own)).transpose()?;
+                        replay::live(&config, events, permission_mode, effects).await?
                     }
                 };
                 Ok(replay::show(&report, json))

@@ -26,7 +26,7 @@ use ml_intern_agent::turn::Agent;
 use ml_intern_agent::{Session, Stamp, State};
 use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
-use ml_intern_runtime::{Services, tool};
+use ml_intern_runtime::{Effects, Services, tool};
 use ml_intern_trace::{SecretRules, SessionLog};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// What the user chose for this run.
+#[derive(Clone)]
 pub(crate) struct Choices {
     /// `provider/model`.
     pub(crate) model: String,
@@ -47,6 +48,8 @@ pub(crate) struct Choices {
     /// What standard input is to the session; none where nobody can be asked.
     pub(crate) input: Option<inbox::Format>,
     pub(crate) verbose: bool,
+    /// Whether what enters calls of tools from outside is recorded, or comes from a recording.
+    pub(crate) effects: Option<Effects>,
 }
 
 /// A session ready to run turns.
@@ -240,6 +243,7 @@ impl<'a> Prepared<'a> {
             jobs: Some(jobs.clone()),
             session: Some(agents.clone()),
             originals: Some(originals.clone()),
+            effects: choices.effects.clone(),
         };
         let tools = self.tools(folder, &services, watched);
         let toolbox = Arc::new(PluginTools::new(tools, calls, originals, choices.verbose));

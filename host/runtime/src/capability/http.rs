@@ -72,9 +72,9 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        let call = Arc::clone(&self.0);
+        let sent = egress::send(Arc::clone(&self.0), request, options.unwrap_or_default());
         Box::new(async move {
-            let response = egress::send(call, request, options.unwrap_or_default()).await?;
+            let response = sent.await?;
             let done: Box<dyn Future<Output = Result<(), Error>> + Send> =
                 Box::new(async { Ok(()) });
             Ok((response, done))

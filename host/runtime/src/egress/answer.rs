@@ -20,6 +20,7 @@ use crate::call::{AuditRecord, Call, Verdict};
 use crate::egress::Asked;
 use crate::egress::body::Sent;
 use crate::egress::coding::Coding;
+use crate::egress::exchange::Recorded;
 use crate::egress::failure::Failure;
 use crate::egress::headers;
 use crate::egress::secret::Scrubber;
@@ -43,6 +44,7 @@ pub(crate) struct Answer {
     pub(crate) limit: u64,
     pub(crate) between_bytes: Duration,
     pub(crate) record: AuditRecord,
+    pub(super) recorded: Option<Recorded>,
     /// Tells that the grant may no longer allow what was asked.
     pub(super) changes: watch::Receiver<u64>,
     /// The request's body, which may still be on its way.
@@ -59,16 +61,22 @@ impl Answer {
     ) -> Result<Response<WasiBody>, Error> {
         self.record.verdict = Verdict::Answered(response.status().as_u16());
         let (mut parts, incoming) = response.into_parts();
+        // First: an error may name a coding, which is the service's text.
+        headers::clear(&self.call.secrets, &mut parts.headers);
         let coding = match coding_of(&mut parts, &incoming) {
             Ok(coding) => coding,
             Err(error) => {
                 let text = error.to_string();
                 let failure = Failure::new(error, text);
-                super::failed(&self.call, &mut self.record, &failure);
+                super::failed(
+                    &self.call,
+                    &mut self.record,
+                    &failure,
+                    self.recorded.as_ref(),
+                );
                 return Err(failure.error);
             }
         };
-        headers::clear(&self.call.secrets, &mut parts.headers);
         let too_large = incoming.size_hint().lower() > self.limit;
         let mut body = Guarded::new(incoming, coding, self);
         if too_large {
@@ -141,7 +149,12 @@ impl Guarded {
             if let Some(of_body) = Failure::of_body(&answer.sent) {
                 failure = of_body;
             }
-            super::failed(&answer.call, &mut answer.record, &failure);
+            super::failed(
+                &answer.call,
+                &mut answer.record,
+                &failure,
+                answer.recorded.as_ref(),
+            );
         }
         failure.error
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod names;
+mod recorded;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::egress::secret::{Credential, Secret, Secrets};
 use crate::egress::traffic::Traffic;
 use crate::meter::lock;
 use crate::plugin::Setup;
+use crate::services::{Effects, Services};
 use crate::types::Control;
 
 #[derive(Default)]
@@ -149,6 +151,7 @@ struct Rules<'a> {
     read_only: bool,
     timeout: Duration,
     limits: Limits,
+    effects: Option<Effects>,
 }
 
 impl<'a> Rules<'a> {
@@ -170,6 +173,7 @@ impl<'a> Rules<'a> {
             read_only: false,
             timeout: Duration::from_secs(20),
             limits: Limits::default(),
+            effects: None,
         }
     }
 
@@ -215,6 +219,10 @@ impl<'a> Rules<'a> {
             setup: Arc::new(Setup {
                 policy: effective.into(),
                 credentials,
+                services: Services {
+                    effects: self.effects.clone(),
+                    ..Services::default()
+                },
                 ..Setup::bare(Limits::default())
             }),
             context: CallContext {

@@ -31,6 +31,8 @@ pub(crate) struct Guest {
     pub(crate) call: String,
     /// Pages of memory at start.
     pub(crate) pages: u32,
+    /// Whether it imports WASI, as far as `wasi/` holds it.
+    pub(crate) wasi: bool,
     /// What `cabi_realloc`, which the host calls to hand over a value, does first.
     pub(crate) realloc: String,
 }
@@ -41,6 +43,7 @@ impl Default for Guest {
             module: String::new(),
             call: "(i32.const 64)".to_owned(),
             pages: 1,
+            wasi: false,
             realloc: String::new(),
         }
     }
@@ -60,6 +63,7 @@ impl Guest {
             module,
             call,
             pages,
+            wasi: _,
             realloc,
         } = self;
         format!(
@@ -94,6 +98,7 @@ impl Guest {
         encode(
             &self.text(version).replace("@0.1.0", &format!("@{version}")),
             version,
+            self.wasi,
         )
     }
 
@@ -103,7 +108,7 @@ impl Guest {
     }
 }
 
-fn encode(text: &str, version: &str) -> Vec<u8> {
+fn encode(text: &str, version: &str, wasi: bool) -> Vec<u8> {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let (folder, own) = match version {
         OLDEST => (wit.join("released").join(OLDEST), OLDEST),
@@ -116,10 +121,16 @@ fn encode(text: &str, version: &str) -> Vec<u8> {
             &format!("ml-intern:plugin@{version}"),
         )
     });
+    if wasi {
+        add_wasi(renamed.path());
+    }
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(renamed.path()).unwrap();
     let world = resolve
-        .select_world(&[package], Some("tool-plugin"))
+        .select_world(
+            &[package],
+            Some(if wasi { "wasi-plugin" } else { "tool-plugin" }),
+        )
         .unwrap();
     let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
@@ -129,6 +140,32 @@ fn encode(text: &str, version: &str) -> Vec<u8> {
         .validate(true)
         .encode()
         .unwrap()
+}
+
+/// A world of tools that import WASI.
+fn add_wasi(wit: &Path) {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/wasi");
+    copy(&own, &wit.join("deps"), &str::to_owned);
+    let imports: String = [
+        "clocks/wall-clock",
+        "clocks/monotonic-clock",
+        "random/random",
+        "random/insecure",
+        "random/insecure-seed",
+        "io/poll",
+        "io/streams",
+        "http/types",
+        "http/outgoing-handler",
+    ]
+    .iter()
+    .map(|name| format!("import wasi:{name}@0.2.0;\n"))
+    .collect();
+    let worlds = wit.join("worlds.wit");
+    let mut text = std::fs::read_to_string(&worlds).unwrap();
+    text.push_str(&format!(
+        "world wasi-plugin {{ include tool-plugin;\n{imports} }}"
+    ));
+    std::fs::write(&worlds, text).unwrap();
 }
 
 fn copy(from: &Path, to: &Path, change: &dyn Fn(&str) -> String) {

@@ -6,6 +6,7 @@
 mod build;
 mod cache;
 mod churn;
+mod effects;
 mod format;
 mod grants;
 mod limits;

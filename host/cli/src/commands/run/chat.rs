@@ -121,6 +121,7 @@ async fn session(
     confinement::tidy(config);
     let renderer = options::renderer(arguments, choices, &opened.id, true);
     let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
+    let choices = &options::recording(arguments, choices, &log)?;
     let (bench, watch) = prepared.build(choices, log, feed.observer(), Some(inbox.clone()))?;
     let mut desk = Desk {
         config,

@@ -1,11 +1,14 @@
 //! What the user asked for, from flags and configuration.
 
 use super::opening::Start;
+use crate::adapters::effects::Recording;
 use crate::adapters::inbox;
 use crate::args::{Args, InputFormat, OutputFormat, PermissionMode, RunArgs};
-use crate::compose::workbench::Choices;
+use crate::compose::workbench::{Choices, OpenSession};
 use crate::config::Config;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, OrFail as _, Result};
+use ml_intern_runtime::Effects;
+use std::sync::Arc;
 use crate::ui::{Loudness, Renderer, Silent, StreamJson, Text};
 use clap::CommandFactory as _;
 use ml_intern_agent::approval::{Mode, Rule, Rules};
@@ -117,6 +120,7 @@ pub(super) fn choices(
         window: agent.context_window.map(u64::from),
         input,
         verbose: arguments.verbose,
+        effects: None,
     })
 }
 
@@ -188,4 +192,18 @@ pub(super) fn renderer(
         OutputFormat::Json => Box::new(Silent),
         OutputFormat::StreamJson => Box::new(StreamJson::new(session.to_owned(), talk)),
     }
+}
+
+/// With what keeps the effects of calls, where that is wanted.
+pub(super) fn recording(
+    arguments: &RunArgs,
+    choices: &Choices,
+    opened: &OpenSession,
+) -> Result<Choices> {
+    let mut choices = choices.clone();
+    if arguments.record {
+        let recording = Recording::open(opened.log.folder()).or_fail(Kind::Failed)?;
+        choices.effects = Some(Effects::Record(Arc::new(recording)));
+    }
+    Ok(choices)
 }

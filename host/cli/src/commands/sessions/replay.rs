@@ -1,5 +1,6 @@
 //! `sessions replay`: a session again, from its log.
 
+use crate::adapters::effects;
 use crate::adapters::inbox::{Format, Inbox};
 use crate::args::PermissionMode;
 use crate::compose::workbench::{Choices, Prepared};
@@ -12,8 +13,10 @@ use ml_intern_agent::budget::Budget;
 use ml_intern_agent::ports::{Approver, Invocation, Outcome, Tool, Toolbox};
 use ml_intern_agent::replay::{Divergence, Live, Report, replay, replay_live};
 use ml_intern_agent::{Event, Stamp};
+use ml_intern_runtime::{EffectScripts, Effects};
 use serde_json::json;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Characters of either side of a difference.
@@ -27,11 +30,21 @@ pub(super) async fn recorded(events: Events) -> Report {
     replay(events).await
 }
 
+/// What was kept of the session's calls.
+pub(super) fn effects(session_folder: &Path) -> Result<EffectScripts> {
+    let found = effects::recorded(session_folder).or_fail(Kind::Failed)?;
+    found.ok_or_else(|| {
+        Failure::usage("nothing was recorded in this session")
+            .hint("`ml-intern run --record` keeps what reaches the tools from outside")
+    })
+}
+
 /// With the tools that this folder's manifest has now.
 pub(super) async fn live(
     config: &Config,
     events: Events,
     mode: Option<PermissionMode>,
+    effects: Option<EffectScripts>,
 ) -> Result<Report> {
     let model = events.iter().find_map(|(_, event)| match event {
         Event::SessionStarted { model, .. } => Some(model.clone()),
@@ -52,6 +65,7 @@ pub(super) async fn live(
         window: None,
         input,
         verbose: false,
+        effects: effects.map(|scripts| Effects::Replay(Arc::new(scripts))),
     };
     let inbox = input.map(|format| Inbox::open(format, config.paths.approvals()));
     let inbox = inbox.transpose().or_fail(Kind::Failed)?;

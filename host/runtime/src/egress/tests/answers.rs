@@ -254,3 +254,19 @@ async fn what_is_left_of_a_secret_shows_neither_in_denials_nor_in_records() {
     }
     assert_eq!(server.connections(), 0);
 }
+
+#[tokio::test]
+async fn an_error_that_names_a_coding_tells_no_secret() {
+    for header in ["content-encoding", "transfer-encoding"] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{header}: {TOKEN}\r\nconnection: close\r\n\r\nx");
+        let server = Server::answering(&answer).await;
+        let rules = Rules::granting(&server).with_token(&server, TOKEN);
+        let caller = rules.caller(&network());
+        let error = caller.text(get(&server.url("/a")), "").await.unwrap_err();
+        assert!(
+            error.to_string().contains(&"*".repeat(TOKEN.len())),
+            "{error}"
+        );
+        assert!(!format!("{:?}", caller.audits()).contains(TOKEN));
+    }
+}

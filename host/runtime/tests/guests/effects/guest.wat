@@ -1,0 +1,170 @@
+;; What the guests of these tests are made of: each asks for something from outside and writes what
+;; it got to the output. Memory: results of imports from 256 on, texts from 832 on, output from 1024
+;; to 8192.
+(import "wasi:clocks/wall-clock@0.2.0" "now" (func $wall_now (param i32)))
+(import "wasi:clocks/wall-clock@0.2.0" "resolution" (func $wall_resolution (param i32)))
+(import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))
+(import "wasi:clocks/monotonic-clock@0.2.0" "resolution" (func $resolution (result i64)))
+(import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $timer (param i64) (result i32)))
+(import "wasi:random/random@0.2.0" "get-random-bytes" (func $random_bytes (param i64 i32)))
+(import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
+(import "wasi:random/insecure@0.2.0" "get-insecure-random-u64" (func $insecure (result i64)))
+(import "wasi:random/insecure-seed@0.2.0" "insecure-seed" (func $seed (param i32)))
+(import "wasi:io/poll@0.2.0" "poll" (func $poll (param i32 i32 i32)))
+(import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
+(import "wasi:io/poll@0.2.0" "[method]pollable.ready" (func $ready (param i32) (result i32)))
+(import "wasi:io/poll@0.2.0" "[resource-drop]pollable" (func $drop_pollable (param i32)))
+(import "wasi:io/streams@0.2.0" "[method]input-stream.blocking-read" (func $read (param i32 i64 i32)))
+(import "wasi:io/streams@0.2.0" "[method]input-stream.subscribe" (func $readable (param i32) (result i32)))
+(import "wasi:io/streams@0.2.0" "[resource-drop]input-stream" (func $drop_input (param i32)))
+(import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush" (func $write (param i32 i32 i32 i32)))
+(import "wasi:io/streams@0.2.0" "[resource-drop]output-stream" (func $drop_output (param i32)))
+(import "wasi:http/types@0.2.0" "[constructor]fields" (func $fields (result i32)))
+(import "wasi:http/types@0.2.0" "[method]fields.entries" (func $entries (param i32 i32)))
+(import "wasi:http/types@0.2.0" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]outgoing-request.body" (func $request_body (param i32 i32)))
+(import "wasi:http/types@0.2.0" "[method]outgoing-request.set-method" (func $set_method (param i32 i32 i32 i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]outgoing-request.set-path-with-query" (func $set_path (param i32 i32 i32 i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]outgoing-request.set-scheme" (func $set_scheme (param i32 i32 i32 i32 i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]outgoing-request.set-authority" (func $set_authority (param i32 i32 i32 i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]incoming-response.status" (func $status (param i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]incoming-response.headers" (func $headers (param i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]incoming-response.consume" (func $consume (param i32 i32)))
+(import "wasi:http/types@0.2.0" "[method]incoming-body.stream" (func $stream (param i32 i32)))
+(import "wasi:http/types@0.2.0" "[method]outgoing-body.write" (func $body_stream (param i32 i32)))
+(import "wasi:http/types@0.2.0" "[static]outgoing-body.finish" (func $finish (param i32 i32 i32 i32)))
+(import "wasi:http/types@0.2.0" "[method]future-incoming-response.subscribe" (func $answered (param i32) (result i32)))
+(import "wasi:http/types@0.2.0" "[method]future-incoming-response.get" (func $get (param i32 i32)))
+(import "wasi:http/outgoing-handler@0.2.0" "handle" (func $handle (param i32 i32 i32 i32)))
+(data (i32.const 832) "/second")
+(data (i32.const 848) "what is sent")
+(data (i32.const 864) "0123456789abcdef")
+(global $out (mut i32) (i32.const 1024))
+(global $path (mut i32) (i32.const 0)) (global $path_length (mut i32) (i32.const 0))
+;; Where requests go, and the path that the call asks for.
+(global $place (mut i32) (i32.const 0)) (global $place_length (mut i32) (i32.const 0))
+
+(func $char (param $c i32)
+  (i32.store8 (global.get $out) (local.get $c))
+  (global.set $out (i32.add (global.get $out) (i32.const 1))))
+(func $text (param $at i32) (param $length i32)
+  (memory.copy (global.get $out) (local.get $at) (local.get $length))
+  (global.set $out (i32.add (global.get $out) (local.get $length)))
+  (call $char (i32.const 10)))
+;; A number in hexadecimal, and a blank.
+(func $number (param $n i64)
+  (local $shift i64)
+  (local.set $shift (i64.const 64))
+  (loop $digit
+    (local.set $shift (i64.sub (local.get $shift) (i64.const 4)))
+    (call $char (i32.load8_u (i32.add (i32.const 864)
+      (i32.wrap_i64 (i64.and (i64.shr_u (local.get $n) (local.get $shift)) (i64.const 15))))))
+    (br_if $digit (i64.ne (local.get $shift) (i64.const 0))))
+  (call $char (i32.const 32)))
+;; The output as the call's result.
+(func $done (result i32)
+  (i32.store (i32.const 132) (i32.const 1024))
+  (i32.store (i32.const 136) (i32.sub (global.get $out) (i32.const 1024)))
+  (i32.store (i32.const 68) (i32.const 128)) (i32.store (i32.const 72) (i32.const 1))
+  (i32.const 64))
+
+;; Clocks, and random bytes of every kind.
+(func $chance
+  (call $wall_now (i32.const 256))
+  (call $number (i64.load (i32.const 256))) (call $number (i64.load32_u (i32.const 264)))
+  (call $wall_resolution (i32.const 256)) (call $number (i64.load32_u (i32.const 264)))
+  (call $number (call $now)) (call $number (call $resolution)) (call $number (call $now))
+  (call $number (call $random)) (call $number (call $insecure))
+  (call $random_bytes (i64.const 8) (i32.const 256))
+  (call $number (i64.load (i32.load (i32.const 256))))
+  (call $seed (i32.const 256)) (call $number (i64.load (i32.const 256))) (call $number (i64.load (i32.const 264))))
+
+;; Sends a request, a POST with a body where $sends, and returns its future.
+(func $send (param $path i32) (param $length i32) (param $sends i32) (result i32)
+  (local $request i32) (local $body i32) (local $future i32)
+  (local.set $request (call $request (call $fields)))
+  (drop (call $set_method (local.get $request) (select (i32.const 2) (i32.const 0) (local.get $sends)) (i32.const 0) (i32.const 0)))
+  (drop (call $set_scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+  (drop (call $set_authority (local.get $request) (i32.const 1) (global.get $place) (global.get $place_length)))
+  (drop (call $set_path (local.get $request) (i32.const 1) (local.get $path) (local.get $length)))
+  (if (local.get $sends) (then
+    (call $request_body (local.get $request) (i32.const 256)) (local.set $body (i32.load (i32.const 260)))))
+  (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 256))
+  (local.set $future (i32.load (i32.const 264)))
+  (if (local.get $sends) (then
+    (call $body_stream (local.get $body) (i32.const 256))
+    (call $write (i32.load (i32.const 260)) (i32.const 848) (local.get $sends) (i32.const 272))
+    (call $drop_output (i32.load (i32.const 260)))
+    (call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 320))))
+  (local.get $future))
+
+(func $wait (param $pollable i32)
+  (call $block (local.get $pollable)) (call $drop_pollable (local.get $pollable)))
+
+;; The answer's handle, or 0 and the number of the error in the output.
+(func $answer (param $future i32) (result i32)
+  (call $wait (call $answered (local.get $future)))
+  (call $get (local.get $future) (i32.const 512))
+  (if (result i32) (i32.load8_u (i32.const 528)) (then
+      (call $char (i32.const 33)) (call $number (i64.load8_u (i32.const 536))) (i32.const 0))
+    (else
+      (i32.load (i32.const 536)))))
+
+;; Status, headers, and up to $pieces pieces of the body, the last of which may be the end.
+(func $show (param $future i32) (param $pieces i32)
+  (local $answer i32) (local $at i32) (local $end i32) (local $input i32)
+  (local.set $answer (call $answer (local.get $future)))
+  (if (i32.eqz (local.get $answer)) (then (return)))
+  (call $number (i64.extend_i32_u (call $status (local.get $answer))))
+  (call $entries (call $headers (local.get $answer)) (i32.const 256))
+  (local.set $at (i32.load (i32.const 256)))
+  (local.set $end (i32.add (local.get $at) (i32.shl (i32.load (i32.const 260)) (i32.const 4))))
+  (block $all (loop $header
+    (br_if $all (i32.ge_u (local.get $at) (local.get $end)))
+    (call $text (i32.load (local.get $at)) (i32.load offset=4 (local.get $at)))
+    (call $text (i32.load offset=8 (local.get $at)) (i32.load offset=12 (local.get $at)))
+    (local.set $at (i32.add (local.get $at) (i32.const 16)))
+    (br $header)))
+  (call $consume (local.get $answer) (i32.const 256))
+  (call $stream (i32.load (i32.const 260)) (i32.const 256))
+  (local.set $input (i32.load (i32.const 260)))
+  (block $over (loop $piece
+    (br_if $over (i32.eqz (local.get $pieces)))
+    (local.set $pieces (i32.sub (local.get $pieces) (i32.const 1)))
+    (call $read (local.get $input) (i64.const 65536) (i32.const 256))
+    (if (i32.load8_u (i32.const 256)) (then
+      (call $char (i32.const 36)) (call $number (i64.load8_u (i32.const 260))) (br $over)))
+    (call $number (i64.load32_u (i32.const 264)))
+    (if (i32.lt_u (i32.load (i32.const 264)) (i32.const 64)) (then
+      (call $text (i32.load (i32.const 260)) (i32.load (i32.const 264)))))
+    (br $piece)))
+  (call $drop_input (local.get $input)))
+
+;; Waits for one of several and writes down which were ready.
+(func $first (param $a i32) (param $b i32) (param $c i32)
+  (local $at i32)
+  (i32.store (i32.const 256) (local.get $a))
+  (i32.store (i32.const 260) (local.get $b))
+  (i32.store (i32.const 264) (local.get $c))
+  (call $poll (i32.const 256) (i32.const 3) (i32.const 272))
+  (loop $index
+    (call $number (i64.load32_u (i32.add (i32.load (i32.const 272)) (local.get $at))))
+    (local.set $at (i32.add (local.get $at) (i32.const 4)))
+    (br_if $index (i32.lt_u (local.get $at) (i32.shl (i32.load (i32.const 276)) (i32.const 2)))))
+  (call $drop_pollable (local.get $a)) (call $drop_pollable (local.get $b)) (call $drop_pollable (local.get $c)))
+
+;; How many bytes the body has, read to its end.
+(func $total (param $future i32) (param $pieces i32)
+  (local $input i32) (local $bytes i64)
+  (call $consume (call $answer (local.get $future)) (i32.const 256))
+  (call $stream (i32.load (i32.const 260)) (i32.const 256))
+  (local.set $input (i32.load (i32.const 260)))
+  (block $over (loop $piece
+    (call $read (local.get $input) (i64.const 65536) (i32.const 256))
+    (br_if $over (i32.load8_u (i32.const 256)))
+    (local.set $bytes (i64.add (local.get $bytes) (i64.load32_u (i32.const 264))))
+    ;; The same room for each piece.
+    (global.set $free (i32.const 16384))
+    (br $piece)))
+  (call $number (local.get $bytes))
+  (call $drop_input (local.get $input)))
