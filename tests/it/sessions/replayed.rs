@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::printed;
 use crate::support::{
-    fake_openai::{Call, Reply, Script},
+    fake_openai::{Call, FakeOpenAi, Reply, Script},
+    guests::{Installed, install, ran, world},
+    ml_intern::Home,
     world::World,
 };
 
@@ -177,4 +179,49 @@ async fn what_was_said_and_allowed_is_replayed_as_well() {
     let report = printed(&world, &["sessions", "replay", id(&session), "--json"]).await;
     assert_eq!(report["divergence"], Value::Null, "{report}");
     assert_eq!(report["turns"], 3);
+}
+
+/// A tool that fetches, for a server that is gone afterwards.
+#[tokio::test]
+async fn recorded_answers_are_given_again_without_their_server() {
+    let target = FakeOpenAi::start(Script::new(|_| Reply::text("unused"))).await;
+    let url = target.base_url();
+    let fetcher = || {
+        Installed::guest("hostile-network")
+            .config("target", &url)
+            .grant("http = [{ base-url = \"target\" }]")
+    };
+    let home = Home::new();
+    install(&home, &[fetcher()]).await;
+    let call = Call::new("request", json!({"url": format!("{url}/models")}));
+    let world = world(home, [call], |_| None).await;
+    let (_, done) = ran(&world, &["--record"]).await;
+    done.assert_code(0);
+    let fetched = target.exchanges().len();
+    assert_eq!(fetched, 1);
+    drop(target);
+
+    let live = [
+        "sessions",
+        "replay",
+        "1",
+        "--live-tools",
+        "--permission-mode=auto",
+        "--json",
+    ];
+    let recorded = [&live[..], &["--recorded"]].concat();
+    let report = printed(&world, &recorded).await;
+    assert_eq!(
+        (&report["divergence"], &report["differing"]),
+        (&Value::Null, &json!([])),
+        "{report}"
+    );
+    // Without the recording the server is missed.
+    let report = printed(&world, &live).await;
+    assert_eq!(report["differing"].as_array().unwrap().len(), 1, "{report}");
+
+    std::fs::remove_file(world.home.session().join("effects.jsonl")).unwrap();
+    let done = world.home.ml_intern(&recorded).run().await;
+    done.assert_code(2);
+    assert!(done.stderr.contains("--record"), "{}", done.stderr);
 }

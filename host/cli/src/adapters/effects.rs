@@ -58,7 +58,9 @@ impl RecordsEffects for Recording {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let left = writer.left.checked_sub(text.len() as u64);
         writer.left = left.ok_or_else(|| {
-            io::Error::other(format!("a recording has at most {MOST} bytes; go on without --record"))
+            io::Error::other(format!(
+                "a recording has at most {MOST} bytes; go on without --record"
+            ))
         })?;
         writer.file.write_all(&text)?;
         // What is small and frequent waits for the rest.

@@ -7,17 +7,17 @@ use crate::args::{Args, InputFormat, OutputFormat, PermissionMode, RunArgs};
 use crate::compose::workbench::{Choices, OpenSession};
 use crate::config::Config;
 use crate::error::{Failure, Kind, OrFail as _, Result};
-use ml_intern_runtime::Effects;
-use std::sync::Arc;
 use crate::ui::{Loudness, Renderer, Silent, StreamJson, Text};
 use clap::CommandFactory as _;
 use ml_intern_agent::approval::{Mode, Rule, Rules};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::money::MicroUsd;
 use ml_intern_manifest as manifest;
+use ml_intern_runtime::Effects;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Letters that a mistyped command has wrong.
 const TYPO: usize = 2;
