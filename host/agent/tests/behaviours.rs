@@ -1,0 +1,12 @@
+//! Single behaviours of a turn that a model, a service or a person can bring about.
+
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#[path = "turn/bench.rs"]
+#[expect(
+    dead_code,
+    reason = "the bench of the turns has more than is used here"
+)]
+mod bench;
+#[path = "behaviours/room.rs"]
+mod room;
