@@ -8,5 +8,7 @@
     reason = "the bench of the turns has more than is used here"
 )]
 mod bench;
+#[path = "behaviours/questions.rs"]
+mod questions;
 #[path = "behaviours/room.rs"]
 mod room;
