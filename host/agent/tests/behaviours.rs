@@ -8,7 +8,15 @@
     reason = "the bench of the turns has more than is used here"
 )]
 mod bench;
+#[path = "behaviours/broken_off.rs"]
+mod broken_off;
 #[path = "behaviours/questions.rs"]
 mod questions;
+#[path = "behaviours/replies.rs"]
+mod replies;
+#[path = "behaviours/retries.rs"]
+mod retries;
 #[path = "behaviours/room.rs"]
 mod room;
+#[path = "behaviours/taken_back.rs"]
+mod taken_back;

@@ -1,0 +1,82 @@
+//! A reply whose calls were not all answered when the host stopped.
+
+use crate::bench::{Setup, bench, says};
+use ml_intern_agent::event::{CallStatus, TurnEnd};
+use ml_intern_agent::message::Call;
+use ml_intern_agent::{Event, Message, Part, Role, Stamp};
+
+fn finished(index: u32, content: &str) -> Event {
+    Event::ToolFinished {
+        call: format!("c2.{index}"),
+        index,
+        tool: "look".into(),
+        status: CallStatus::Ok,
+        content: content.into(),
+        images: Vec::new(),
+        ms: 1,
+    }
+}
+
+/// Three calls, of which the second has its result.
+fn log() -> Vec<(Stamp, Event)> {
+    let mut message = Message::text(Role::Assistant, "");
+    message.parts = (1..=3)
+        .map(|number| {
+            Part::Call(Call {
+                id: number.to_string(),
+                name: "look".into(),
+                arguments: "{}".into(),
+            })
+        })
+        .collect();
+    let events = [
+        Event::TurnStarted {
+            turn: 1,
+            input: "go".into(),
+        },
+        Event::Message { message },
+        finished(1, "the second"),
+    ];
+    let stamps = (1..).map(|seq| Stamp { seq, ms: 1_000 });
+    stamps.zip(events).collect()
+}
+
+/// Ids of the calls and the first words of their results.
+fn results(message: &Message) -> Vec<(String, String)> {
+    let results = message.parts.iter().filter_map(|part| match part {
+        Part::Result(result) => {
+            let words = result.content.split(';').next().unwrap_or_default();
+            Some((result.call_id.clone(), words.to_owned()))
+        }
+        _ => None,
+    });
+    results.collect()
+}
+
+#[tokio::test]
+async fn calls_without_a_result_get_one_in_their_place_before_other_words_and_keep_it() {
+    let setup = Setup {
+        log: log(),
+        ..Setup::default()
+    };
+    let bench = bench(setup, vec![says("fine"), says("still fine")]);
+    assert_eq!(bench.run("something else").await, TurnEnd::Done);
+    let sent = bench.script.seen.lock().unwrap()[0].clone();
+    let roles: Vec<_> = sent.iter().map(|message| message.role).collect();
+    let expected = [Role::User, Role::Assistant, Role::Tool, Role::User];
+    assert_eq!(roles, expected);
+    let gone_on = "the user went on without waiting for this call";
+    let expected = [("1", gone_on), ("2", "the second"), ("3", gone_on)];
+    let expected = expected.map(|(id, words)| (id.to_owned(), words.to_owned()));
+    assert_eq!(results(&sent[2]), expected);
+    assert!(bench.tools.ran.lock().unwrap().is_empty());
+    bench.check_conversations();
+
+    // A result that comes too late is a line of the log, and no part of the conversation.
+    let before = bench.agent.session.read(|state| format!("{state:?}"));
+    bench.agent.session.record(finished(0, "too late")).unwrap();
+    let after = bench.agent.session.read(|state| format!("{state:?}"));
+    assert_eq!(before, after);
+    assert_eq!(bench.run("and now?").await, TurnEnd::Done);
+    bench.check_conversations();
+}
