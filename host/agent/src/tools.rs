@@ -157,7 +157,9 @@ impl<'a> Runner<'a> {
         );
         let (status, content, images) = match prepared {
             Prepared::Refused { status, text } => {
-                self.started(index, &open, "", refused_arguments(&open), true)
+                // Still not to be run again, should this process stop as well before the call has its result.
+                let repeatable = open.started != Some(false);
+                self.started(index, &open, "", refused_arguments(&open), repeatable)
                     .await?;
                 (status, text, Vec::new())
             }

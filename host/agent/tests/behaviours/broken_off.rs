@@ -1,9 +1,11 @@
 //! A reply whose calls were not all answered when the host stopped.
 
-use crate::bench::{Setup, bench, says};
+use crate::bench::{Setup, bench, calls, says};
+use ml_intern_agent::approval::Mode;
 use ml_intern_agent::event::{CallStatus, TurnEnd};
 use ml_intern_agent::message::Call;
-use ml_intern_agent::{Event, Message, Part, Role, Stamp};
+use ml_intern_agent::{Event, Message, Part, Role, Stamp, turn};
+use tokio_util::sync::CancellationToken;
 
 fn finished(index: u32, content: &str) -> Event {
     Event::ToolFinished {
@@ -79,4 +81,40 @@ async fn calls_without_a_result_get_one_in_their_place_before_other_words_and_ke
     assert_eq!(before, after);
     assert_eq!(bench.run("and now?").await, TurnEnd::Done);
     bench.check_conversations();
+}
+
+#[tokio::test]
+async fn a_call_that_may_not_run_twice_does_not_however_often_the_host_stops() {
+    let mut log = Vec::new();
+    // Each ends with the start of the call.
+    for entries in [4, 5, 6] {
+        let steps = match log.is_empty() {
+            true => vec![calls(&[("a", "append", "{}")])],
+            false => vec![says("done")],
+        };
+        let setup = Setup {
+            mode: Mode::Auto,
+            log,
+            fail_at: Some(entries + 1),
+            ..Setup::default()
+        };
+        let bench = bench(setup, steps);
+        let input = (entries == 4).then_some("go");
+        let broken = turn::run(&bench.agent, input, &CancellationToken::new()).await;
+        assert!(broken.is_err());
+        let ran = bench.tools.ran.lock().unwrap().len();
+        assert_eq!(ran, usize::from(entries == 4), "{entries}");
+        log = bench.journal.events.lock().unwrap().clone();
+        let last = log.last().map(|(_, event)| event);
+        assert!(matches!(last, Some(Event::ToolStarted { .. })), "{last:?}");
+    }
+    let setup = Setup {
+        log,
+        ..Setup::default()
+    };
+    let bench = bench(setup, vec![says("done")]);
+    let end = turn::run(&bench.agent, None, &CancellationToken::new()).await;
+    assert_eq!(end.unwrap(), TurnEnd::Done);
+    assert!(bench.tools.ran.lock().unwrap().is_empty());
+    assert_eq!(bench.finished()[0].1, CallStatus::Interrupted);
 }
