@@ -1,10 +1,10 @@
 //! A reply whose calls were not all answered when the host stopped.
 
-use crate::bench::{Setup, bench, calls, says};
+use crate::bench::{Setup, bench, calls, fails, says};
 use ml_intern_agent::approval::Mode;
 use ml_intern_agent::event::{CallStatus, TurnEnd};
 use ml_intern_agent::message::Call;
-use ml_intern_agent::{Event, Message, Part, Role, Stamp, turn};
+use ml_intern_agent::{Event, Message, Part, ProviderError, Role, Stamp, turn};
 use tokio_util::sync::CancellationToken;
 
 fn finished(index: u32, content: &str) -> Event {
@@ -117,4 +117,26 @@ async fn a_call_that_may_not_run_twice_does_not_however_often_the_host_stops() {
     assert_eq!(end.unwrap(), TurnEnd::Done);
     assert!(bench.tools.ran.lock().unwrap().is_empty());
     assert_eq!(bench.finished()[0].1, CallStatus::Interrupted);
+}
+
+#[tokio::test]
+async fn a_turn_that_went_on_after_its_failure_has_no_error_left() {
+    let failing = bench(
+        Setup::default(),
+        vec![fails(ProviderError::Auth("no key".into()))],
+    );
+    assert_eq!(failing.run("go").await, TurnEnd::Error);
+    let error = failing.agent.session.read(|state| state.error.clone());
+    assert_eq!(error.unwrap().0, "auth");
+    // Stopped before the end of the turn was written down.
+    let mut log = failing.journal.events.lock().unwrap().clone();
+    log.pop();
+    let setup = Setup {
+        log,
+        ..Setup::default()
+    };
+    let bench = bench(setup, vec![says("done")]);
+    let end = turn::run(&bench.agent, None, &CancellationToken::new()).await;
+    assert_eq!(end.unwrap(), TurnEnd::Done);
+    assert_eq!(bench.agent.session.read(|state| state.error.clone()), None);
 }
