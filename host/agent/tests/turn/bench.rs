@@ -2,6 +2,10 @@
 
 #[path = "conversation.rs"]
 pub(crate) mod conversation;
+#[path = "scissors.rs"]
+mod scissors;
+
+pub(crate) use scissors::Scissors;
 
 use async_trait::async_trait;
 use ml_intern_agent::approval::{Answer, Decision, Gate, Mode};
@@ -12,7 +16,6 @@ use ml_intern_agent::ports::{
     Approver, Clock, Deltas, Effects, Invocation, Journal, JournalError, Observer, Outcome, Powers,
     Provider, Reply, Request, Stop, Tool, Toolbox,
 };
-use ml_intern_agent::redaction::{Fragments, Redactor, Rules};
 use ml_intern_agent::turn::{self, Agent};
 use ml_intern_agent::{Event, Message, Part, ProviderError, Session, Stamp, State};
 use serde_json::Value;
@@ -197,53 +200,6 @@ pub(crate) struct Watcher(pub(crate) Mutex<Vec<Event>>);
 impl Observer for Watcher {
     fn event(&self, _stamp: Stamp, event: &Event) {
         self.0.lock().unwrap().push(event.clone());
-    }
-}
-
-/// Cuts `s3cret` out of everything, and holds nothing back.
-pub(crate) struct Scissors;
-
-impl Redactor for Scissors {
-    fn text(&self, text: &mut String, _rules: Rules) -> bool {
-        let clean = text.replace("s3cret", "[cut]");
-        let changed = clean != *text;
-        *text = clean;
-        changed
-    }
-
-    fn value(&self, value: &mut Value, rules: Rules) -> bool {
-        let mut text = value.to_string();
-        let changed = self.text(&mut text, rules);
-        *value = serde_json::from_str(&text).unwrap();
-        changed
-    }
-
-    fn line(&self, _source: &str, text: &mut String) -> bool {
-        self.text(text, Rules::All)
-    }
-
-    fn end_of_lines(&self, _source: &str) {}
-
-    fn is_redacted(&self, text: &str) -> bool {
-        text.contains("[cut]")
-    }
-
-    fn fragments(&self) -> Box<dyn Fragments> {
-        Box::new(Halves(String::new()))
-    }
-}
-
-/// Holds everything back until the end.
-pub(crate) struct Halves(String);
-
-impl Fragments for Halves {
-    fn push(&mut self, fragment: &str) -> String {
-        self.0.push_str(fragment);
-        String::new()
-    }
-
-    fn finish(&mut self) -> String {
-        std::mem::take(&mut self.0).replace("s3cret", "[cut]")
     }
 }
 

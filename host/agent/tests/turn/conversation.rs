@@ -2,12 +2,16 @@
 
 use ml_intern_agent::{Message, Part, Role};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Checks one request.
 pub(crate) fn check(messages: &[Message]) {
     for (index, message) in messages.iter().enumerate() {
         let begins = index == 0 || message.role != Role::System;
         assert!(begins, "a system prompt that is not the first message");
+        assert!(!message.parts.is_empty(), "an empty message");
+        let empty = |part: &Part| matches!(part, Part::Text { text } if text.is_empty());
+        assert!(!message.parts.iter().any(empty), "an empty text");
         message.calls().for_each(|call| {
             let object = serde_json::from_str::<Map<String, Value>>(&call.arguments);
             assert!(object.is_ok(), "no object: {}", call.arguments);
@@ -15,6 +19,8 @@ pub(crate) fn check(messages: &[Message]) {
         });
         let next = messages.get(index + 1);
         let asked: Vec<_> = message.calls().map(|call| call.id.as_str()).collect();
+        let different: BTreeSet<_> = asked.iter().collect();
+        assert_eq!(different.len(), asked.len(), "an id twice: {asked:?}");
         assert_eq!(asked, next.map(answered).unwrap_or_default());
         let Some(next) = next else {
             let asks = matches!(message.role, Role::User | Role::Tool);
