@@ -182,10 +182,11 @@ impl Gate {
         }
         let number = self.number(&request.call);
         request.id = format!("{}-p{number}", request.call);
+        // From before the question is seen: who reads it may go on at once.
+        let mut abandoned = self.abandoned.subscribe();
         self.session.record(Event::PermissionRequested {
             request: request.clone(),
         })?;
-        let mut abandoned = self.abandoned.subscribe();
         let ask = async {
             match &self.approver {
                 Some(approver) => approver.ask(&request).await,

@@ -86,7 +86,7 @@ impl Context {
 
 /// Tokens that a conversation may have before it is shortened.
 pub(crate) fn limit(window: Option<u64>) -> u64 {
-    MOST.min(window.unwrap_or(WINDOW) / 10 * 9)
+    MOST.min(window.unwrap_or(WINDOW).saturating_mul(9) / 10)
 }
 
 /// An estimate, from the length of the text.

@@ -181,6 +181,8 @@ impl State {
                 self.turn_open = false;
                 self.ended = Some(*reason);
                 self.answer.clone_from(message);
+                // A process that stopped between a failure and the end of its turn left the turn to another one.
+                self.error.take_if(|_| *reason != TurnEnd::Error);
             }
             Event::Notice { code, .. } => self.held += u32::from(code == CONTINUATION),
             Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),

@@ -1,5 +1,12 @@
 //! A scripted model, scripted tools, a log in memory and a clock that stands still.
 
+#[path = "conversation.rs"]
+pub(crate) mod conversation;
+#[path = "scissors.rs"]
+mod scissors;
+
+pub(crate) use scissors::Scissors;
+
 use async_trait::async_trait;
 use ml_intern_agent::approval::{Answer, Decision, Gate, Mode, Rules as ApprovalRules};
 use ml_intern_agent::budget::Budget;
@@ -10,9 +17,8 @@ use ml_intern_agent::ports::{
     Approver, Clock, Deltas, Effects, Invocation, Journal, JournalError, Observer, Outcome, Powers,
     Provider, Reply, Request, Stop, Tool, Toolbox,
 };
-use ml_intern_agent::redaction::{Fragments, Redactor, Rules};
 use ml_intern_agent::turn::{self, Agent};
-use ml_intern_agent::{Event, Message, Part, ProviderError, Role, Session, Stamp, State};
+use ml_intern_agent::{Event, Message, Part, ProviderError, Session, Stamp, State};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -198,53 +204,6 @@ impl Observer for Watcher {
     }
 }
 
-/// Cuts `s3cret` out of everything, and holds nothing back.
-pub(crate) struct Scissors;
-
-impl Redactor for Scissors {
-    fn text(&self, text: &mut String, _rules: Rules) -> bool {
-        let clean = text.replace("s3cret", "[cut]");
-        let changed = clean != *text;
-        *text = clean;
-        changed
-    }
-
-    fn value(&self, value: &mut Value, rules: Rules) -> bool {
-        let mut text = value.to_string();
-        let changed = self.text(&mut text, rules);
-        *value = serde_json::from_str(&text).unwrap();
-        changed
-    }
-
-    fn line(&self, _source: &str, text: &mut String) -> bool {
-        self.text(text, Rules::All)
-    }
-
-    fn end_of_lines(&self, _source: &str) {}
-
-    fn is_redacted(&self, text: &str) -> bool {
-        text.contains("[cut]")
-    }
-
-    fn fragments(&self) -> Box<dyn Fragments> {
-        Box::new(Halves(String::new()))
-    }
-}
-
-/// Holds everything back until the end.
-pub(crate) struct Halves(String);
-
-impl Fragments for Halves {
-    fn push(&mut self, fragment: &str) -> String {
-        self.0.push_str(fragment);
-        String::new()
-    }
-
-    fn finish(&mut self) -> String {
-        std::mem::take(&mut self.0).replace("s3cret", "[cut]")
-    }
-}
-
 pub(crate) struct Person(Mutex<VecDeque<Answer>>);
 
 #[async_trait]
@@ -412,25 +371,10 @@ impl Bench {
         injected.collect()
     }
 
-    /// Every provider refuses conversations that break these rules.
+    /// Every request was one that providers take.
     pub(crate) fn check_conversations(&self) {
-        for messages in self.script.seen.lock().unwrap().iter() {
-            for pair in messages.windows(2) {
-                assert_ne!((pair[0].role, pair[1].role), (Role::User, Role::User));
-                assert_ne!(
-                    (pair[0].role, pair[1].role),
-                    (Role::Assistant, Role::Assistant)
-                );
-                let asked = pair[0]
-                    .calls()
-                    .map(|call| call.id.clone())
-                    .collect::<Vec<_>>();
-                let answered = pair[1].parts.iter().filter_map(|part| match part {
-                    Part::Result(result) => Some(result.call_id.clone()),
-                    _ => None,
-                });
-                assert_eq!(asked, answered.collect::<Vec<_>>());
-            }
-        }
+        let seen = self.script.seen.lock().unwrap();
+        seen.iter()
+            .for_each(|messages| conversation::check(messages));
     }
 }
