@@ -7,7 +7,7 @@ use crate::ledger::{Ledger, Rate};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
 use crate::repetition::{Recent, Signature};
-use crate::turn::CONTINUATION;
+use crate::turn::{CONTINUATION, EMPTY};
 use crate::undo::Turns;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -184,7 +184,11 @@ impl State {
                 // A process that stopped between a failure and the end of its turn left the turn to another one.
                 self.error.take_if(|_| *reason != TurnEnd::Error);
             }
-            Event::Notice { code, .. } => self.held += u32::from(code == CONTINUATION),
+            Event::Notice { code, .. } => {
+                self.held += u32::from(code == CONTINUATION);
+                // A model call like any other, though there is no message of it.
+                self.iterations += u32::from(code == EMPTY);
+            }
             Event::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Event::ToolLog { .. }
             | Event::ToolWaiting { .. }

@@ -30,6 +30,8 @@ const ERROR_BYTES: usize = 4096;
 
 /// Code of the notice that the model was sent back to its plan.
 pub(crate) const CONTINUATION: &str = "continuation";
+/// Code of the notice that the model said nothing and is asked again.
+pub(crate) const EMPTY: &str = "empty_reply";
 
 /// Everything that a turn needs.
 pub struct Agent {
@@ -298,7 +300,7 @@ fn with_own_id(call: Call, number: usize, ids: &mut HashSet<String>) -> Call {
 /// A model that said nothing is asked the same once more: nothing was executed, and nothing stands in the way.
 fn tell_empty(agent: &Agent, times: u32) -> Result<(), JournalError> {
     let text = format!("the model answered with nothing; asking again ({times} of {EMPTIES})");
-    let code = "empty_reply".into();
+    let code = EMPTY.into();
     agent.session.record(Event::Notice { code, text }).map(drop)
 }
 

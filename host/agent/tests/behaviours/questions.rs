@@ -33,7 +33,12 @@ fn asking(watchers: Vec<Arc<dyn Observer>>) -> Bench {
     let both = calls(&[("a", "look", "{}"), ("b", "write", "{}")]);
     let mut bench = bench(setup, vec![both, says("done")]);
     let session = bench.agent.session.clone();
-    let gate = Gate::new(Mode::Ask, Vec::new(), Some(Arc::new(Silent)), session);
+    let gate = Gate::new(
+        Mode::Ask,
+        ml_intern_agent::approval::Rules::default(),
+        Some(Arc::new(Silent)),
+        session,
+    );
     bench.agent.gate = Arc::new(gate);
     bench
 }

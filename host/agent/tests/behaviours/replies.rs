@@ -50,11 +50,14 @@ async fn a_model_whose_reply_was_cut_is_told_which_calls_were_lost_and_goes_on()
 }
 
 #[tokio::test]
-async fn an_empty_reply_ends_the_turn_without_an_answer_and_is_no_message() {
+async fn empty_replies_end_the_turn_without_an_answer_and_are_no_message() {
     for parts in [vec![], vec![text("")]] {
         let bench = bench(
             Setup::default(),
-            vec![reply(parts, Stop::EndTurn), says("here")],
+            (0..3)
+                .map(|_| reply(parts.clone(), Stop::EndTurn))
+                .chain([says("here")])
+                .collect(),
         );
         assert_eq!(bench.run("go").await, TurnEnd::Done);
         assert_eq!(bench.answer(), None);

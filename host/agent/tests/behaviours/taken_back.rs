@@ -1,8 +1,8 @@
 //! A turn that a person takes back.
 
 use crate::bench::{Setup, bench, says};
+use ml_intern_agent::Event;
 use ml_intern_agent::event::TurnEnd;
-use ml_intern_agent::{Event, State};
 
 #[tokio::test]
 async fn a_turn_that_is_taken_back_takes_the_words_of_the_host_with_it() {
@@ -32,5 +32,8 @@ async fn a_turn_that_is_taken_back_takes_the_words_of_the_host_with_it() {
     };
     bench.agent.session.record(undone).unwrap();
     assert_eq!(conversation(), before);
-    assert_eq!(bench.agent.session.read(State::spent_usd), 1.0);
+    assert_eq!(
+        bench.agent.session.read(|state| state.ledger.spent().usd()),
+        1.0
+    );
 }

@@ -46,7 +46,12 @@ async fn a_call_that_is_dropped_while_its_result_goes_to_the_disk_has_one_result
         Vec::new(),
         bench.agent.session.redactor(),
     ));
-    let gate = Gate::new(Mode::Auto, Vec::new(), None, session.clone());
+    let gate = Gate::new(
+        Mode::Auto,
+        ml_intern_agent::approval::Rules::default(),
+        None,
+        session.clone(),
+    );
     let call = Call {
         id: "a".into(),
         name: "append".into(),
@@ -64,6 +69,8 @@ async fn a_call_that_is_dropped_while_its_result_goes_to_the_disk_has_one_result
         () = on_its_way => {}
     }
     let events = journal.events.lock().unwrap();
-    let results = events.iter().filter(|event| matches!(event, Event::ToolFinished { .. }));
+    let results = events
+        .iter()
+        .filter(|event| matches!(event, Event::ToolFinished { .. }));
     assert_eq!(results.count(), 1, "{events:?}");
 }

@@ -4,10 +4,12 @@ use crate::bench::Scissors;
 use crate::invariants;
 use crate::ports::{Disk, Kit, Left, Model, Person, Watch, plan};
 use crate::world::{Mood, World, fold};
+use ml_intern_agent::approval::Rules;
 use ml_intern_agent::approval::{Gate, Mode};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::compaction::compact_now;
 use ml_intern_agent::event::{JobNote, TurnEnd};
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{Approver, Journal, JournalError};
 use ml_intern_agent::turn::{self, Agent};
 use ml_intern_agent::{Event, Message, Role, Session, Stamp};
@@ -66,7 +68,7 @@ impl Host {
         let mode = *dice.pick(&[Mode::Ask, Mode::Ask, Mode::Auto, Mode::AutoEdit, Mode::Plan]);
         let person = Arc::new(Person(world.clone())) as Arc<dyn Approver>;
         let person = (!dice.one_in(6)).then_some(person);
-        let gate = Arc::new(Gate::new(mode, Vec::new(), person, session.clone()));
+        let gate = Arc::new(Gate::new(mode, Rules::default(), person, session.clone()));
         let kit = Arc::new(Kit::new(world.clone(), disk.clone()));
         kit.enter(session.clone(), gate.clone());
         let most = match world.mood {
@@ -76,7 +78,9 @@ impl Host {
         let budget = Budget {
             iterations: 1 + dice.below(most) as u32,
             time: Duration::from_secs(if dice.one_in(6) { 40 } else { 86_400 }),
-            usd: dice.one_in(5).then(|| dice.below(1000) as f64 / 1024.0),
+            usd: dice.one_in(5).then(|| MicroUsd::new(dice.below(1_000_000))),
+            assumed: dice.one_in(4).then(|| MicroUsd::new(10_000_000)),
+            fixed: dice.one_in(3),
         };
         let model = Model {
             world: world.clone(),
@@ -111,8 +115,13 @@ impl Host {
                 workspace: "/w".into(),
                 host,
                 tools: Vec::new(),
+                limits: None,
             },
-            false => Event::SessionResumed { model, host },
+            false => Event::SessionResumed {
+                model,
+                host,
+                limits: None,
+            },
         })?;
         let empty = self.agent.session.read(|state| state.messages.is_empty());
         if empty {
@@ -239,14 +248,15 @@ impl Host {
             .read(|state| state.jobs.get(&id).cloned());
         let state = *dice.pick(&["queued", "running", "succeeded", "failed"]);
         let so_far = known.as_ref().and_then(|known| known.cost_usd);
-        let more = dice.one_in(2).then(|| dice.below(64) as f64 / 1024.0);
+        let more = dice.one_in(2).then(|| MicroUsd::new(dice.below(64_000)));
         let job = JobNote {
             id,
             name: Some("train s3cret".into()),
             state: state.into(),
             message: None,
-            cost_usd: more.map_or(so_far, |more| Some(so_far.unwrap_or(0.0) + more)),
-            price_usd: Some(1.0),
+            cost_usd: more.map_or(so_far, |more| Some(so_far.unwrap_or_default().plus(more))),
+            price_usd: Some(MicroUsd::new(1_000_000)),
+            hold: None,
         };
         self.record(match known {
             None => Event::JobStarted { job },

@@ -4,11 +4,9 @@ use crate::bench::conversation;
 use crate::host::Host;
 use crate::world::fold;
 use ml_intern_agent::event::{CallStatus, TurnEnd};
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::{Event, Message, Role, Stamp, State};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The largest part of a cent that sums of costs may differ by.
-const ROUNDING: f64 = 1e-9;
 
 pub(crate) fn check(host: &Host) {
     let log = host.disk.log();
@@ -63,20 +61,27 @@ fn check_conversation(state: &State) {
     conversation::check(&messages);
 }
 
+/// What is spent is the sum of what everything cost; a job whose back end never said counts as what was agreed to.
 fn check_money(state: &State, log: &[(Stamp, Event)]) {
-    let mut calls = 0.0;
-    let mut jobs = BTreeMap::new();
+    let mut calls = MicroUsd::ZERO;
+    let mut jobs: BTreeMap<&str, MicroUsd> = BTreeMap::new();
     for (_, event) in log {
         match event {
-            Event::Usage { usage } => calls += usage.cost_usd.unwrap_or(0.0),
+            Event::Usage { usage } => {
+                let price = usage.cost_usd.or(usage.assumed_usd);
+                calls = calls.plus(price.unwrap_or_default());
+            }
             Event::JobStarted { job } | Event::JobUpdated { job } | Event::JobFinished { job } => {
-                jobs.insert(&job.id, job.cost_usd.unwrap_or(0.0));
+                let known = jobs.entry(&job.id).or_default();
+                let unsaid = job.price_usd.filter(|_| job.is_final());
+                *known = (*known).max(job.cost_usd.or(unsaid).unwrap_or_default());
             }
             _ => {}
         }
     }
-    let expected = calls + jobs.values().sum::<f64>();
-    assert!((state.spent_usd() - expected).abs() < ROUNDING);
+    let expected = calls.plus(jobs.into_values().sum());
+    assert_eq!(state.ledger.spent(), expected);
+    assert!(state.ledger.committed() >= expected);
 }
 
 /// A turn ends at most once, and the last one exactly once unless it is under way or was taken back.

@@ -98,9 +98,9 @@ impl Observer for Watch {
             return;
         }
         assert_eq!(stamp.seq, last + 1, "{event:?}");
-        let before = state.spent_usd();
+        let before = state.ledger.spent();
         state.apply(event, stamp);
-        assert!(state.spent_usd() >= before, "{event:?}");
+        assert!(state.ledger.spent() >= before, "{event:?}");
         log.push((stamp, event.clone()));
     }
 }
@@ -327,6 +327,7 @@ impl Approver for Person {
             decision,
             feedback: dice.one_in(3).then(|| "mind the s3cret".into()),
             edited,
+            pattern: None,
         })
     }
 

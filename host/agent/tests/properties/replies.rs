@@ -4,6 +4,7 @@ use crate::dice::Dice;
 use crate::world::{Mood, World};
 use ml_intern_agent::event::Usage;
 use ml_intern_agent::message::Call;
+use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{Reply, Request, Stop};
 use ml_intern_agent::{Part, ProviderError};
 
@@ -41,7 +42,7 @@ pub(crate) fn answer(world: &World, request: &Request<'_>) -> Result<Reply, Prov
         input: if dice.one_in(8) { 0 } else { bytes as u64 / 5 },
         output: dice.below(50),
         // Parts of a power of two: a sum of them is the same in whatever order.
-        cost_usd: (!dice.one_in(6)).then(|| dice.below(64) as f64 / 1024.0),
+        cost_usd: (!dice.one_in(6)).then(|| MicroUsd::new(dice.below(64_000))),
         ..Usage::default()
     };
     Ok(Reply { parts, stop, usage })
