@@ -147,6 +147,21 @@ impl<'a> Runner<'a> {
         open: OpenCall,
         prepared: Prepared<'_>,
     ) -> Result<Finished, JournalError> {
+        let (finished, durable) = self.run_to_its_entry(index, open, prepared).await?;
+        // What a repeatable call found can be found again, so only the others wait for the disk.
+        if durable {
+            self.session.sync().await?;
+        }
+        Ok(finished)
+    }
+
+    /// Ends in the moment in which the result is written down, and says whether it has to be on the disk.
+    async fn run_to_its_entry(
+        &self,
+        index: u32,
+        open: OpenCall,
+        prepared: Prepared<'_>,
+    ) -> Result<(Finished, bool), JournalError> {
         let began = self.clock.now_ms();
         let durable = matches!(
             prepared,
@@ -189,13 +204,8 @@ impl<'a> Runner<'a> {
             images,
             ms,
         };
-        // What a repeatable call found can be found again, so only the others wait for the disk.
-        if durable {
-            self.session.record_durably(event).await?;
-        } else {
-            self.session.record(event)?;
-        }
-        Ok(finished)
+        self.session.record(event)?;
+        Ok((finished, durable))
     }
 
     async fn started(
@@ -365,9 +375,13 @@ pub async fn call_within(
     };
     let runner = Runner::new(session, toolbox, gate, clock);
     let prepared = runner.prepare(0, &open);
-    let finished = runner.run(0, open, prepared).await;
+    let ended = runner.run_to_its_entry(0, open, prepared).await;
+    // Dropped from here on, it has its result.
     left_open.ended = true;
-    let mut finished = finished?;
+    let (mut finished, durable) = ended?;
+    if durable {
+        session.sync().await?;
+    }
     let redactor = session.redactor();
     redactor.text(&mut finished.content, Rules::All);
     Ok(finished)

@@ -20,3 +20,5 @@ mod retries;
 mod room;
 #[path = "behaviours/taken_back.rs"]
 mod taken_back;
+#[path = "behaviours/within.rs"]
+mod within;
