@@ -180,7 +180,8 @@ pub(crate) fn check_stalled(host: &Host) {
     let (mut asked, mut passed) = (BTreeSet::new(), BTreeSet::new());
     for (_, event) in host.disk.log() {
         match event {
-            Event::SessionResumed { .. } | Event::TurnStarted { .. } => {
+            // What was asked before is over, answered or not.
+            Event::SessionResumed { .. } | Event::TurnFinished { .. } => {
                 asked.clear();
                 passed.clear();
             }
