@@ -2,7 +2,7 @@
 
 use crate::context;
 use crate::error::ProviderError;
-use crate::event::Event;
+use crate::event::{Event, Purpose, Usage};
 use crate::message::{Message, Part, Role};
 use crate::ports::{Deltas, JournalError, Request};
 use crate::prompt;
@@ -161,7 +161,11 @@ async fn summarise(agent: &Agent, cut: usize, limit: u64) -> Result<String, Jour
     };
     let words = match ask(agent, request, Arc::new(Unseen)).await? {
         Ok(reply) => {
-            count(&agent.session, &agent.budget, &agent.model, &reply)?;
+            let usage = Usage {
+                purpose: Purpose::Summary,
+                ..reply.usage
+            };
+            count(&agent.session, &agent.budget, &agent.model, usage)?;
             let message = Message {
                 role: Role::Assistant,
                 parts: reply.parts,

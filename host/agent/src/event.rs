@@ -60,6 +60,34 @@ pub struct Usage {
     /// US dollars that a call of unknown price is counted at, where the user wants it counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed_usd: Option<MicroUsd>,
+    /// What it was for.
+    #[serde(default, skip_serializing_if = "Purpose::is_conversation")]
+    pub purpose: Purpose,
+}
+
+/// What a model call was for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The conversation itself.
+    #[default]
+    Conversation,
+    /// A summary of what is left out of it.
+    Summary,
+    /// The conversation of an agent that a tool started.
+    Agent,
+    /// A question of a tool.
+    Question,
+}
+
+impl Purpose {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_conversation(&self) -> bool {
+        *self == Self::Conversation
+    }
 }
 
 /// What a process holds a session to: a session that is run again has to be held to the same.

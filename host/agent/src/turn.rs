@@ -5,7 +5,7 @@ use crate::arguments::shorten;
 use crate::budget::{self, Budget};
 use crate::compaction::Room;
 use crate::error::ProviderError;
-use crate::event::{CallStatus, Event, Step, TurnEnd};
+use crate::event::{CallStatus, Event, Step, TurnEnd, Usage};
 use crate::message::{Call, Message, Part, Role};
 use crate::ports::{Clock, Deltas, JournalError, Provider, Reply, Request, Stop, Toolbox};
 use crate::session::Session;
@@ -32,6 +32,8 @@ const ERROR_BYTES: usize = 4096;
 pub(crate) const CONTINUATION: &str = "continuation";
 /// Code of the notice that the model said nothing and is asked again.
 pub(crate) const EMPTY: &str = "empty_reply";
+/// Notices that say something about the conversation they are in, and nothing about another.
+pub const OWN_NOTICES: [&str; 2] = [CONTINUATION, EMPTY];
 
 /// Everything that a turn needs.
 pub struct Agent {
@@ -135,7 +137,7 @@ async fn iterate(agent: &Agent, partial: &Arc<Partial>) -> Result<Finish, Journa
             Err(error) => return Ok(Finish::Failed(error)),
         };
         room.enough();
-        count(&agent.session, &agent.budget, &agent.model, &reply)?;
+        count(&agent.session, &agent.budget, &agent.model, reply.usage)?;
         if reply.stop == Stop::MaxTokens
             && reply.parts.iter().any(|part| matches!(part, Part::Call(_)))
         {
@@ -175,12 +177,11 @@ pub fn count(
     session: &Session,
     budget: &Budget,
     model: &str,
-    reply: &Reply,
+    usage: Usage,
 ) -> Result<(), JournalError> {
-    let usage = budget.assume(reply.usage);
+    let usage = budget.assume(usage);
     session.record(Event::Usage { usage })?;
-    let first_unpriced =
-        reply.usage.cost_usd.is_none() && session.read(|state| state.unpriced) == 1;
+    let first_unpriced = usage.cost_usd.is_none() && session.read(|state| state.unpriced) == 1;
     if first_unpriced && budget.usd.is_some() {
         let counted = match budget.assumed {
             Some(price) => format!("count at {price} for a million tokens"),

@@ -402,6 +402,14 @@ pub(crate) enum SessionsCommand {
         #[arg(long, value_name = "SEQ", conflicts_with = "turn")]
         at: Option<u64>,
     },
+    /// What a session took: model calls, tokens, money, tools, jobs
+    Usage {
+        /// The session's id or its beginning
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Take a session's newest turn back: its words, and what tools did to files
     Undo {
         /// The session's id or its beginning

@@ -182,6 +182,7 @@ fn usage() -> Event {
             reasoning: 40,
             cost_usd: Some(ml_intern_agent::money::MicroUsd::new(12_345)),
             assumed_usd: None,
+            purpose: ml_intern_agent::event::Purpose::Conversation,
         },
     }
 }

@@ -20,6 +20,7 @@ mod line;
 mod list;
 mod log;
 mod manage;
+mod metrics;
 mod redact;
 
 pub use choose::{choose, complete_id};
@@ -30,4 +31,5 @@ pub use line::{VERSION, render};
 pub use list::{Folded, SessionSummary, fold, list, summary};
 pub use log::{Opened, SessionLog, read};
 pub use manage::{delete, fork};
+pub use metrics::{Counts, Jobs, Metrics, ModelCalls, Quality, ToolCalls, metrics};
 pub use redact::{KnownSecret, SecretRules, is_secret_variable};

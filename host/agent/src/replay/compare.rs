@@ -4,7 +4,9 @@ use crate::event::Event;
 use serde_json::Value;
 
 /// Fields that cannot be equal, by type and path. The time of an entry is no field of it.
-const IGNORED: [(&str, &str); 4] = [
+const IGNORED: [(&str, &str); 5] = [
+    // Older logs do not say it.
+    ("usage", "purpose"),
     // The loop gets what came of it, see `ports.rs`.
     ("permission.resolved", "edited"),
     ("session.started", "host"),

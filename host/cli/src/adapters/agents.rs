@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use held::Held;
 use ml_intern_agent::approval::Gate;
 use ml_intern_agent::budget::Budget;
-use ml_intern_agent::event::{CallStatus, TurnEnd};
+use ml_intern_agent::event::{CallStatus, Purpose, TurnEnd, Usage};
 use ml_intern_agent::message::Call;
 use ml_intern_agent::ports::{Clock, Deltas, JournalError, Provider, Reply, Request, Stop};
 use ml_intern_agent::redaction::Rules;
@@ -184,7 +184,11 @@ async fn complete(
     let provider = bench.provider.another();
     let reply = provider.complete(request, Arc::new(Unseen)).await;
     let reply = reply.map_err(model_failed)?;
-    turn::count(session, &bench.budget, &bench.model, &reply).map_err(not_written)?;
+    let usage = Usage {
+        purpose: Purpose::Question,
+        ..reply.usage
+    };
+    turn::count(session, &bench.budget, &bench.model, usage).map_err(not_written)?;
     said(reply)
 }
 

@@ -2,7 +2,7 @@
 
 use super::audit::CallObserver;
 use async_trait::async_trait;
-use ml_intern_agent::event::Usage;
+use ml_intern_agent::event::{Purpose, Usage};
 use ml_intern_agent::message::{Call, CallResult, Image, Message, Part};
 use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{Deltas, Provider, Reply, Request, Stop, Tool};
@@ -278,6 +278,7 @@ fn received(response: chat::Response) -> Reply {
                 .filter(|cost| cost.is_finite() && *cost >= 0.0)
                 .map(MicroUsd::from_usd),
             assumed_usd: None,
+            purpose: Purpose::Conversation,
         },
     }
 }

@@ -7,9 +7,11 @@ use crate::ui;
 use async_trait::async_trait;
 use ml_intern_agent::message::Image;
 use ml_intern_agent::ports::{Effects, Invocation, Outcome, Powers, Tool, Toolbox};
+use ml_intern_agent::redaction::Rules;
 use ml_intern_agent::{Event, Session};
-use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, tool, types};
+use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, restore_below, tool, types};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,7 @@ pub(crate) struct PluginTools {
     session: OnceLock<Arc<Session>>,
     calls: Arc<Calls>,
     originals: Arc<Originals>,
+    spill: Spill,
     verbose: bool,
 }
 
@@ -50,6 +53,7 @@ impl PluginTools {
         plugins: Vec<ToolPlugin>,
         calls: Arc<Calls>,
         originals: Arc<Originals>,
+        spill: Spill,
         verbose: bool,
     ) -> Self {
         let mut tools = Vec::new();
@@ -72,6 +76,7 @@ impl PluginTools {
             session: OnceLock::new(),
             calls,
             originals,
+            spill,
             verbose,
         }
     }
@@ -157,7 +162,9 @@ impl Toolbox for PluginTools {
         let result = watched(call, session, &invocation).await;
         let asked = running.asked();
         let outcome = match result {
-            Ok(output) => answered(output, asked.denied),
+            Ok(output) => answered(output, asked.denied, |text| {
+                self.spill.shorten(text, session, &invocation.call)
+            }),
             Err(CallError::Guest(error)) => refused(&error, asked.denied),
             Err(CallError::Fault(fault)) => {
                 Outcome::Fault(ui::for_model(&format!("the plugin failed: {fault}")))
@@ -194,7 +201,35 @@ async fn watched<T>(
     }
 }
 
-fn answered(output: tool::Output, denied: bool) -> Outcome {
+/// Where the whole of a text goes of which the model gets the beginning.
+#[derive(Clone)]
+pub(crate) struct Spill {
+    pub(crate) workspace: PathBuf,
+    /// Below the workspace.
+    pub(crate) folder: &'static str,
+}
+
+impl Spill {
+    /// The text, or its beginning and where the rest is. A file that cannot be made costs the rest of the text only.
+    fn shorten(&self, text: String, session: &Session, call: &str) -> String {
+        if text.len() <= RESULT_BYTES {
+            return text;
+        }
+        let path = format!("{}/{}.txt", self.folder, call.replace('/', "-"));
+        let mut whole = text.clone();
+        session.redactor().text(&mut whole, Rules::All);
+        let written = std::fs::create_dir_all(self.workspace.join(self.folder))
+            // Whatever links the folder holds, it is written below the workspace.
+            .and_then(|()| restore_below(&self.workspace, &path, Some(whole.as_bytes())));
+        let short = bounded(text, RESULT_BYTES);
+        match written {
+            Ok(()) => format!("{short}\n[the whole result is in `{path}`]"),
+            Err(_) => short,
+        }
+    }
+}
+
+fn answered(output: tool::Output, denied: bool, shorten: impl FnOnce(String) -> String) -> Outcome {
     let mut texts = Vec::new();
     let mut images = Vec::new();
     for content in output.content {
@@ -207,7 +242,7 @@ fn answered(output: tool::Output, denied: bool) -> Outcome {
             }),
         }
     }
-    let content = bounded(ui::for_model(&texts.join("\n\n")), RESULT_BYTES);
+    let content = shorten(ui::for_model(&texts.join("\n\n")));
     if denied && output.is_error {
         return Outcome::Denied(content);
     }

@@ -3,6 +3,7 @@
 mod audit;
 mod manage;
 mod replay;
+mod usage;
 
 use crate::args::SessionsCommand;
 use crate::commands::wait;
@@ -47,6 +48,7 @@ pub(crate) fn sessions(directory: Option<&Path>, command: SessionsCommand) -> Re
                 Ok(replay::show(&report, json))
             })
         }
+        SessionsCommand::Usage { id, json } => usage::usage(&folder, &id, json),
         SessionsCommand::Undo { id } => manage::undo(&folder, &id),
         SessionsCommand::Export { id, format, output } => {
             manage::export(&folder, &id, format, output.as_deref())

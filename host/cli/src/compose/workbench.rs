@@ -8,10 +8,10 @@ use crate::adapters::jobs::SessionJobs;
 use crate::adapters::notifiers::{Listener, Notifiers};
 use crate::adapters::originals::Originals;
 use crate::adapters::permission::{Calls, Patient, Permissions};
-use crate::adapters::processes::NativePrograms;
+use crate::adapters::processes::{NativePrograms, SPILL};
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::rules::remembered;
-use crate::adapters::toolbox::{PluginTools, ToolPlugin};
+use crate::adapters::toolbox::{PluginTools, Spill, ToolPlugin};
 use crate::compose::lock;
 use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
@@ -236,6 +236,10 @@ impl<'a> Prepared<'a> {
             bench: OnceLock::new(),
         });
         let workspace = config.workspace.clone();
+        let spill = Spill {
+            workspace: workspace.clone(),
+            folder: SPILL,
+        };
         let originals = Arc::new(Originals::new(session.clone(), folder, workspace));
         let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
         let services = Services {
@@ -246,7 +250,13 @@ impl<'a> Prepared<'a> {
             effects: choices.effects.clone(),
         };
         let tools = self.tools(folder, &services, watched);
-        let toolbox = Arc::new(PluginTools::new(tools, calls, originals, choices.verbose));
+        let toolbox = Arc::new(PluginTools::new(
+            tools,
+            calls,
+            originals,
+            spill,
+            choices.verbose,
+        ));
         toolbox.attach(session.clone());
         Ok(Workshop {
             toolbox,

@@ -113,6 +113,7 @@ fn event(numbers: &mut Numbers) -> Event {
                 cache_write: 2,
                 reasoning: 1,
                 assumed_usd: None,
+                purpose: ml_intern_agent::event::Purpose::Conversation,
                 cost_usd: (numbers.below(3) > 0)
                     .then(|| MicroUsd::new(numbers.below(1_000_000) as u64)),
             },

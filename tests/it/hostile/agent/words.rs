@@ -64,6 +64,10 @@ async fn case_64_what_a_model_reads_of_a_plugin_is_plain_bounded_and_a_result() 
     }
     let much = attacked.attacks[7].check("ok", &[]);
     assert!(much.text.contains("[cut: the result has 231000 bytes"));
+    assert!(
+        much.text
+            .contains("the whole result is in `.ml-intern/output/")
+    );
     assert!(much.text.len() < 132 << 10);
     // It came as it is: only what the model is told was cleaned.
     let shown = of_type(&attacked.events, "tool.log");

@@ -7,7 +7,7 @@ use crate::ui;
 use async_trait::async_trait;
 use ml_intern_agent::approval::Gate;
 use ml_intern_agent::budget::Budget;
-use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::event::{Purpose, TurnEnd, Usage};
 use ml_intern_agent::money::MicroUsd;
 use ml_intern_agent::ports::{
     Clock, Deltas, Journal, JournalError, Provider, Reply, Request, Toolbox,
@@ -177,10 +177,17 @@ impl Relay {
 impl Journal for Relay {
     fn append(&self, event: &Event) -> Result<Stamp, JournalError> {
         match event {
-            Event::ToolStarted { .. }
-            | Event::ToolFinished { .. }
-            | Event::Usage { .. }
-            | Event::Notice { .. } => {
+            Event::Usage { usage } => {
+                let usage = Usage {
+                    purpose: Purpose::Agent,
+                    ..*usage
+                };
+                self.parent.record(Event::Usage { usage })?;
+            }
+            Event::Notice { code, text } if turn::OWN_NOTICES.contains(&code.as_str()) => {
+                self.show(text);
+            }
+            Event::ToolStarted { .. } | Event::ToolFinished { .. } | Event::Notice { .. } => {
                 self.parent.record(event.clone())?;
             }
             Event::Message { message } if message.role == Role::Assistant => {
