@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{answers, printed};
 use crate::support::{ml_intern::Home, world::World};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["run"],
     &["plugin"],
@@ -17,6 +17,11 @@ const COMMANDS: [&[&str]; 17] = [
     &["sessions"],
     &["sessions", "list"],
     &["sessions", "show"],
+    &["sessions", "usage"],
+    &["sessions", "undo"],
+    &["sessions", "replay"],
+    &["sessions", "fork"],
+    &["resume"],
     &["jobs"],
     &["jobs", "list"],
     &["jobs", "logs"],

@@ -151,3 +151,53 @@ async fn a_damaged_log_is_named_with_its_line_and_hides_no_other() {
     // The newest that can be read.
     assert_eq!(turn(&world, &["--continue", "three"]).await, good);
 }
+
+#[tokio::test]
+async fn what_a_session_took_is_summed_up() {
+    let script = Script::steps([
+        Reply::call("list", json!({})).usage(11, 7),
+        Reply::text("fine").usage(13, 2),
+    ]);
+    let world = World::new(script).await;
+    turn(&world, &["go"]).await;
+    let sums = printed(&world, &["sessions", "usage", "1", "--json"]).await;
+    assert_eq!(sums["llm"]["calls"], 2);
+    assert_eq!(
+        (&sums["llm"]["input_tokens"], &sums["llm"]["total_tokens"]),
+        (&json!(24), &json!(33))
+    );
+    assert_eq!(sums["llm"]["calls_by_model"]["openai/fake-model"], 2);
+    assert_eq!(
+        (&sums["tools"]["by_name"]["list"], &sums["turns"]["done"]),
+        (&json!(1), &json!(1))
+    );
+    let shown = world.home.ml_intern(["sessions", "usage", "1"]).run().await;
+    shown.assert_code(0);
+    for text in [
+        "2 (2 conversation)",
+        "24 in (0 % from a cache), 9 out",
+        "1 list",
+        "2 calls of unknown price",
+    ] {
+        assert!(shown.stdout.contains(text), "{text}: {}", shown.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_followed_while_it_is_written() {
+    let script =
+        Script::new(|asked| Reply::text(format!("answer {}", asked.assistant_messages() + 1)));
+    let world = World::new(script).await;
+    turn(&world, &["one"]).await;
+    let following = world
+        .home
+        .ml_intern(["sessions", "show", "1", "--json", "--follow"])
+        .start();
+    following.nth_event("turn.finished", 1).await;
+    turn(&world, &["--continue", "two"]).await;
+    let end = following.nth_event("turn.finished", 2).await;
+    assert_eq!(end["message"], "answer 2");
+    following.signal(rustix::process::Signal::INT);
+    let done = following.finish().await;
+    assert_eq!(done.code(), Some(0), "{}", done.stderr);
+}
