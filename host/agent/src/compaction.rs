@@ -6,7 +6,8 @@ use crate::event::{Event, Purpose, Usage};
 use crate::message::{Message, Part, Role};
 use crate::ports::{Deltas, JournalError, Request};
 use crate::prompt;
-use crate::turn::{Agent, ask, count};
+use crate::reply::count;
+use crate::turn::{Agent, ask};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

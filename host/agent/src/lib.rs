@@ -8,6 +8,7 @@
 
 #![warn(missing_docs)]
 
+pub mod advice;
 pub mod approval;
 pub mod arguments;
 pub mod budget;
@@ -24,6 +25,7 @@ pub mod prompt;
 pub mod redaction;
 pub mod repetition;
 pub mod replay;
+pub mod reply;
 mod retry;
 pub mod session;
 pub mod skill;

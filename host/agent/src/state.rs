@@ -1,5 +1,6 @@
 //! The state of a session, as a fold over its events.
 
+use crate::advice::CONTINUATION;
 use crate::approval::Rule;
 use crate::context::Context;
 use crate::event::{CallStatus, Event, JobNote, Limits, Stamp, TurnEnd, Usage};
@@ -7,7 +8,7 @@ use crate::ledger::{Ledger, Rate};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
 use crate::plan::PlanItem;
 use crate::repetition::{Recent, Signature};
-use crate::turn::{CONTINUATION, EMPTY};
+use crate::reply::EMPTY;
 use crate::undo::Turns;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -176,24 +176,29 @@ fn reply<'a>(usage: Usage, rest: impl Iterator<Item = &'a Event>) -> Reply {
                 parts.clone_from(&message.parts);
             }
             Event::Notice { code, .. } if code == "price_unknown" => {}
-            Event::Notice { code, .. } if code == "truncated" => {
+            // In older logs it comes before the words that it tells of.
+            Event::Notice { code, .. } if code == "truncated" => stop = Stop::MaxTokens,
+            Event::Message { message } if message.injected && is_about_a_cut(message) => {
                 stop = Stop::MaxTokens;
-                parts.push(lost("cut"));
-            }
-            Event::Message { message } if stop == Stop::MaxTokens && message.injected => {
-                parts.pop();
                 parts.extend(names(message).iter().map(|name| lost(name)));
                 break;
             }
             Event::Error { message, .. } if message.starts_with(CUT) => {
                 stop = Stop::MaxTokens;
-                parts.push(lost("cut"));
                 break;
             }
             _ => break,
         }
     }
+    if stop == Stop::MaxTokens && !parts.iter().any(|part| matches!(part, Part::Call(_))) {
+        parts.push(lost("cut"));
+    }
     Reply { parts, stop, usage }
+}
+
+fn is_about_a_cut(advice: &Message) -> bool {
+    let text = advice.plain_text();
+    text.starts_with("[SYSTEM: your reply was cut by its output limit")
 }
 
 fn lost(name: &str) -> Part {

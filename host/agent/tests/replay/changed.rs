@@ -209,10 +209,10 @@ async fn a_loop_that_did_less_is_noticed_where_it_did_nothing() {
     let events: Vec<_> = events.filter(|event| !guard(event)).collect();
     let divergence = played(numbered(events)).await.divergence.unwrap();
     assert_eq!(divergence.seq, whole[at].0.seq);
-    assert!(matches!(divergence.found, Some(Event::Repetition { .. })));
+    assert!(matches!(&divergence.found, Some(Event::Message { message }) if message.injected));
     assert_eq!(
         divergence.what,
-        "`usage` was recorded, and the loop writes `repetition`"
+        "`usage` was recorded, and the loop writes `message`"
     );
 }
 

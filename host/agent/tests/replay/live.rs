@@ -132,10 +132,10 @@ async fn a_guard_that_steps_in_now_is_a_difference() {
     assert_eq!(bench.run("go").await, TurnEnd::Done);
     let report = played(log(&bench), Mode::Auto, |_, _| tools()).await;
     let divergence = report.divergence.unwrap();
-    assert!(matches!(divergence.found, Some(Event::Repetition { .. })));
+    assert!(matches!(&divergence.found, Some(Event::Message { message }) if message.injected));
     assert_eq!(
         divergence.what,
-        "`usage` was recorded, and the loop writes `repetition`"
+        "`usage` was recorded, and the loop writes `message`"
     );
     assert_eq!(report.differing.len(), 3);
 }

@@ -17,7 +17,7 @@ use ml_intern_agent::message::Call;
 use ml_intern_agent::ports::{Clock, Deltas, JournalError, Provider, Reply, Request, Stop};
 use ml_intern_agent::redaction::Rules;
 use ml_intern_agent::tools::{Finished, call_within};
-use ml_intern_agent::{Message, Part, ProviderError, Role, Session, turn};
+use ml_intern_agent::{Message, Part, ProviderError, Role, Session, reply};
 use ml_intern_runtime::{Caller, SessionHost, agent, types};
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::task::JoinSet;
@@ -188,7 +188,7 @@ async fn complete(
         purpose: Purpose::Question,
         ..reply.usage
     };
-    turn::count(session, &bench.budget, &bench.model, usage).map_err(not_written)?;
+    reply::count(session, &bench.budget, &bench.model, usage).map_err(not_written)?;
     said(reply)
 }
 

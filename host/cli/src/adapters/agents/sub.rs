@@ -5,6 +5,7 @@ use super::super::toolbox::bounded;
 use super::{Bench, not_written, spent};
 use crate::ui;
 use async_trait::async_trait;
+use ml_intern_agent::advice;
 use ml_intern_agent::approval::Gate;
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::{Purpose, TurnEnd, Usage};
@@ -184,7 +185,7 @@ impl Journal for Relay {
                 };
                 self.parent.record(Event::Usage { usage })?;
             }
-            Event::Notice { code, text } if turn::OWN_NOTICES.contains(&code.as_str()) => {
+            Event::Notice { code, text } if advice::OWN_NOTICES.contains(&code.as_str()) => {
                 self.show(text);
             }
             Event::ToolStarted { .. } | Event::ToolFinished { .. } | Event::Notice { .. } => {
