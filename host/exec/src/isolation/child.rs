@@ -355,11 +355,20 @@ fn take_step(
             attach(mount.as_fd(), root, path)
         }
         Step::Memory { path, size, mode } => attach(memory(size, mode)?.as_fd(), root, path),
-        Step::Proc(path) => {
+        Step::Proc { path, frozen } => {
             let proc = file_system(c"proc", &[], plain)?;
             limit_tasks(proc.as_fd(), tasks);
-            sys::set_mount(proc.as_fd(), sys::READ_ONLY, false)?;
-            attach(proc.as_fd(), root, path)
+            if frozen.is_none() {
+                sys::set_mount(proc.as_fd(), sys::READ_ONLY, false)?;
+            }
+            attach(proc.as_fd(), root, path)?;
+            let Some(names) = frozen else {
+                return Ok(());
+            };
+            let place = inside(root, path)?;
+            names
+                .iter()
+                .try_for_each(|name| freeze(place.as_fd(), name))
         }
         Step::Terminals(path) => {
             let options = [
@@ -374,6 +383,23 @@ fn take_step(
             sys::set_mount(folder.as_fd(), sys::READ_ONLY, false)
         }
     }
+}
+
+/// Makes an entry of a mounted folder one that nobody writes.
+fn freeze(folder: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        // The host's kernel had it a moment ago.
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened?,
+    };
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = rustix::mount::open_tree(place.as_fd(), c"", clone)?;
+    sys::set_mount(tree.as_fd(), sys::READ_ONLY, false)?;
+    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree.as_fd(), c"", place.as_fd(), c"", both)
 }
 
 /// Bounds the process namespace. Only since Linux 6.14 each one has a bound of its own; the

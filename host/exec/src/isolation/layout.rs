@@ -32,7 +32,12 @@ pub(super) enum Step {
         size: CString,
         mode: &'static std::ffi::CStr,
     },
-    Proc(CString),
+    /// The processes of the run, nothing of which is written. With `frozen`, what belongs to a process is, and the
+    /// entries of these names are not: drivers of accelerators name their threads there.
+    Proc {
+        path: CString,
+        frozen: Option<Vec<CString>>,
+    },
     Terminals(CString),
     /// Nothing is added here any more.
     Seal(CString),
@@ -96,7 +101,10 @@ pub(super) fn plan(view: &View, memory: u64) -> Result<(Tree, Vec<Step>), ExecEr
 /// Plans what one run adds. `memory` bounds its shared memory.
 pub(super) fn for_run(tree: &Tree, view: &View, memory: u64) -> Result<Layout, ExecError> {
     let mut steps = vec![
-        Step::Proc(c"proc".to_owned()),
+        Step::Proc {
+            path: c"proc".to_owned(),
+            frozen: tree.names_threads().then(entries_beside_processes),
+        },
         Step::Memory {
             path: c"dev/shm".to_owned(),
             size: CString::new(memory.to_string()).expect("digits"),
@@ -115,6 +123,16 @@ pub(super) fn for_run(tree: &Tree, view: &View, memory: u64) -> Result<Layout, E
         steps,
         _placeholders: placeholders,
     })
+}
+
+/// The entries of `/proc` that belong to no process: the kernel's own. Links lead to what does.
+fn entries_beside_processes() -> Vec<CString> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
+    let names = own.filter_map(|entry| CString::new(entry.file_name().into_encoded_bytes()).ok());
+    names
+        .filter(|name| !name.to_bytes().iter().all(u8::is_ascii_digit))
+        .collect()
 }
 
 /// What stands where.
@@ -328,6 +346,13 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether there is an accelerator whose driver writes to `/proc/self/task/*/comm`, and does without the
+    /// accelerator where it cannot (CUDA: error 304 of `cuInit`, seen with driver 580).
+    fn names_threads(&self) -> bool {
+        let nvidia = |path: &PathBuf| path.to_string_lossy().starts_with("/dev/nvidia");
+        self.nodes.keys().any(nvidia)
+    }
+
     /// Absolute path in the tree → what Landlock allows below it.
     pub(super) fn rights(&self) -> Vec<(CString, u64)> {
         let rights = |access| landlock::rights(access, true);
@@ -335,6 +360,9 @@ impl Tree {
             (c"/".to_owned(), rights(Access::Read)),
             (c"/dev/shm".to_owned(), rights(Access::Write)),
         ];
+        if self.names_threads() {
+            rights.push((c"/proc".to_owned(), landlock::rights(Access::Write, true)));
+        }
         for (path, node) in &self.nodes {
             let allowed = match node {
                 Node::Tree {
@@ -493,5 +521,33 @@ mod tests {
         let (tree, _) = plan(&view, 1 << 20).unwrap();
         let error = for_run(&tree, &view, 1 << 20).unwrap_err();
         assert!(error.to_string().contains("is a link"), "{error}");
+    }
+
+    #[test]
+    fn processes_are_written_to_where_an_accelerator_needs_it_and_the_kernel_is_not() {
+        let mut tree = Tree::default();
+        assert!(!tree.names_threads());
+        tree.add(
+            Path::new("/dev/dri"),
+            Path::new("/dev/dri"),
+            Access::Device,
+            true,
+        );
+        assert!(!tree.names_threads());
+        let device = Path::new("/dev/nvidia0");
+        tree.add(device, device, Access::Device, false);
+        let view = View::default();
+        let layout = for_run(&tree, &view, 1 << 20).unwrap();
+        let frozen = layout.steps.iter().find_map(|step| match step {
+            Step::Proc { frozen, .. } => frozen.clone(),
+            _ => None,
+        });
+        let frozen = frozen.unwrap();
+        let has = |name: &std::ffi::CStr| frozen.iter().any(|one| **one == *name);
+        assert!(
+            has(c"sys") && has(c"sysrq-trigger") && has(c"irq"),
+            "{frozen:?}"
+        );
+        assert!(!has(c"self") && !has(c"thread-self") && !has(c"1"));
     }
 }

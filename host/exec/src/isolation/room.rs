@@ -243,9 +243,10 @@ pub(super) fn step_name(
             )
         }
         Step::Tree { source, .. } => return Some(source.to_string_lossy().into_owned()),
-        Step::Memory { path, .. } | Step::Proc(path) | Step::Terminals(path) | Step::Seal(path) => {
-            path.to_string_lossy().into_owned()
-        }
+        Step::Memory { path, .. }
+        | Step::Proc { path, .. }
+        | Step::Terminals(path)
+        | Step::Seal(path) => path.to_string_lossy().into_owned(),
     };
     Some(format!("/{}", name.trim_start_matches('/')))
 }
