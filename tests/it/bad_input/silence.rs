@@ -36,15 +36,11 @@ async fn an_empty_answer_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_call_that_takes_long_says_that_it_goes_on() {
-    let bash = Reply::call("bash", json!({"command": "sleep 10.5"}));
+    let bash = Reply::call("bash", json!({"command": "sleep 12"}));
     let world = World::new(Script::steps([bash, Reply::text("done")])).await;
     let done = world.run(["--permission-mode=auto", "go"]).run().await;
     done.assert_code(0);
-    assert!(
-        done.stderr.contains("… bash goes on  10."),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("… bash goes on  1"), "{}", done.stderr);
 }
 
 #[tokio::test]
