@@ -204,3 +204,31 @@ async fn a_webhook_that_never_answers_holds_the_program_up_for_a_while_only() {
     assert!(done.elapsed < Duration::from_secs(35), "{:?}", done.elapsed);
     drop(listener);
 }
+
+#[tokio::test]
+async fn a_budget_that_is_nearly_spent_is_told_once() {
+    // $0.008 a call, the answer included: six of them, of which five pass four fifths of the budget.
+    let script = Script::new(|asked| {
+        let number = asked.assistant_messages();
+        let reply = match number {
+            ..5 => Reply::call("list", json!({"path": format!("folder{number}")})),
+            _ => Reply::text("done"),
+        };
+        reply.usage(2000, 300)
+    });
+    let sink = WebhookSink::start().await;
+    let world = world(script, &sink.url(), &["budget"], "").await;
+    let prices = "\n[providers.openai]\nsource = \"builtin:openai\"\nconfig = { input-price = 2.5, output-price = 10 }\n";
+    let manifest = world.home.read("ml-intern.toml") + prices;
+    world.home.write("ml-intern.toml", manifest);
+    let done = world.run(["--budget-usd=0.05", "go"]).run().await;
+    done.assert_code(0);
+    let deliveries = sink.deliveries();
+    assert_eq!(kinds(&deliveries), ["budget"]);
+    let told = deliveries[0].json();
+    assert_eq!(told["title"], "The budget is nearly spent");
+    assert!(
+        told["body"].as_str().unwrap().contains("$0.04 of $0.05"),
+        "{told}"
+    );
+}

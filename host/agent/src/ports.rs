@@ -136,10 +136,13 @@ impl Tool {
         found.map_or(self.effects, |(_, effects)| *effects)
     }
 
-    /// The operation that these arguments select, where the tool has several.
+    /// The operation that these arguments select, where the tool has several. What the model made up is none: it would
+    /// get into rules that a person agrees to.
     pub fn operation_of(&self, arguments: &Value) -> Option<String> {
-        let (argument, _) = self.operations.as_ref()?;
-        arguments.get(argument)?.as_str().map(str::to_owned)
+        let (argument, operations) = self.operations.as_ref()?;
+        let chosen = arguments.get(argument)?.as_str()?;
+        let declared = operations.iter().any(|(name, _)| name == chosen);
+        declared.then(|| chosen.to_owned())
     }
 
     /// What has to be allowed before a call with these effects starts; `None` when nothing has to.
@@ -253,4 +256,34 @@ pub trait Clock: Send + Sync {
 pub trait Observer: Send + Sync {
     /// An event happened; the log has it if it is durable.
     fn event(&self, stamp: Stamp, event: &Event);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_operation_is_one_that_the_tool_has() {
+        let tool = Tool {
+            name: "repo".into(),
+            description: String::new(),
+            input_schema: "{}".into(),
+            plugin: "p@1".into(),
+            effects: Effects::default(),
+            operations: Some(("op".into(), vec![("upload".into(), Effects::default())])),
+            powers: Powers::default(),
+            grants: Vec::new(),
+        };
+        let of = |arguments| tool.operation_of(&arguments);
+        assert_eq!(of(json!({"op": "upload"})).as_deref(), Some("upload"));
+        for other in [
+            json!({"op": "*"}),
+            json!({"op": "up*"}),
+            json!({"op": 1}),
+            json!({}),
+        ] {
+            assert_eq!(of(other), None);
+        }
+    }
 }

@@ -189,6 +189,17 @@ fn told(event: &Event) -> Option<Told> {
                 json!(job),
             )
         }
+        Event::BudgetWarned {
+            spent_usd,
+            cap_usd: Some(cap),
+            threshold_usd: None,
+        } => (
+            manifest::Event::Budget,
+            Severity::Warning,
+            "The budget is nearly spent".into(),
+            format!("{spent_usd} of {cap} are spent, and more may be promised"),
+            json!({ "spent_usd": spent_usd, "cap_usd": cap }),
+        ),
         Event::TurnFinished {
             reason: TurnEnd::Budget,
             message,
