@@ -18,6 +18,8 @@ mod landlock;
 #[cfg(target_os = "linux")]
 mod layout;
 #[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(target_os = "linux")]
 mod placeholder;
 #[cfg(target_os = "linux")]
 mod probe;
