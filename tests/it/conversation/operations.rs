@@ -263,3 +263,49 @@ async fn nobody_to_talk_to_and_nothing_to_do_is_a_usage_error() {
     done.assert_code(0);
     assert_eq!(done.stdout, "fine\n");
 }
+
+#[tokio::test]
+async fn termination_ends_the_conversation_whatever_it_does() {
+    use rustix::process::Signal;
+    let script = || {
+        Script::new(|asked| {
+            let last = asked.messages.last().map(ToString::to_string);
+            match last.unwrap_or_default() {
+                last if last.contains("about to be cut") => Reply::never(),
+                last if last.contains("sleep") => bash("sleep 30"),
+                _ => Reply::text("fine ".repeat(2000)),
+            }
+        })
+    };
+    for busy in [None, Some("turn"), Some("compact")] {
+        let world = World::new(script()).await;
+        let mut running = talk(&world, ["--no-stream", "--permission-mode=auto", "one"]).start();
+        for turn in 1..=4 {
+            running.nth_event("turn.finished", turn).await;
+            if turn < 4 {
+                let words = json!({"type": "user.message", "text": "more"});
+                running.write_line(&words).await;
+            }
+        }
+        match busy {
+            Some("turn") => {
+                let words = json!({"type": "user.message", "text": "sleep"});
+                running.write_line(&words).await;
+                running.nth_event("tool.started", 1).await;
+            }
+            Some(_) => {
+                running.write_line(&json!({"type": "compact"})).await;
+                world
+                    .fake
+                    .wait_for("the summary", |all| all.len() >= 5)
+                    .await;
+            }
+            None => {}
+        }
+        running.signal(Signal::TERM);
+        let ended = running.nth_event("result", 1).await;
+        assert_eq!(ended["exit_code"], 143, "{busy:?}");
+        let done = running.finish().await;
+        assert_eq!(done.code(), Some(143), "{busy:?}: {}", done.stderr);
+    }
+}

@@ -8,17 +8,17 @@ mod report;
 mod signals;
 mod stage;
 
-use crate::adapters::confinement;
 use crate::adapters::inbox::{Format, Inbox};
 use crate::args::{InputFormat, OutputFormat, RunArgs};
-use crate::compose::workbench::{Choices, OpenSession, Prepared};
+use crate::compose::workbench::{OpenSession, Prepared};
 use crate::config::Config;
 use crate::error::{Kind, OrFail, Result};
-use crate::ui::{self, Feed, RunResult};
+use crate::ui::{self, RunResult};
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::ports::JournalError;
 use opening::Opened;
 use signals::Signals;
+use stage::Scene;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,10 +68,13 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let inbox = inbox(&config, choices.input)?;
     let prepared = Prepared::new(&config, &choices.model).await?;
     let opened = opening::open(&config, start)?;
-    let work = work(
-        &config, arguments, &choices, prepared, opened, input, inbox, &signals,
-    );
-    let result = work.await?;
+    let scene = Scene {
+        config: &config,
+        arguments,
+        choices: &choices,
+        signals: &signals,
+    };
+    let result = work(scene, prepared, opened, input, inbox).await?;
     if let Some(file) = &mut output {
         let answer = result.message.as_deref().unwrap_or_default();
         if let Err(error) = file.write_all(answer.as_bytes()) {
@@ -87,42 +90,29 @@ fn inbox(config: &Config, format: Option<Format>) -> Result<Option<Arc<Inbox>>> 
     Ok(format.map(open).transpose()?.map(Arc::new))
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "everything that a task is made of, once"
-)]
 async fn work(
-    config: &Config,
-    arguments: &RunArgs,
-    choices: &Choices,
+    scene: Scene<'_>,
     prepared: Prepared<'_>,
     (opened, log): (Opened, OpenSession),
     input: Option<String>,
     inbox: Option<Arc<Inbox>>,
-    signals: &Signals,
 ) -> Result<RunResult> {
-    confinement::tidy(config);
     let began = SystemTime::now();
-    let renderer = options::renderer(arguments, choices, &opened.id, false);
-    let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
-    let choices = &options::recording(arguments, choices, &log)?;
-    let (bench, watch) = prepared.build(choices, log, feed.observer(), inbox.clone())?;
+    let (set, watch) = scene.set(prepared, &opened.id, log, inbox.clone(), false)?;
+    let bench = &set.bench;
     let turn = async {
-        stage::begin(config, choices, &bench, &opened).await?;
-        stage::turn(&bench, input.as_deref(), inbox.as_deref(), signals).await
+        stage::begin(scene, bench, &opened).await?;
+        stage::turn(bench, input.as_deref(), inbox.as_deref(), scene.signals).await
     };
     let outcome: std::result::Result<_, JournalError> = tokio::select! {
         outcome = turn => outcome,
         never = watch.run() => match never {},
     };
-    for problem in bench.notifiers.finish().await {
-        ui::warn(&problem);
-    }
-    feed.finish();
-    let artifacts = artifacts::since(&config.workspace, began);
+    let bench = set.finish().await;
+    let artifacts = artifacts::since(&scene.config.workspace, began);
     Ok(match outcome {
         Ok(ended) => {
-            let code = report::exit_code(&bench, ended.end, signals);
+            let code = report::exit_code(&bench, ended.end, scene.signals);
             report::result(&bench, ended.end, code, artifacts)
         }
         Err(error) => {

@@ -2,8 +2,8 @@
 
 use super::opening::{self, Opened, Start};
 use super::signals::Signals;
-use super::{inbox, options, report, stage};
-use crate::adapters::confinement;
+use super::stage::{self, Scene};
+use super::{inbox, options, report};
 use crate::adapters::inbox::{COMMANDS, Inbox, Operation};
 use crate::args::RunArgs;
 use crate::compose::Workbench;
@@ -30,11 +30,10 @@ enum Next {
 
 /// A session of the conversation that is open.
 struct Desk<'a> {
-    config: &'a Config,
+    scene: Scene<'a>,
     bench: &'a Workbench,
-    inbox: &'a Inbox,
-    signals: &'a Signals,
     feed: &'a Feed,
+    inbox: &'a Inbox,
     pending: &'a mut Pending,
 }
 
@@ -70,18 +69,15 @@ pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Resul
             (Err(failure), None) => return Err(failure),
         };
         let here = (opened.0.id.clone(), choices.model.clone());
-        let (next, code) = session(
-            &config,
+        let scene = Scene {
+            config: &config,
             arguments,
-            &choices,
-            prepared,
-            opened,
-            input.take(),
-            &inbox,
-            &signals,
-            &mut pending,
-        )
-        .await?;
+            choices: &choices,
+            signals: &signals,
+        };
+        let words = input.take();
+        let session = session(scene, prepared, opened, words, &inbox, &mut pending);
+        let (next, code) = session.await?;
         match next {
             Next::Quit => return Ok(code),
             Next::Session { start: then, model } => {
@@ -103,52 +99,37 @@ async fn open<'a>(
     Ok((prepared, opened))
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "everything that a session is made of, once"
-)]
 async fn session(
-    config: &Config,
-    arguments: &RunArgs,
-    choices: &Choices,
+    scene: Scene<'_>,
     prepared: Prepared<'_>,
     (opened, log): (Opened, OpenSession),
     input: Option<String>,
     inbox: &Arc<Inbox>,
-    signals: &Signals,
     pending: &mut Pending,
 ) -> Result<(Next, u8)> {
-    confinement::tidy(config);
-    let renderer = options::renderer(arguments, choices, &opened.id, true);
-    let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
-    let choices = &options::recording(arguments, choices, &log)?;
-    let (bench, watch) = prepared.build(choices, log, feed.observer(), Some(inbox.clone()))?;
+    let (set, watch) = scene.set(prepared, &opened.id, log, Some(inbox.clone()), true)?;
     let mut desk = Desk {
-        config,
-        bench: &bench,
+        scene,
+        bench: &set.bench,
+        feed: &set.feed,
         inbox,
-        signals,
-        feed: &feed,
         pending,
     };
     let talk = async {
-        stage::begin(config, choices, &bench, &opened).await?;
+        stage::begin(scene, &set.bench, &opened).await?;
         desk.talk(input).await
     };
     let outcome = tokio::select! {
         outcome = talk => outcome,
         never = watch.run() => match never {},
     };
-    for problem in bench.notifiers.finish().await {
-        ui::warn(&problem);
-    }
-    feed.finish();
+    let bench = set.finish().await;
     let next = outcome.map_err(|error| {
         let failure = Failure::new(Kind::Failed, error);
         failure.hint("free space there, then go on with `ml-intern resume`")
     })?;
-    let code = if signals.terminated() {
-        signals.exit_code()
+    let code = if scene.signals.terminated() {
+        scene.signals.exit_code()
     } else {
         0
     };
@@ -158,7 +139,10 @@ async fn session(
             .session
             .read(|state| state.ended)
             .unwrap_or(TurnEnd::Done);
-        report::farewell(arguments, &report::result(&bench, end, code, Vec::new()));
+        report::farewell(
+            scene.arguments,
+            &report::result(&bench, end, code, Vec::new()),
+        );
     }
     Ok((next, code))
 }
@@ -173,7 +157,7 @@ impl Desk<'_> {
             None => {}
         }
         loop {
-            if self.signals.terminated() {
+            if self.scene.signals.terminated() {
                 return Ok(Next::Quit);
             }
             let operation = match self.pending.operations.pop_front() {
@@ -197,14 +181,14 @@ impl Desk<'_> {
         match operation {
             Operation::Words(text) => self.turn(Some(&text)).await?,
             Operation::Undo => {
-                crate::compose::undo::newest(self.bench, &self.config.workspace).await?
+                crate::compose::undo::newest(self.bench, &self.scene.config.workspace).await?
             }
             Operation::Compact => self.compact().await?,
             Operation::New => {
                 let start = Start::New;
                 return Ok(Some(Next::Session { start, model: None }));
             }
-            Operation::Resume(id) => match opening::other(self.config, id.as_deref()) {
+            Operation::Resume(id) => match opening::other(self.scene.config, id.as_deref()) {
                 Ok(start) => return Ok(Some(Next::Session { start, model: None })),
                 Err(failure) => self.refuse(&failure)?,
             },
@@ -232,12 +216,10 @@ impl Desk<'_> {
 
     async fn turn(&mut self, input: Option<&str>) -> std::result::Result<(), JournalError> {
         let inbox = (!self.pending.closed).then_some(self.inbox);
-        let ended = stage::turn(self.bench, input, inbox, self.signals).await?;
+        let ended = stage::turn(self.bench, input, inbox, self.scene.signals).await?;
         self.pending.operations.extend(ended.waiting);
         self.pending.closed |= ended.closed;
-        if !self.signals.terminated() {
-            self.signals.settle();
-        }
+        self.scene.signals.settle();
         Ok(())
     }
 
@@ -248,17 +230,17 @@ impl Desk<'_> {
         }
         self.feed.idle(true);
         let operation = loop {
-            let interrupted = self.signals.start();
+            let interrupted = self.scene.signals.start();
             tokio::select! {
                 biased;
                 operation = self.inbox.next() => break operation.unwrap_or(Operation::Quit),
                 () = interrupted.cancelled() => {
-                    if self.signals.terminated() {
+                    if self.scene.signals.terminated() {
                         break Operation::Quit;
                     }
                     ui::err("\nCtrl-C again, or Ctrl-D, ends the conversation");
                     tokio::time::sleep(TWICE).await;
-                    self.signals.settle();
+                    self.scene.signals.settle();
                     self.feed.idle(true);
                 }
             }
@@ -269,8 +251,8 @@ impl Desk<'_> {
 
     async fn compact(&self) -> std::result::Result<(), JournalError> {
         let agent = &self.bench.agent;
-        let done = compact_now(agent, &self.signals.start()).await?;
-        self.signals.settle();
+        let done = compact_now(agent, &self.scene.signals.start()).await?;
+        self.scene.signals.settle();
         if !done {
             let text = "there is nothing to leave out yet".to_owned();
             stage::notice(&agent.session, "nothing_to_compact", text)?;
@@ -281,8 +263,8 @@ impl Desk<'_> {
     /// The same session, to be opened again with another model.
     fn other_model(&self, model: &str) -> Result<Start> {
         let (provider, _) = split_model(model)?;
-        crate::compose::workbench::check_provider(self.config, provider)?;
-        opening::old(self.config, self.bench.agent.session.id())
+        crate::compose::workbench::check_provider(self.scene.config, provider)?;
+        opening::old(self.scene.config, self.bench.agent.session.id())
     }
 
     fn refuse(&self, failure: &Failure) -> std::result::Result<(), JournalError> {

@@ -52,10 +52,10 @@ impl Signals {
         self.shared.current()
     }
 
-    /// What was interrupted is over, and a signal means the next thing again.
+    /// What was interrupted is over, and a signal means the next thing again. Termination is never over.
     pub(crate) fn settle(&self) {
         let mut current = self.shared.lock();
-        if current.is_cancelled() {
+        if current.is_cancelled() && self.exit_code() != TERMINATED {
             *current = CancellationToken::new();
         }
     }

@@ -1,17 +1,69 @@
 //! A session that is open: its turns, and what is asked of it meanwhile.
 
 use super::opening::Opened;
+use super::options;
 use super::signals::Signals;
+use crate::adapters::confinement;
 use crate::adapters::inbox::{Inbox, Operation};
 use crate::adapters::processes;
+use crate::args::RunArgs;
 use crate::compose::Workbench;
 use crate::compose::prompt::system_prompt;
-use crate::compose::workbench::Choices;
+use crate::compose::watch::Watch;
+use crate::compose::workbench::{Choices, OpenSession, Prepared};
 use crate::config::Config;
+use crate::error::{Kind, OrFail as _};
+use crate::ui::{self, Feed};
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::ports::JournalError;
 use ml_intern_agent::{Event, Message, Role, Session, turn};
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What the sessions of one program have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) config: &'a Config,
+    pub(super) arguments: &'a RunArgs,
+    pub(super) choices: &'a Choices,
+    pub(super) signals: &'a Signals,
+}
+
+/// A session put together, before its first event.
+pub(super) struct Set {
+    pub(super) bench: Workbench,
+    pub(super) feed: Feed,
+}
+
+impl Scene<'_> {
+    /// Puts a session together, and what takes back from it what the user takes back. `talk`: it has several turns.
+    pub(super) fn set(
+        &self,
+        prepared: Prepared<'_>,
+        id: &str,
+        log: OpenSession,
+        inbox: Option<Arc<Inbox>>,
+        talk: bool,
+    ) -> crate::error::Result<(Set, Watch)> {
+        confinement::tidy(self.config);
+        let renderer = options::renderer(self.arguments, self.choices, id, talk);
+        let feed = Feed::start(renderer).or_fail(Kind::Failed)?;
+        let choices = options::recording(self.arguments, self.choices, &log)?;
+        let (bench, watch) = prepared.build(&choices, log, feed.observer(), inbox)?;
+        Ok((Set { bench, feed }, watch))
+    }
+}
+
+impl Set {
+    /// Returns when everything is told and drawn.
+    pub(super) async fn finish(self) -> Workbench {
+        for problem in self.bench.notifiers.finish().await {
+            ui::warn(&problem);
+        }
+        self.feed.finish();
+        self.bench
+    }
+}
 
 /// A turn that ended, and what was asked for meanwhile that has to wait for its end.
 pub(super) struct Ended {
@@ -23,11 +75,13 @@ pub(super) struct Ended {
 
 /// Writes down how the session begins, or that it goes on.
 pub(super) async fn begin(
-    config: &Config,
-    choices: &Choices,
+    scene: Scene<'_>,
     bench: &Workbench,
     opened: &Opened,
 ) -> Result<(), JournalError> {
+    let Scene {
+        config, choices, ..
+    } = scene;
     let session = &bench.agent.session;
     let host = env!("CARGO_PKG_VERSION").to_owned();
     let model = choices.model.clone();
