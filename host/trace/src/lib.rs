@@ -29,7 +29,7 @@ pub use export::claude_code;
 pub use follow::{Follower, follow};
 pub use line::{VERSION, render};
 pub use list::{Folded, SessionSummary, fold, list, summary};
-pub use log::{Opened, SessionLog, read};
+pub use log::{ORIGINALS, Opened, SessionLog, read};
 pub use manage::{delete, fork};
 pub use metrics::{Counts, Jobs, Metrics, ModelCalls, Quality, ToolCalls, metrics};
 pub use redact::{KnownSecret, SecretRules, is_secret_variable};

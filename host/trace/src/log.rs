@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) const EVENTS: &str = "events.jsonl";
 pub(crate) const BLOBS: &str = "blobs";
+/// Folder in that of a session with what files were before its tools changed them, by SHA-256.
+pub const ORIGINALS: &str = "originals";
 pub(crate) const LOCK: &str = "lock";
 
 /// The writer of one session's log. One at a time: it holds the session's lock until it is dropped.

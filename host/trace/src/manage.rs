@@ -4,7 +4,7 @@ use crate::blob;
 use crate::entry::head;
 use crate::error::TraceError;
 use crate::index;
-use crate::log::{BLOBS, EVENTS, LOCK, lock};
+use crate::log::{BLOBS, EVENTS, LOCK, ORIGINALS, lock};
 use std::fs::{DirBuilder, File};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -31,7 +31,7 @@ pub fn fork(sessions: &Path, id: &str, new: &str, at: Option<u64>) -> Result<u64
         });
     }
     let aside = sessions.join(format!("{HIDDEN}{new}"));
-    let made = make(&aside, &from.join(BLOBS), kept);
+    let made = make(&aside, &from, kept);
     let target = sessions.join(new);
     made.and_then(|()| std::fs::rename(&aside, &target).map_err(TraceError::io(&target)))
         .inspect_err(|_| {
@@ -62,22 +62,15 @@ fn entries<'a>(
     Ok((&text[..end], last))
 }
 
-fn make(folder: &Path, blobs: &Path, events: &[u8]) -> Result<(), TraceError> {
-    let private = |path: &Path| {
-        let made = DirBuilder::new().mode(0o700).create(path);
-        made.map_err(TraceError::io(path))
-    };
+fn make(folder: &Path, from: &Path, events: &[u8]) -> Result<(), TraceError> {
     private(folder)?;
-    if blobs.is_dir() {
-        private(&folder.join(BLOBS))?;
-        let text = String::from_utf8_lossy(events);
-        let names = std::fs::read_dir(blobs).map_err(TraceError::io(blobs))?;
-        for name in names.flatten().map(|entry| entry.file_name()) {
-            if name.to_str().is_some_and(|name| text.contains(name)) {
-                blob::copy(&blobs.join(&name), &folder.join(BLOBS).join(&name))?;
-            }
-        }
-    }
+    let text = String::from_utf8_lossy(events);
+    carry(&from.join(BLOBS), &folder.join(BLOBS), &text, blob::copy)?;
+    let whole = |from: &Path, to: &Path| match std::fs::copy(from, to) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(TraceError::io(from)(error)),
+    };
+    carry(&from.join(ORIGINALS), &folder.join(ORIGINALS), &text, whole)?;
     let path = folder.join(EVENTS);
     let write = || {
         let mut file = File::options()
@@ -89,6 +82,31 @@ fn make(folder: &Path, blobs: &Path, events: &[u8]) -> Result<(), TraceError> {
         file.sync_all()
     };
     write().map_err(TraceError::io(&path))
+}
+
+fn private(path: &Path) -> Result<(), TraceError> {
+    let made = DirBuilder::new().mode(0o700).create(path);
+    made.map_err(TraceError::io(path))
+}
+
+/// Copies the files of a folder that the entries name, where there is one.
+fn carry(
+    from: &Path,
+    to: &Path,
+    entries: &str,
+    copy: impl Fn(&Path, &Path) -> Result<(), TraceError>,
+) -> Result<(), TraceError> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    private(to)?;
+    let names = std::fs::read_dir(from).map_err(TraceError::io(from))?;
+    for name in names.flatten().map(|entry| entry.file_name()) {
+        if name.to_str().is_some_and(|name| entries.contains(name)) {
+            copy(&from.join(&name), &to.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a session that nobody writes.

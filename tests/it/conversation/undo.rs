@@ -125,3 +125,40 @@ async fn a_turn_of_a_session_that_is_over_is_taken_back_from_the_command_line() 
     );
     world.fake.assert_all_accepted();
 }
+
+#[tokio::test]
+async fn a_copy_of_a_session_takes_its_turns_back_as_well() {
+    let world = World::new(writer()).await;
+    let run = ["--permission-mode=auto", "write a.txt one"];
+    world.run(run).run().await.assert_code(0);
+    let forked = world.home.ml_intern(["sessions", "fork", "1"]).run().await;
+    forked.assert_code(0);
+    let copy = forked.stdout.trim();
+    let undone = world.home.ml_intern(["sessions", "undo", copy]).run().await;
+    undone.assert_code(0);
+    assert!(
+        !world.home.workspace().join("a.txt").exists(),
+        "{}",
+        undone.stderr
+    );
+
+    world.home.write("old.txt", "as it was\n");
+    for prompt in ["read old.txt", "write old.txt changed"] {
+        let more = ["--resume", copy, "--permission-mode=auto", prompt];
+        world.run(more).run().await.assert_code(0);
+    }
+    assert_eq!(world.home.read("old.txt"), "changed");
+    let forked = world.home.ml_intern(["sessions", "fork", copy]).run().await;
+    let undone = world
+        .home
+        .ml_intern(["sessions", "undo", forked.stdout.trim()])
+        .run()
+        .await;
+    undone.assert_code(0);
+    assert_eq!(
+        world.home.read("old.txt"),
+        "as it was\n",
+        "{}",
+        undone.stderr
+    );
+}

@@ -4,6 +4,7 @@ use ml_intern_agent::event::{FileChange, FileState, KeptFile};
 use ml_intern_agent::{Event, Session};
 use ml_intern_manifest::Digest;
 use ml_intern_runtime::{KeepsOriginals, Original, read_below, restore_below};
+use ml_intern_trace::ORIGINALS;
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,8 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Folder of the originals in that of the session.
-const FOLDER: &str = "originals";
 /// Bytes of a file that is kept.
 const FILE_BYTES: u64 = 8 << 20;
 /// Bytes that one process keeps for a session.
@@ -34,7 +33,7 @@ impl Originals {
     pub(crate) fn new(session: Arc<Session>, session_folder: &Path, workspace: PathBuf) -> Self {
         Self {
             session,
-            folder: session_folder.join(FOLDER),
+            folder: session_folder.join(ORIGINALS),
             workspace,
             left: AtomicU64::new(SESSION_BYTES),
             open: Mutex::default(),
@@ -216,7 +215,7 @@ fn restore_one(
 }
 
 fn original(session_folder: &Path, sha256: &str) -> Result<Vec<u8>, String> {
-    let path = session_folder.join(FOLDER).join(sha256);
+    let path = session_folder.join(ORIGINALS).join(sha256);
     let bytes = std::fs::read(path).map_err(|error| format!("its original is gone: {error}"))?;
     match digest(&bytes) == sha256 {
         true => Ok(bytes),

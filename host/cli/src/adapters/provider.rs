@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
+/// Two of these are as long as the window in which requests are counted.
+const LIMIT_WAIT_MS: u64 = 30_000;
 /// How long a list of models is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -315,9 +317,15 @@ fn reported(error: GuestError) -> ProviderError {
         types::Error::InvalidInput(_) | types::Error::Unsupported(_) => {
             ProviderError::Invalid(text)
         }
-        types::Error::Limit(_) | types::Error::Conflict(_) | types::Error::Internal(_) => {
-            ProviderError::Other(text)
-        }
+        // The plugin made more requests than it may in a minute: a fast model is no reason to give up.
+        types::Error::Limit(_) => ProviderError::Upstream {
+            status: None,
+            code: Some("limit".into()),
+            message: text,
+            retryable: true,
+            retry_after_ms: Some(LIMIT_WAIT_MS),
+        },
+        types::Error::Conflict(_) | types::Error::Internal(_) => ProviderError::Other(text),
     }
 }
 
@@ -339,5 +347,28 @@ impl Sink for DeltaSink {
         } else {
             types::Control::Proceed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_the_plugin_is_waited_for_and_a_failure_of_it_is_not() {
+        let told = |error| {
+            reported(GuestError {
+                error,
+                denials: Vec::new(),
+            })
+        };
+        let limit = told(types::Error::Limit("requests-per-minute".into()));
+        assert!(
+            matches!(&limit, ProviderError::Upstream { retryable: true, retry_after_ms: Some(30_000), message, .. }
+                if message.contains("requests-per-minute")),
+            "{limit:?}"
+        );
+        let failed = told(types::Error::Internal("broken".into()));
+        assert!(matches!(failed, ProviderError::Other(_)), "{failed:?}");
     }
 }
