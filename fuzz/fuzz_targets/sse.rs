@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-#[path = "../../plugins/openai/src/sse.rs"]
+#[path = "../../sdk/rust/src/provider/sse.rs"]
 mod sse;
 
 type Event = (String, Vec<u8>);

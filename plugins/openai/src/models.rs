@@ -1,71 +1,210 @@
-//! The server's list of models. The protocol has only their names; what else is known comes from
-//! fields that some servers add, from the user's configuration, or from a short table for the
-//! hosted service.
+//! Models: what the server lists of them, what the user says of them, and what is known of the hosted ones.
 
-use crate::chunk::number;
 use crate::settings::Settings;
-use ml_intern_plugin::{Error, Model};
-use serde::Deserialize;
+use ml_intern_plugin::provider::completions::models::{self, Listed};
+use ml_intern_plugin::provider::{Known, price};
+use ml_intern_plugin::{Error, LongPrice, Model, Price};
 
-/// Models passed on. Routers list several hundred.
-const MAX_MODELS: usize = 2000;
+/// Day of the table: the service's own price list and model pages as others quote them.
+const AS_OF: &str = "2026-11-01";
 
-/// Context windows of the hosted service's families in tokens, by the start of the id, longest
-/// first. From its model pages, November 2026; within a family the smallest value is given.
-const HOSTED_WINDOWS: [(&str, u32); 8] = [
-    ("gpt-4.1", 1_047_576),
-    ("gpt-4o", 128_000),
-    ("gpt-5", 400_000),
-    ("o1-mini", 128_000),
-    ("o1", 200_000),
-    ("o3", 200_000),
-    ("o4", 200_000),
-    ("chatgpt-4o", 128_000),
+/// Input tokens above which the newer models cost more.
+const LONG: u32 = 272_000;
+
+const LOW_TO_HIGH: &[&str] = &["low", "medium", "high"];
+const MINIMAL_TO_HIGH: &[&str] = &["minimal", "low", "medium", "high"];
+const NONE_TO_HIGH: &[&str] = &["none", "low", "medium", "high"];
+const NONE_TO_XHIGH: &[&str] = &["none", "low", "medium", "high", "xhigh"];
+const NONE_TO_MAX: &[&str] = &["none", "low", "medium", "high", "xhigh", "max"];
+const LOW_TO_MAX: &[&str] = &["low", "medium", "high", "xhigh", "max"];
+
+/// Models of the hosted service. It lists only names.
+const TABLE: &[Known] = &[
+    long(
+        "gpt-6.1-sol",
+        1_050_000,
+        LOW_TO_MAX,
+        price(2.0, 10.0, 0.10, 2.5),
+    ),
+    long(
+        "gpt-6-sol",
+        1_050_000,
+        NONE_TO_MAX,
+        price(2.0, 10.0, 0.20, 2.5),
+    ),
+    long(
+        "gpt-6.1-terra",
+        1_050_000,
+        NONE_TO_MAX,
+        price(1.0, 5.0, 0.05, 1.25),
+    ),
+    long(
+        "gpt-6-luna",
+        400_000,
+        NONE_TO_MAX,
+        price(0.10, 0.50, 0.01, 0.125),
+    ),
+    unpriced("gpt-6.2-sol", 1_050_000, LOW_TO_MAX),
+    unpriced("gpt-6-astra", 1_050_000, LOW_TO_MAX),
+    long(
+        "gpt-5.6-sol",
+        1_050_000,
+        NONE_TO_MAX,
+        price(5.0, 30.0, 0.50, 5.0),
+    ),
+    long(
+        "gpt-5.6-terra",
+        1_050_000,
+        NONE_TO_MAX,
+        price(2.0, 12.0, 0.20, 2.0),
+    ),
+    long(
+        "gpt-5.6-luna",
+        400_000,
+        NONE_TO_MAX,
+        price(0.20, 1.20, 0.02, 0.20),
+    ),
+    long(
+        "gpt-5.5",
+        1_050_000,
+        NONE_TO_XHIGH,
+        price(5.0, 30.0, 0.50, 5.0),
+    ),
+    long(
+        "gpt-5.4",
+        1_050_000,
+        NONE_TO_XHIGH,
+        price(2.5, 15.0, 0.25, 2.5),
+    ),
+    plain(
+        "gpt-5.4-mini",
+        400_000,
+        128_000,
+        NONE_TO_XHIGH,
+        price(0.75, 4.5, 0.075, 0.75),
+    ),
+    plain(
+        "gpt-5.4-nano",
+        400_000,
+        128_000,
+        NONE_TO_XHIGH,
+        price(0.20, 1.25, 0.02, 0.20),
+    ),
+    plain(
+        "gpt-5.2",
+        400_000,
+        128_000,
+        NONE_TO_XHIGH,
+        price(1.75, 14.0, 0.175, 1.75),
+    ),
+    plain(
+        "gpt-5.1",
+        400_000,
+        128_000,
+        NONE_TO_HIGH,
+        price(1.25, 10.0, 0.125, 1.25),
+    ),
+    plain(
+        "gpt-5",
+        400_000,
+        128_000,
+        MINIMAL_TO_HIGH,
+        price(1.25, 10.0, 0.125, 1.25),
+    ),
+    plain(
+        "gpt-5-mini",
+        400_000,
+        128_000,
+        MINIMAL_TO_HIGH,
+        price(0.25, 2.0, 0.025, 0.25),
+    ),
+    plain(
+        "gpt-5-nano",
+        400_000,
+        128_000,
+        MINIMAL_TO_HIGH,
+        price(0.05, 0.40, 0.005, 0.05),
+    ),
+    plain("gpt-4.1", 1_047_576, 32_768, &[], price(2.0, 8.0, 0.5, 2.0)),
+    plain("gpt-4o", 128_000, 16_384, &[], price(2.5, 10.0, 1.25, 2.5)),
+    plain(
+        "gpt-4o-mini",
+        128_000,
+        16_384,
+        &[],
+        price(0.15, 0.60, 0.075, 0.15),
+    ),
+    plain(
+        "o3",
+        200_000,
+        100_000,
+        LOW_TO_HIGH,
+        price(2.0, 8.0, 0.5, 2.0),
+    ),
+    plain(
+        "o4-mini",
+        200_000,
+        100_000,
+        LOW_TO_HIGH,
+        price(1.1, 4.4, 0.275, 1.1),
+    ),
 ];
 
-#[derive(Deserialize)]
-struct List {
-    data: Vec<Entry>,
+const fn plain(
+    id: &'static str,
+    context_window: u32,
+    max_output: u32,
+    efforts: &'static [&'static str],
+    price: Price,
+) -> Known {
+    Known {
+        id,
+        context_window,
+        max_output,
+        images: true,
+        efforts,
+        price: Some(price),
+        long_price: None,
+    }
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    id: String,
-    /// OpenRouter, Hugging Face, Together.
-    #[serde(default, deserialize_with = "number")]
-    context_length: Option<u64>,
-    /// vLLM, SGLang.
-    #[serde(default, deserialize_with = "number")]
-    max_model_len: Option<u64>,
-    /// Groq.
-    #[serde(default, deserialize_with = "number")]
-    context_window: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    max_completion_tokens: Option<u64>,
-    /// llama.cpp.
-    #[serde(default)]
-    meta: Option<Inner>,
-    #[serde(default)]
-    top_provider: Option<Inner>,
-    #[serde(default)]
-    architecture: Option<Inner>,
+const fn unpriced(
+    id: &'static str,
+    context_window: u32,
+    efforts: &'static [&'static str],
+) -> Known {
+    Known {
+        price: None,
+        ..plain(
+            id,
+            context_window,
+            128_000,
+            efforts,
+            price(0.0, 0.0, 0.0, 0.0),
+        )
+    }
 }
 
-/// The objects inside an entry. No two of them share a field, so one type reads them all.
-#[derive(Deserialize)]
-struct Inner {
-    /// In `meta`: what the server was started with, where it says so.
-    #[serde(default, deserialize_with = "number")]
-    n_ctx: Option<u64>,
-    /// In `meta`: what the model was trained with; the server may have been started with less.
-    #[serde(default, deserialize_with = "number")]
-    n_ctx_train: Option<u64>,
-    /// In `top_provider`.
-    #[serde(default, deserialize_with = "number")]
-    max_completion_tokens: Option<u64>,
-    /// In `architecture`.
-    #[serde(default)]
-    input_modalities: Option<Vec<String>>,
+/// Above [`LONG`] input costs twice as much and output half as much again, of the whole request.
+const fn long(
+    id: &'static str,
+    context_window: u32,
+    efforts: &'static [&'static str],
+    short: Price,
+) -> Known {
+    let long = price(
+        short.input * 2.0,
+        short.output * 1.5,
+        short.cache_read * 2.0,
+        short.cache_write * 2.0,
+    );
+    Known {
+        long_price: Some(LongPrice {
+            above: LONG,
+            price: long,
+        }),
+        ..plain(id, context_window, 128_000, efforts, short)
+    }
 }
 
 /// The models of an answer to `GET /models`. A context window or output limit of 0 is unknown.
@@ -73,85 +212,42 @@ struct Inner {
 /// # Errors
 /// `upstream` (retryable) when the body is no list of models.
 pub(crate) fn parse(body: &[u8], settings: &Settings) -> Result<Vec<Model>, Error> {
-    let list: List = serde_json::from_slice(body).map_err(|error| {
-        Error::unreachable(format!(
-            "the server's list of models cannot be read: {error}"
-        ))
-    })?;
-    Ok(list
-        .data
-        .into_iter()
-        .take(MAX_MODELS)
-        .map(|entry| entry.model(settings))
-        .collect())
+    let listed = models::parse(body)?.into_iter();
+    Ok(listed.map(|listed| model(listed, settings)).collect())
 }
 
-impl Entry {
-    fn model(self, settings: &Settings) -> Model {
-        let hosted = settings.hosted();
-        let meta = self.meta.as_ref();
-        let said = self
-            .context_length
-            .or(self.max_model_len)
-            .or(self.context_window);
-        let said = said.or(meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train)));
-        let table = || {
-            HOSTED_WINDOWS
-                .iter()
-                .find(|(start, _)| hosted && self.id.starts_with(start))
-                .map(|(_, window)| *window)
-        };
-        // The user's word is first: only they know how a local server was started.
-        let context_window = settings
-            .context_window
-            .or(said.map(count))
-            .or_else(table)
-            .unwrap_or(0);
-        let top = self
-            .top_provider
-            .as_ref()
-            .and_then(|top| top.max_completion_tokens);
-        let images = settings
-            .images
-            .or_else(|| self.architecture.as_ref()?.sees())
-            .unwrap_or(hosted);
-        let efforts: &[&str] = match hosted && self.reasons() {
-            true => &["low", "medium", "high", "max"],
-            false => &[],
-        };
-        Model {
-            context_window,
-            max_output: self.max_completion_tokens.or(top).map_or(0, count),
-            // No server says reliably that a model takes no tools; the ones of interest do.
+fn model(listed: Listed, settings: &Settings) -> Model {
+    let hosted = settings.hosted();
+    let known = Known::of(TABLE, &listed.id).filter(|_| hosted);
+    let base = match known {
+        Some(known) => known.model(&listed.id, AS_OF),
+        None => Model {
+            id: listed.id.clone(),
+            context_window: 0,
+            max_output: 0,
             tools: true,
-            images,
-            efforts: efforts.iter().map(|effort| (*effort).to_owned()).collect(),
-            price: settings.price,
-            id: self.id,
-        }
+            images: hosted,
+            efforts: Vec::new(),
+            price: None,
+            long_price: None,
+            as_of: None,
+        },
+    };
+    let own_price = settings.price.or(listed.price);
+    Model {
+        // The user's word is first: only they know how a local server was started.
+        context_window: settings
+            .context_window
+            .or(listed.context_window)
+            .unwrap_or(base.context_window),
+        max_output: listed.max_output.unwrap_or(base.max_output),
+        // Few servers say reliably that a model takes no tools; the ones of interest do.
+        tools: listed.tools.unwrap_or(true),
+        images: settings.images.or(listed.images).unwrap_or(base.images),
+        price: own_price.or(base.price),
+        long_price: base.long_price.filter(|_| own_price.is_none()),
+        ..base
     }
-
-    /// Whether the hosted service takes an effort for this model: `gpt-5…`, `o1…`, `o3…`.
-    fn reasons(&self) -> bool {
-        let digit = self.id.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
-        self.id.starts_with("gpt-5") && !self.id.contains("chat")
-            || self.id.starts_with('o') && digit
-    }
-}
-
-impl Inner {
-    fn sees(&self) -> Option<bool> {
-        Some(
-            self.input_modalities
-                .as_ref()?
-                .iter()
-                .any(|input| input == "image"),
-        )
-    }
-}
-
-fn count(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -166,27 +262,18 @@ mod tests {
     const LOCAL: (&str, &str) = ("base-url", "http://localhost:1/v1");
 
     #[test]
-    fn the_window_is_found_where_servers_put_it() {
-        let body = r#"{"object":"list","data":[
-            {"id":"a","context_length":1000,"top_provider":{"max_completion_tokens":10},"architecture":{"input_modalities":["text","image"]}},
-            {"id":"b","max_model_len":2000.0},
-            {"id":"c","meta":{"n_ctx_train":3000}},
-            {"id":"d","meta":{"n_ctx":64,"n_ctx_train":3000},"architecture":{"modality":"text->text","input_modalities":["text"]}},
-            {"id":"e","meta":null,"context_length":null},
-            {"id":"f","context_window":"5000","max_completion_tokens":7},
-            {"id":"g","context_length":99999999999}]}"#;
+    fn the_user_knows_best_how_a_server_was_started() {
+        let body = r#"{"data":[{"id":"a","context_length":1000},{"id":"gpt-5"}]}"#;
         let found = models(body, &[LOCAL]);
-        let windows: Vec<_> = found.iter().map(|model| model.context_window).collect();
-        assert_eq!(windows, [1000, 2000, 3000, 64, 0, 5000, u32::MAX]);
         assert_eq!(
-            (
-                found[0].max_output,
-                found[5].max_output,
-                found[6].max_output
-            ),
-            (10, 7, 0)
+            (found[0].context_window, found[1].context_window),
+            (1000, 0)
         );
-        assert!(found[0].images && !found[3].images && !found[1].images);
+        assert!(
+            found
+                .iter()
+                .all(|model| !model.images && model.price.is_none() && model.as_of.is_none())
+        );
         let set = models(
             body,
             &[LOCAL, ("context-window", "32768"), ("images", "true")],
@@ -198,40 +285,25 @@ mod tests {
     }
 
     #[test]
-    fn the_hosted_service_says_only_names() {
-        let body = r#"{"data":[{"id":"gpt-5.5"},{"id":"o3"},{"id":"omni-moderation"},{"id":"gpt-4o-mini"},{"id":"gpt-5-chat-latest"}]}"#;
-        let found = models(body, &[("input-price", "1"), ("output-price", "2")]);
-        assert_eq!(found[0].context_window, 400_000);
-        assert_eq!(found[2].context_window, 0);
+    fn of_the_hosted_service_more_is_known_than_it_lists() {
+        let body = r#"{"data":[{"id":"gpt-5.5-2026-04-23"},{"id":"o3"},{"id":"omni-moderation"},{"id":"gpt-4o-mini"}]}"#;
+        let found = models(body, &[]);
+        assert_eq!(found[0].context_window, 1_050_000);
+        let long = found[0].long_price.unwrap();
+        assert_eq!(
+            (long.above, long.price.input, long.price.output),
+            (272_000, 10.0, 45.0)
+        );
+        assert_eq!(found[0].as_of.as_deref(), Some(AS_OF));
+        assert_eq!(
+            (found[2].context_window, found[2].price.is_some()),
+            (0, false)
+        );
         let efforts: Vec<_> = found.iter().map(|model| model.efforts.len()).collect();
-        assert_eq!(efforts, [4, 4, 0, 0, 0]);
-        assert!(
-            found
-                .iter()
-                .all(|model| model.images && model.price.is_some_and(|price| price.output == 2.0))
-        );
-        assert!(
-            models(body, &[LOCAL])
-                .iter()
-                .all(|model| model.context_window == 0 && model.efforts.is_empty())
-        );
-    }
-
-    #[test]
-    fn no_list_is_a_retryable_failure() {
-        for body in [
-            "",
-            "{}",
-            "[]",
-            r#"{"data":{}}"#,
-            r#"{"data":[{}]}"#,
-            "<html>",
-        ] {
-            let error = parse(body.as_bytes(), &settings(&[]).unwrap()).unwrap_err();
-            assert!(
-                matches!(error, Error::Upstream(upstream) if upstream.retryable),
-                "{body}"
-            );
-        }
+        assert_eq!(efforts, [5, 3, 0, 0]);
+        let priced = models(body, &[("input-price", "1"), ("output-price", "2")]);
+        assert!(priced.iter().all(|model| {
+            model.price.is_some_and(|price| price.output == 2.0) && model.long_price.is_none()
+        }));
     }
 }

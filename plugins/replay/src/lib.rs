@@ -45,6 +45,8 @@ impl Provider for Replay {
             images: true,
             efforts: Vec::new(),
             price,
+            long_price: None,
+            as_of: None,
         }])
     }
 
@@ -190,6 +192,7 @@ fn respond(
         stop,
         usage,
         id: Some(format!("{name}-{step}")),
+        model: None,
         cost_usd: Some(0.0),
     }
 }

@@ -59,13 +59,14 @@ mod export;
 pub mod http;
 pub mod keyvalue;
 pub mod log;
+pub mod provider;
 mod tool;
 
 pub use bindings::notifier::exports::ml_intern::plugin::notifier::{
     Guest as Notifier, Notice, Receipt, Severity,
 };
 pub use bindings::provider::exports::ml_intern::plugin::provider::{
-    Guest as Provider, Model, Price, Request, Response,
+    Guest as Provider, LongPrice, Model, Price, Request, Response,
 };
 pub use bindings::provider::ml_intern::plugin::{chat, sink};
 pub use bindings::tool::exports::ml_intern::plugin::tool::{

@@ -1,7 +1,18 @@
 use super::*;
 
+const SERVICE: Service<'_> = Service {
+    base_url: "http://a/v1",
+    credential: "openai",
+    model: "m-1",
+    effort: false,
+};
+
 fn answer(status: u16, body: &str) -> Error {
-    of_answer(status, Some(7), body.as_bytes(), "m-1", "http://a/v1")
+    of_answer(&SERVICE, status, Some(7), body.as_bytes())
+}
+
+fn in_stream(body: &[u8]) -> Error {
+    super::in_stream(&SERVICE, body)
 }
 
 fn upstream(error: Error) -> Upstream {
@@ -91,7 +102,7 @@ fn what_is_not_there_is_named() {
     }
     let path = answer(404, "<html>404 page not found</html>");
     assert!(
-        matches!(path, Error::NotFound(message) if message.contains("http://a/v1/chat/completions") && message.contains("base-url"))
+        matches!(path, Error::NotFound(message) if message.contains("`http://a/v1`") && message.contains("base-url"))
     );
     let early = answer(
         400,
@@ -138,38 +149,26 @@ fn temporary_or_not() {
 fn errors_inside_a_stream() {
     let server = upstream(in_stream(
         br#"{"error":{"code":500,"message":"boom","type":"server_error"}}"#,
-        "m",
     ));
     assert_eq!(
         (server.status, server.retryable, server.message.as_str()),
         (Some(500), true, "boom")
     );
-    assert!(upstream(in_stream(br#"{"error":"boom"}"#, "m")).retryable);
-    assert!(
-        !upstream(in_stream(
-            br#"{"error":{"code":"400","message":"bad"}}"#,
-            "m"
-        ))
-        .retryable
-    );
+    assert!(upstream(in_stream(br#"{"error":"boom"}"#)).retryable);
+    assert!(!upstream(in_stream(br#"{"error":{"code":"400","message":"bad"}}"#,)).retryable);
     assert!(
         !upstream(in_stream(
             br#"{"error":{"code":"insufficient_quota","message":"bad"}}"#,
-            "m"
         ))
         .retryable
     );
     assert!(matches!(
-        in_stream(
-            br#"{"error":{"message":"maximum context length is 5"}}"#,
-            "m"
-        ),
+        in_stream(br#"{"error":{"message":"maximum context length is 5"}}"#,),
         Error::ContextOverflow(_)
     ));
     assert!(
         upstream(in_stream(
             br#"{"error":{"code":429,"message":"too many input tokens"}}"#,
-            "m"
         ))
         .retryable
     );
@@ -194,8 +193,72 @@ fn every_shape_is_read_and_bounded() {
     }
     let long = upstream(answer(500, &"ü".repeat(9000)));
     assert!(long.message.len() <= MAX_MESSAGE && long.message.ends_with('…'));
-    let binary = of_answer(500, None, &[0xff; 5000], "m", "b");
+    let binary = of_answer(&SERVICE, 500, None, &[0xff; 5000]);
     assert!(upstream(binary).message.len() <= MAX_MESSAGE);
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
     assert!(upstream(answer(500, &deep)).message.starts_with("[["));
+}
+
+/// Vector 60 of the specification.
+#[test]
+fn an_effort_that_is_refused_is_told_from_other_refusals() {
+    let asked = Service {
+        effort: true,
+        ..SERVICE
+    };
+    let refused = |service: &Service<'_>, message: &str| {
+        let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);
+        matches!(
+            of_answer(service, 400, None, body.as_bytes()),
+            Error::Unsupported(_)
+        )
+    };
+    for message in [
+        "thinking is not supported",
+        "effort 'max' invalid",
+        "Unknown parameter: reasoning_effort",
+        "output_config.effort: must be one of low, medium",
+    ] {
+        assert!(refused(&asked, message), "{message}");
+        // Nobody asked for one: it is something else.
+        assert!(!refused(&SERVICE, message), "{message}");
+    }
+    assert!(!refused(&asked, "effort too big"));
+    assert!(!refused(&asked, "unknown parameter: top_q"));
+}
+
+#[test]
+fn reasoning_that_is_not_known_any_more_is_told_from_other_refusals() {
+    for body in [
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"messages.1.content.0: Invalid `signature` in `thinking` block"}}"#,
+        r#"{"error":{"message":"The encrypted content could not be verified.","type":"invalid_request_error","code":"invalid_encrypted_content"}}"#,
+    ] {
+        assert!(matches!(answer(400, body), Error::Conflict(_)), "{body}");
+    }
+}
+
+#[test]
+fn anthropic_reports_by_type_with_and_without_a_status() {
+    let body =
+        |kind: &str| format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"m"}}}}"#);
+    let overloaded = upstream(answer(529, &body("overloaded_error")));
+    assert!(overloaded.retryable && overloaded.code.as_deref() == Some("overloaded_error"));
+    for (kind, retryable) in [
+        ("overloaded_error", true),
+        ("api_error", true),
+        ("rate_limit_error", true),
+        ("invalid_request_error", false),
+        ("billing_error", false),
+    ] {
+        let error = upstream(in_stream(body(kind).as_bytes()));
+        assert_eq!(error.retryable, retryable, "{kind}");
+    }
+    assert!(matches!(
+        answer(413, &body("request_too_large")),
+        Error::ContextOverflow(_)
+    ));
+    assert!(matches!(
+        answer(401, &body("authentication_error")),
+        Error::AuthRequired(_)
+    ));
 }

@@ -11,20 +11,20 @@ const MAX_EVENT: usize = 4 << 20;
 
 /// A line or an event is longer than [`MAX_EVENT`].
 #[derive(Debug, PartialEq)]
-pub(crate) struct TooLong;
+pub struct TooLong;
 
 /// One event.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Event<'a> {
+pub struct Event<'a> {
     /// Its type; empty when the stream names none.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// Its data, not checked to be UTF-8.
-    pub(crate) data: &'a [u8],
+    pub data: &'a [u8],
 }
 
 /// The parser: bytes in with [`Events::feed`], events out with [`Events::next`].
-#[derive(Default)]
-pub(crate) struct Events {
+#[derive(Debug, Default)]
+pub struct Events {
     buffer: Vec<u8>,
     /// Start of the first line that has not been read.
     line: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Events {
 
 impl Events {
     /// Takes the next bytes of the stream.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.line);
         self.seen -= self.line;
         self.line = 0;
@@ -51,7 +51,15 @@ impl Events {
     }
 
     /// The next complete event, or `None` when more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Event<'_>>, TooLong> {
+    ///
+    /// # Errors
+    ///
+    /// A line or an event has no end within 4 MiB.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an event borrows from the parser, which no iterator can lend"
+    )]
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.forget();
         while let Some((start, end)) = self.next_line()? {
             match (start == end, self.any) {
@@ -64,7 +72,11 @@ impl Events {
     }
 
     /// The event that the end of the stream left open, if it has data.
-    pub(crate) fn finish(&mut self) -> Result<Option<Event<'_>>, TooLong> {
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn finish(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.forget();
         let (start, end) = (self.line, self.buffer.len());
         self.line = end;

@@ -1,19 +1,21 @@
 //! What a failed request means for the host: by status and the service's own code first, by the
 //! words of its message last, and only where a status leaves it open.
 
-use crate::chunk::{number, text};
-use ml_intern_plugin::{Error, Upstream};
+use crate::provider::Service;
+use crate::provider::lenient::{number, text};
+use crate::{Error, Upstream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-/// Name of the credential in the plugin manifest.
-const CREDENTIAL: &str = "openai";
 
 /// Bytes of a service's message that are passed on.
 const MAX_MESSAGE: usize = 2048;
 
-/// Codes that say that the prompt does not fit: hosted service, llama.cpp.
-const OVERFLOW_CODES: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
+/// Codes that say that the prompt does not fit: OpenAI, llama.cpp, Anthropic (32 MB of it).
+const OVERFLOW_CODES: [&str; 3] = [
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "request_too_large",
+];
 
 /// The same in words, for servers without a code for it: vLLM, SGLang, LM Studio, TGI and routers.
 const OVERFLOW_TEXTS: [&str; 12] = [
@@ -32,7 +34,8 @@ const OVERFLOW_TEXTS: [&str; 12] = [
 ];
 
 /// Codes of an account that cannot pay: waiting does not help.
-const BILLING_CODES: [&str; 5] = [
+const BILLING_CODES: [&str; 6] = [
+    "billing_error",
     "insufficient_quota",
     "billing_hard_limit_reached",
     "billing_not_active",
@@ -46,6 +49,33 @@ const BILLING_TEXTS: [&str; 4] = [
     "insufficient credits",
     "insufficient balance",
     "payment required",
+];
+
+/// Codes of requests that fail again however often they are sent.
+const LASTING_CODES: [&str; 3] = [
+    "invalid_request_error",
+    "permission_error",
+    "ValidationException",
+];
+
+/// Words with which services refuse an effort, beside its name.
+const EFFORT_TEXTS: [&str; 8] = [
+    "invalid",
+    "not supported",
+    "must be one of",
+    "not a valid",
+    "unrecognized",
+    "unknown",
+    "only supported by",
+    "is only supported",
+];
+
+/// Codes and words of a service that does not know the reasoning that it is given back.
+const STALE_TEXTS: [&str; 4] = [
+    "invalid `signature` in `thinking` block",
+    "invalid signature in thinking block",
+    "invalid_encrypted_content",
+    "encrypted content could not be verified",
 ];
 
 /// What a service said about a failure, wherever it put it.
@@ -76,25 +106,37 @@ struct Document<'a> {
     kind: Option<String>,
 }
 
-/// The error of an answer that is no success. `base_url` and `model` are named where they are the
-/// likely cause.
-pub(crate) fn of_answer(
+/// The error of an answer that is no success.
+///
+/// - `auth-required`: 401, and 403 unless it is about money.
+/// - `not-found`: the model, or nothing is at this place.
+/// - `context-overflow`: the request is too large for the model.
+/// - `unsupported`: the effort that was asked for.
+/// - `conflict`: the reasoning that was given back.
+/// - `upstream`: anything else; retryable where the same request may succeed later.
+pub fn of_answer(
+    service: &Service<'_>,
     status: u16,
     retry_after_ms: Option<u32>,
     body: &[u8],
-    model: &str,
-    base_url: &str,
 ) -> Error {
     let report = Report::read(body);
-    if let Some(error) = by_code(&report, Some(status), retry_after_ms, model) {
+    if let Some(error) = by_code(service, &report, Some(status), retry_after_ms) {
         return error;
     }
     let message = report.message.to_ascii_lowercase();
     match status {
-        401 | 403 if !billing(status, &report) => Error::AuthRequired(CREDENTIAL.to_owned()),
-        404 if message.contains("model") => unknown_model(model, &report),
+        400 | 422 if service.effort && refuses_effort(&message) => {
+            Error::Unsupported(report.bounded())
+        }
+        400 | 422 if is_stale(&message) => Error::Conflict(report.bounded()),
+        401 | 403 if !billing(status, &report) => {
+            Error::AuthRequired(service.credential.to_owned())
+        }
+        404 if message.contains("model") => unknown_model(service.model, &report),
         404 => Error::NotFound(format!(
-            "`{base_url}/chat/completions` is not there: config `base-url` must end where the server's API begins, often with `/v1`"
+            "`{}` has no such path: config `base-url` must end where the server's API begins, often with `/v1`",
+            service.base_url
         )),
         400 | 413 | 422 if overflow(&message) => Error::ContextOverflow(report.bounded()),
         // llama.cpp and others report some faults of the request as their own, but never this one.
@@ -106,27 +148,35 @@ pub(crate) fn of_answer(
 }
 
 /// The error that a server reports in the middle of a stream, or with a status of success.
-pub(crate) fn in_stream(body: &[u8], model: &str) -> Error {
+pub fn in_stream(service: &Service<'_>, body: &[u8]) -> Error {
     let report = Report::read(body);
     let status = report.status;
-    if let Some(error) = by_code(&report, status, None, model) {
+    if let Some(error) = by_code(service, &report, status, None) {
         return error;
     }
-    if overflow(&report.message.to_ascii_lowercase()) && status.is_none_or(|status| status < 429) {
+    let message = report.message.to_ascii_lowercase();
+    if overflow(&message) && status.is_none_or(|status| status < 429) {
         return Error::ContextOverflow(report.bounded());
     }
+    if is_stale(&message) {
+        return Error::Conflict(report.bounded());
+    }
     // A request that was accepted and then failed without a reason is worth another attempt.
-    let retryable = status.is_none_or(|status| is_temporary(status) && !billing(status, &report));
+    let lasting = LASTING_CODES.iter().any(|code| report.says(code));
+    let retryable = match status {
+        Some(status) => is_temporary(status) && !billing(status, &report),
+        None => !lasting,
+    };
     report.upstream(status, retryable, None)
 }
 
 /// A reply that broke off or is not what the protocol allows: another attempt may succeed.
-pub(crate) fn broken(message: &str) -> Error {
+pub fn broken(message: &str) -> Error {
     Error::unreachable(message)
 }
 
 /// `text` cut to `limit` bytes, at a character and with a mark.
-pub(crate) fn bounded(text: &str, limit: usize) -> String {
+pub fn bounded(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
@@ -138,26 +188,37 @@ pub(crate) fn bounded(text: &str, limit: usize) -> String {
 }
 
 fn by_code(
+    service: &Service<'_>,
     report: &Report,
     status: Option<u16>,
     retry_after_ms: Option<u32>,
-    model: &str,
 ) -> Option<Error> {
-    let says = |code: &str| {
-        [&report.code, &report.kind]
-            .into_iter()
-            .any(|own| own.as_deref() == Some(code))
-    };
-    if OVERFLOW_CODES.iter().any(|code| says(code)) {
+    if OVERFLOW_CODES.iter().any(|code| report.says(code)) {
         return Some(Error::ContextOverflow(report.bounded()));
     }
-    if BILLING_CODES.iter().any(|code| says(code)) {
+    if BILLING_CODES.iter().any(|code| report.says(code)) {
         return Some(report.upstream(status, false, retry_after_ms));
     }
-    if says("invalid_api_key") || says("authentication_error") {
-        return Some(Error::AuthRequired(CREDENTIAL.to_owned()));
+    if report.says("invalid_encrypted_content") {
+        return Some(Error::Conflict(report.bounded()));
     }
-    says("model_not_found").then(|| unknown_model(model, report))
+    if report.says("invalid_api_key") || report.says("authentication_error") {
+        return Some(Error::AuthRequired(service.credential.to_owned()));
+    }
+    report
+        .says("model_not_found")
+        .then(|| unknown_model(service.model, report))
+}
+
+/// By their words: thinking that is not supported at all, or an effort that is not known.
+fn refuses_effort(message: &str) -> bool {
+    let thinking = message.contains("thinking") && message.contains("not supported");
+    let named = message.contains("effort") || message.contains("output_config");
+    thinking || named && EFFORT_TEXTS.iter().any(|text| message.contains(text))
+}
+
+fn is_stale(message: &str) -> bool {
+    STALE_TEXTS.iter().any(|text| message.contains(text))
 }
 
 fn unknown_model(model: &str, report: &Report) -> Error {
@@ -180,6 +241,13 @@ fn is_temporary(status: u16) -> bool {
 }
 
 impl Report {
+    /// Whether this is its code or its type.
+    fn says(&self, code: &str) -> bool {
+        [&self.code, &self.kind]
+            .into_iter()
+            .any(|own| own.as_deref() == Some(code))
+    }
+
     /// Reads `{"error": {…}}`, `{"error": "…"}`, a bare `{"message": …}` or `{"detail": …}`, or a
     /// list that begins with one of them; anything else is the message as it is.
     fn read(body: &[u8]) -> Self {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Milliseconds from now. `exact` is the header `retry-after-ms` of the hosted service, `plain`
 /// the standard `retry-after`: seconds, or a date (RFC 9110, section 10.2.3). Nothing for what
 /// is neither.
-pub(crate) fn milliseconds(
+pub(super) fn milliseconds(
     exact: Option<&str>,
     plain: Option<&str>,
     now: SystemTime,

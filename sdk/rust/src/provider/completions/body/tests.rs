@@ -1,9 +1,6 @@
 use super::*;
-use crate::settings::tests::settings;
-use ml_intern_plugin::chat::{ToolChoice, ToolResult};
+use crate::chat::Reasoning;
 use serde_json::{Value, json};
-
-const LOCAL: &[(&str, &str)] = &[("base-url", "http://localhost:1/v1")];
 
 fn message(role: Role, parts: Vec<Part>) -> Message {
     Message {
@@ -62,16 +59,20 @@ fn with_tool(mut request: Request) -> Request {
     request
 }
 
-fn parsed(request: &Request, pairs: &[(&str, &str)]) -> Value {
-    serde_json::from_slice(&body(request, &settings(pairs).unwrap()).unwrap()).unwrap()
+fn parsed(request: &Request, options: &Options<'_>) -> Value {
+    serde_json::from_slice(&body(request, options).unwrap()).unwrap()
+}
+
+fn plain(request: &Request) -> Value {
+    parsed(request, &Options::default())
 }
 
 fn messages(messages: Vec<Message>) -> Value {
-    parsed(&request(messages), LOCAL)["messages"].take()
+    plain(&request(messages))["messages"].take()
 }
 
 fn refused(request: &Request) -> String {
-    match body(request, &settings(LOCAL).unwrap()) {
+    match body(request, &Options::default()) {
         Err(Error::InvalidInput(message)) => message,
         other => panic!("{other:?}"),
     }
@@ -188,13 +189,16 @@ fn arguments_that_are_no_object_are_never_sent() {
 }
 
 #[test]
-fn parameters_for_the_hosted_service_and_for_others() {
+fn parameters_of_services_differ() {
     let mut asked = with_tool(request(vec![]));
     asked.max_tokens = Some(64);
-    asked.affinity = Some("session".into());
-    asked.effort = Some("max".into());
     asked.response_schema = Some("{\"type\":\"object\"}".into());
-    let hosted = parsed(&asked, &[]);
+    let options = Options {
+        max_tokens_field: "max_completion_tokens",
+        effort: Some(("reasoning_effort", "\"high\"".into())),
+        fields: vec![("prompt_cache_key", "\"session\"".into())],
+        ..Options::default()
+    };
     let expected = json!({
         "model": "m", "stream": true, "stream_options": {"include_usage": true}, "max_completion_tokens": 64,
         "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}},
@@ -202,19 +206,79 @@ fn parameters_for_the_hosted_service_and_for_others() {
         "tools": [{"type": "function", "function": {"name": "read", "description": "Reads \"a\" file", "parameters": {"type": "object"}}}],
         "messages": []
     });
-    assert_eq!(hosted, expected);
-    let local = parsed(&asked, &[LOCAL[0], ("max-effort", "xhigh")]);
-    assert_eq!(
-        (&local["max_tokens"], &local["reasoning_effort"]),
-        (&json!(64), &json!("xhigh"))
-    );
-    assert!(
-        local.get("prompt_cache_key").is_none() && local.get("max_completion_tokens").is_none()
-    );
+    assert_eq!(parsed(&asked, &options), expected);
     asked.stream = false;
-    let whole = parsed(&asked, LOCAL);
-    assert_eq!(whole["stream"], false);
-    assert!(whole.get("stream_options").is_none());
+    let whole = plain(&asked);
+    assert_eq!(
+        (&whole["stream"], &whole["max_tokens"]),
+        (&json!(false), &json!(64))
+    );
+    assert!(whole.get("stream_options").is_none() && whole.get("prompt_cache_key").is_none());
+}
+
+#[test]
+fn tools_are_strict_where_their_schema_is() {
+    let mut asked = with_tool(request(vec![]));
+    asked.tools.push(asked.tools[0].clone());
+    asked.tools[1].input_schema =
+        r#"{"type":"object","properties":{},"required":[],"additionalProperties":false}"#.into();
+    asked.response_schema = Some(asked.tools[1].input_schema.clone());
+    let options = Options {
+        strict: true,
+        ..Options::default()
+    };
+    let got = parsed(&asked, &options);
+    assert!(got["tools"][0]["function"].get("strict").is_none());
+    assert_eq!(got["tools"][1]["function"]["strict"], true);
+    assert_eq!(got["response_format"]["json_schema"]["strict"], true);
+    assert!(
+        plain(&asked)["tools"][1]["function"]
+            .get("strict")
+            .is_none()
+    );
+}
+
+/// Vectors 67 and 68 of the specification.
+#[test]
+fn marks_for_the_cache_stand_before_the_last_message() {
+    let options = Options {
+        cache: PromptCache::Marks,
+        ..Options::default()
+    };
+    let mark = json!({"type": "ephemeral"});
+    let marked = |messages| {
+        let got = parsed(&with_tool(request(messages)), &options);
+        assert_eq!(got["cache_control"], mark);
+        assert_eq!(got["tools"][0]["cache_control"], mark);
+        got["messages"].clone()
+    };
+    let system = || message(Role::System, vec![text("be"), text("brief")]);
+    let block = |text: &str| json!({"type": "text", "text": text, "cache_control": mark});
+    let called = marked(vec![
+        system(),
+        message(Role::Assistant, vec![call("a", "{}")]),
+        message(Role::Tool, vec![result("a", "r", 0)]),
+        message(Role::User, vec![text("and")]),
+    ]);
+    assert_eq!(called[0]["content"], json!([block("be\n\nbrief")]));
+    assert_eq!(called[3]["content"], "and");
+    let empty = marked(vec![
+        system(),
+        message(Role::User, vec![text("")]),
+        message(Role::User, vec![text("x")]),
+    ]);
+    assert_eq!(empty[0]["content"], json!([block("be\n\nbrief")]));
+    let user = marked(vec![
+        system(),
+        message(Role::User, vec![text("a"), text("b"), text("")]),
+        message(Role::Assistant, vec![text("c")]),
+    ]);
+    assert_eq!(user[0]["content"], "be\n\nbrief");
+    assert_eq!(
+        user[1]["content"],
+        json!([{"type": "text", "text": "a"}, block("b"), {"type": "text", "text": ""}])
+    );
+    assert_eq!(marked(vec![system()])[0]["content"], "be\n\nbrief");
 }
 
 #[test]
@@ -230,21 +294,24 @@ fn tool_choices() {
         (ToolChoice::Auto, Value::Null),
     ] {
         asked.tool_choice = choice;
-        assert_eq!(parsed(&asked, LOCAL)["tool_choice"], expected);
+        assert_eq!(plain(&asked)["tool_choice"], expected);
     }
     let mut none = request(vec![]);
     none.tool_choice = ToolChoice::Required;
-    let got = parsed(&none, LOCAL);
+    let got = plain(&none);
     assert!(got.get("tool_choice").is_none() && got.get("tools").is_none());
 }
 
 #[test]
 fn extra_parameters_win_but_never_replace_the_conversation() {
     let mut asked = request(vec![message(Role::User, vec![text("hi")])]);
-    asked.effort = Some("low".into());
+    let options = Options {
+        effort: Some(("reasoning_effort", "\"low\"".into())),
+        ..Options::default()
+    };
     asked.max_tokens = Some(5);
     asked.extra = Some("{\"reasoning_effort\":\"minimal\",\"max_tokens\":9,\"top_p\":0.50,\"a\\\"b\":{\"c\":[1, 2]}}".into());
-    let bytes = body(&asked, &settings(&[]).unwrap()).unwrap();
+    let bytes = body(&asked, &options).unwrap();
     let got: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(got["reasoning_effort"], "minimal");
     assert_eq!(
@@ -309,16 +376,32 @@ fn reasoning_goes_back_only_when_asked_and_only_with_calls() {
     let conversation = vec![
         message(Role::Assistant, vec![thought(None), call("a", "{}")]),
         message(Role::Tool, vec![result("a", "", 0)]),
-        message(Role::Assistant, vec![thought(Some("{}")), text("x")]),
+        message(
+            Role::Assistant,
+            vec![thought(Some("[{\"a\":1}]")), text("x")],
+        ),
     ];
-    let plain = parsed(&request(conversation.clone()), LOCAL).to_string();
-    assert!(!plain.contains("why"));
-    let kept = parsed(
-        &request(conversation),
-        &[LOCAL[0], ("return-reasoning", "true")],
+    assert!(
+        !plain(&request(conversation.clone()))
+            .to_string()
+            .contains("why")
     );
+    let returned = |returned| {
+        let options = Options {
+            returned,
+            ..Options::default()
+        };
+        parsed(&request(conversation.clone()), &options)
+    };
+    let kept = returned(ReturnedReasoning::Text);
     assert_eq!(kept["messages"][0]["reasoning_content"], "why");
     assert!(kept["messages"][2].get("reasoning_content").is_none());
+    let details = returned(ReturnedReasoning::Details);
+    assert!(details["messages"][0].get("reasoning_details").is_none());
+    assert_eq!(
+        details["messages"][2]["reasoning_details"],
+        json!([{"a": 1}])
+    );
 }
 
 /// A conversation as an agent makes them: a call and its result per iteration.
@@ -347,10 +430,10 @@ fn iterations(count: usize) -> Request {
 
 #[test]
 fn a_longer_conversation_starts_with_the_bytes_of_the_shorter_one() {
-    let settings = settings(&[]).unwrap();
-    let mut last = body(&iterations(0), &settings).unwrap();
+    let options = Options::default();
+    let mut last = body(&iterations(0), &options).unwrap();
     for count in 1..50 {
-        let next = body(&iterations(count), &settings).unwrap();
+        let next = body(&iterations(count), &options).unwrap();
         assert!(
             next.starts_with(&last[..last.len() - 2]),
             "iteration {count}"
@@ -362,8 +445,8 @@ fn a_longer_conversation_starts_with_the_bytes_of_the_shorter_one() {
 #[test]
 fn the_buffer_is_big_enough_from_the_start() {
     let asked = iterations(200);
-    let room = estimate(&asked);
-    let bytes = body(&asked, &settings(&[]).unwrap()).unwrap();
+    let room = json::room(&asked);
+    let bytes = body(&asked, &Options::default()).unwrap();
     assert!(bytes.len() > 60_000, "{}", bytes.len());
     assert!(
         bytes.len() <= room && room < bytes.len() * 2,

@@ -2,45 +2,60 @@
 //!
 //! A request of 400 messages is built in a fresh instance for every model call, so there is no
 //! tree of values in between: strings are escaped on their way into the buffer.
+//!
+//! Where a service caches by prefix, write what grows (the conversation) last, so that the body of
+//! one call starts with the bytes of the one before.
+
+use crate::Error;
+use crate::chat::{Blob, Part, Reasoning, Request, ToolSpec};
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// JSON text under construction. The caller is responsible for its structure.
-#[derive(Default)]
-pub(crate) struct Json {
+#[derive(Debug, Default)]
+pub struct Json {
     out: Vec<u8>,
 }
 
 impl Json {
     /// An empty document with room for `bytes` bytes.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
+    pub fn with_capacity(bytes: usize) -> Self {
         Self {
             out: Vec::with_capacity(bytes),
         }
     }
 
     /// The text written so far.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(self) -> Vec<u8> {
         self.out
     }
 
+    /// The same as text.
+    pub fn into_text(self) -> String {
+        // Only text and ASCII were written.
+        String::from_utf8(self.out).unwrap_or_default()
+    }
+
     /// Appends text that is JSON already.
-    pub(crate) fn raw(&mut self, text: &str) {
+    pub fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
     /// Appends a number.
-    pub(crate) fn number(&mut self, number: u32) {
+    pub fn number(&mut self, number: u32) {
         self.raw(&number.to_string());
     }
 
     /// Appends a string with its quotes.
-    pub(crate) fn string(&mut self, text: &str) {
+    pub fn string(&mut self, text: &str) {
         self.out.push(b'"');
         self.escaped(text);
         self.out.push(b'"');
     }
 
     /// Appends the inside of a string: escaped, without quotes.
-    pub(crate) fn escaped(&mut self, text: &str) {
+    pub fn escaped(&mut self, text: &str) {
         let mut rest = text.as_bytes();
         loop {
             let clean = clean_prefix(rest);
@@ -54,7 +69,7 @@ impl Json {
     }
 
     /// Appends the inside of a string: bytes in standard base64, which needs no escaping.
-    pub(crate) fn base64(&mut self, bytes: &[u8]) {
+    pub fn base64(&mut self, bytes: &[u8]) {
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         self.out.reserve(bytes.len().div_ceil(3) * 4);
@@ -67,6 +82,13 @@ impl Json {
                     .push(if digit <= group.len() { letter } else { b'=' });
             }
         }
+    }
+
+    /// Appends a comma, a name and its colon.
+    pub fn field(&mut self, name: &str) {
+        self.raw(",");
+        self.string(name);
+        self.raw(":");
     }
 
     fn escape(&mut self, byte: u8) {
@@ -85,6 +107,82 @@ impl Json {
         };
         self.out.extend_from_slice(&[b'\\', short]);
     }
+}
+
+/// Room for the whole body in one allocation, except for texts full of characters to escape.
+pub fn room(request: &Request) -> usize {
+    const PER_PART: usize = 128;
+    let images = |images: &[Blob]| {
+        images
+            .iter()
+            .map(|image| image.data.len() / 3 * 4 + PER_PART)
+            .sum::<usize>()
+    };
+    let part = |part: &Part| match part {
+        Part::Text(text) => text.len(),
+        Part::Image(image) => image.data.len() / 3 * 4,
+        Part::Reasoning(Reasoning { text, .. }) => text.len(),
+        Part::Call(call) => call.id.len() + call.name.len() + call.arguments.len() * 5 / 4,
+        Part::Result(result) => {
+            result.call_id.len() + result.content.len() + images(&result.images)
+        }
+    };
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    let messages = parts.map(|one| part(one) + PER_PART).sum::<usize>();
+    let tool = |tool: &ToolSpec| {
+        tool.name.len() + tool.description.len() + tool.input_schema.len() + PER_PART
+    };
+    let tools = request.tools.iter().map(tool).sum::<usize>();
+    let rest = request.extra.as_ref().map_or(0, String::len)
+        + request.response_schema.as_ref().map_or(0, String::len);
+    // A newline in a twentieth of all places is usual for code and logs.
+    (messages + tools) * 21 / 20 + rest + 1024
+}
+
+/// Fields of a request's `extra` by name, as JSON text.
+pub type Extra<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The extra fields of a request, which win over what a plugin would send by itself; but none of
+/// `fixed`, which are those that carry the conversation and that the reader of the answer relies on.
+///
+/// # Errors
+///
+/// `invalid-input`: they are no JSON object, or name a field of `fixed`.
+pub fn extra<'a>(request: &'a Request, fixed: &[&str]) -> Result<Extra<'a>, Error> {
+    let Some(text) = &request.extra else {
+        return Ok(Extra::new());
+    };
+    let extra: Extra<'_> = serde_json::from_slice(text.as_bytes()).map_err(|error| {
+        Error::InvalidInput(format!("extra parameters must be a JSON object: {error}"))
+    })?;
+    match fixed.iter().find(|name| extra.contains_key(**name)) {
+        Some(name) => Err(Error::InvalidInput(format!(
+            "extra parameters cannot replace `{name}`"
+        ))),
+        None => Ok(extra),
+    }
+}
+
+/// A JSON object as it came, without blanks around it. The host has parsed it already: only its
+/// ends are looked at here, because all schemas together are most of a short request.
+///
+/// # Errors
+///
+/// `invalid-input`, with `what` it is, where it is no object.
+pub fn object<'a>(what: &str, text: &'a str) -> Result<&'a str, Error> {
+    let text = text.trim_ascii();
+    match text.starts_with('{') && text.ends_with('}') {
+        true => Ok(text),
+        false => Err(Error::InvalidInput(format!("{what} is not a JSON object"))),
+    }
+}
+
+/// A call's arguments as they can be sent back: what is no JSON object is sent as `{}`. Some services
+/// parse them to fill a template and answer 500 for other text, on this and every later request.
+pub fn arguments(arguments: &str) -> &str {
+    let sendable = arguments.trim_ascii_start().starts_with('{')
+        && serde_json::from_slice::<IgnoredAny>(arguments.as_bytes()).is_ok();
+    if sendable { arguments } else { "{}" }
 }
 
 /// Length of the prefix that a JSON string may hold as it is. Looks at eight bytes at a time.

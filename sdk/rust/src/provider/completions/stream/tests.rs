@@ -1,5 +1,16 @@
 use super::*;
-use crate::sse::Events;
+use crate::Control;
+use crate::chat::{Part, ToolCall};
+use crate::provider::MAX_CALLS;
+use crate::provider::sse::Events;
+use crate::sink;
+
+const SERVICE: Service<'_> = Service {
+    base_url: "http://a/v1",
+    credential: "openai",
+    model: "m",
+    effort: false,
+};
 
 /// What a stream became, and what was shown meanwhile.
 struct Seen {
@@ -10,7 +21,7 @@ struct Seen {
 /// Plays a stream to a reply, in pieces of 7 bytes, to a host that stops after `limit` deltas.
 fn play_until(stream: &str, limit: usize, price: Option<&Price>) -> Seen {
     let mut shown = Vec::new();
-    let mut emit = |delta: sink::Delta| {
+    let emit = |delta: sink::Delta| {
         shown.push(match delta {
             sink::Delta::Text(text) => format!("t:{text}"),
             sink::Delta::Reasoning(text) => format!("r:{text}"),
@@ -25,25 +36,25 @@ fn play_until(stream: &str, limit: usize, price: Option<&Price>) -> Seen {
             Control::Proceed
         }
     };
-    let response = read(stream, &mut emit, price);
+    let reply = Completion::new(SERVICE, Reply::new(5, Box::new(emit)), price.copied());
+    let response = read(stream, reply);
     Seen { response, shown }
 }
 
-fn read(stream: &str, emit: &mut Emit<'_>, price: Option<&Price>) -> Result<Response, Error> {
-    let mut reply = Reply::new("m", 5);
+fn read(stream: &str, mut reply: Completion<'_>) -> Result<Response, Error> {
     let mut events = Events::default();
     for piece in stream.as_bytes().chunks(7) {
         events.feed(piece);
         while let Some(event) = events.next().unwrap() {
-            if reply.event(&event, emit)? != Flow::More {
-                return reply.finish(price);
+            if reply.event(&event)? != Flow::More {
+                return reply.finish();
             }
         }
     }
     if let Some(event) = events.finish().unwrap() {
-        reply.event(&event, emit)?;
+        reply.event(&event)?;
     }
-    reply.finish(price)
+    reply.finish()
 }
 
 /// A stream of chunks with these choices, and its end.
@@ -392,4 +403,120 @@ fn fields_of_unexpected_types_do_not_lose_the_reply() {
         r#"{"delta":null,"finish_reason":"stop"}"#,
     ]);
     assert!(matches!(&seen.response.unwrap().parts[..], [Part::Text(text)] if text == "a7"));
+}
+
+fn parsed(body: &str) -> Result<Response, Error> {
+    let reply = Reply::new(3, Box::new(|_| Control::Proceed));
+    let mut reply = Completion::new(SERVICE, reply, None);
+    reply.whole(body.as_bytes())?;
+    reply.finish()
+}
+
+#[test]
+fn calls_without_index_are_separate_calls() {
+    let response = parsed(
+        r#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[
+            {"id":"a","type":"function","function":{"name":"read","arguments":"{\"path\":1}"}},
+            {"type":"function","function":{"name":"read","arguments":{"path":"2"}}},
+            {"id":"a","function":{"name":"list","arguments":""}}]},"finish_reason":"tool_calls"}],
+            "usage":{"prompt_tokens":10,"completion_tokens":2,"prompt_tokens_details":null}}"#,
+    )
+    .unwrap();
+    let calls = response.parts.iter().map(|part| match part {
+        Part::Call(call) => (
+            call.id.as_str(),
+            call.name.as_str(),
+            call.arguments.as_str(),
+        ),
+        other => panic!("{other:?}"),
+    });
+    let calls: Vec<_> = calls.collect();
+    assert_eq!(
+        calls,
+        [
+            ("a", "read", r#"{"path":1}"#),
+            ("call_3_1", "read", r#"{"path":"2"}"#),
+            ("call_3_2", "list", "")
+        ]
+    );
+    assert!(matches!(response.stop, Stop::ToolUse));
+    assert_eq!((response.usage.input, response.usage.output), (10, 2));
+    assert!(response.cost_usd.is_none());
+}
+
+#[test]
+fn text_reasoning_and_an_empty_reply() {
+    let response = parsed(r#"{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"reasoning":"r"},"finish_reason":"stop"}]}"#).unwrap();
+    assert!(
+        matches!(&response.parts[..], [Part::Reasoning(r), Part::Text(t)] if r.text == "r" && t == "ab")
+    );
+    let empty =
+        parsed(r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#).unwrap();
+    assert!(empty.parts.is_empty() && matches!(empty.stop, Stop::EndTurn));
+}
+
+#[test]
+fn what_is_no_reply_is_a_retryable_failure() {
+    for body in [
+        "{}",
+        r#"{"choices":[]}"#,
+        r#"{"choices":null}"#,
+        "<html>oops</html>",
+        "",
+        "[]",
+        "null",
+    ] {
+        let error = parsed(body).unwrap_err();
+        assert!(
+            matches!(&error, Error::Upstream(upstream) if upstream.retryable),
+            "{body}: {error:?}"
+        );
+    }
+    let error =
+        parsed(r#"{"error":{"message":"no such model","code":"model_not_found"}}"#).unwrap_err();
+    assert!(
+        matches!(&error, Error::NotFound(message) if message.contains("`m`")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_routers_own_account_of_cost_and_cache_wins() {
+    let usage = r#"{"prompt_tokens":100,"completion_tokens":1,"cost":0.0125,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}"#;
+    let body = format!(
+        r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+    );
+    let reply = Reply::new(3, Box::new(|_| Control::Proceed));
+    let price = Price {
+        input: 1000.0,
+        output: 1000.0,
+        cache_read: 1000.0,
+        cache_write: 1000.0,
+    };
+    let mut reply = Completion::new(SERVICE, reply, Some(price));
+    reply.whole(body.as_bytes()).unwrap();
+    let response = reply.finish().unwrap();
+    assert_eq!(response.cost_usd, Some(0.0125));
+    assert_eq!(
+        (response.usage.cache_read, response.usage.cache_write),
+        (60, 30)
+    );
+}
+
+#[test]
+fn reasoning_details_are_kept_for_the_way_back() {
+    let seen = play(&[
+        r#"{"delta":{"reasoning":"a","reasoning_details":[{"type":"reasoning.text","text":"a","index":0}]}}"#,
+        r#"{"delta":{"reasoning":"b","reasoning_details":[{"type":"reasoning.text","text":"b","signature":"s","index":0}]}}"#,
+        r#"{"delta":{"content":"x"},"finish_reason":"stop"}"#,
+    ]);
+    let response = seen.response.unwrap();
+    let [Part::Reasoning(reasoning), Part::Text(_)] = &response.parts[..] else {
+        panic!("{:?}", response.parts)
+    };
+    assert_eq!(reasoning.text, "ab");
+    assert_eq!(
+        reasoning.opaque.as_deref(),
+        Some(r#"[{"type":"reasoning.text","text":"ab","index":0,"signature":"s"}]"#)
+    );
 }

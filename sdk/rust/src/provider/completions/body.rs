@@ -3,54 +3,107 @@
 //! The conversation comes last in the body, so that the body of one iteration starts with the
 //! bytes of the one before: nothing that the service caches by prefix changes on the way.
 
-use crate::json::Json;
-use crate::settings::Settings;
-use ml_intern_plugin::Error;
-use ml_intern_plugin::chat::{
-    Blob, Message, Part, Reasoning, Request, Role, ToolCall, ToolChoice, ToolResult, ToolSpec,
-};
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use crate::Error;
+use crate::chat::{Blob, Message, Part, Request, Role, ToolCall, ToolChoice, ToolResult, ToolSpec};
+use crate::provider::json::{self, Extra, Json};
+use crate::provider::schema;
 
-/// Extra fields of a request by name, as JSON text.
-type Extra<'a> = BTreeMap<String, &'a RawValue>;
-
-/// Fields that this plugin depends on when it reads the answer, or that carry the conversation.
+/// Fields that [`Completion`](super::Completion) depends on when it reads the answer, or that carry the conversation.
 const FIXED: [&str; 5] = ["model", "messages", "tools", "stream", "stream_options"];
+
+/// What asks a service to keep the conversation up to here in its cache.
+const CACHE_CONTROL: &str = "\"cache_control\":{\"type\":\"ephemeral\"}";
+
+/// What a service wants of a request beside what all of them want.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// `max_tokens`, or `max_completion_tokens`.
+    pub max_tokens_field: &'a str,
+    /// Field for the effort, and its value as JSON: `("reasoning_effort", "\"high\"")`.
+    pub effort: Option<(&'a str, String)>,
+    /// What of its reasoning a model is given back.
+    pub returned: ReturnedReasoning,
+    /// How the service is told what to cache.
+    pub cache: PromptCache,
+    /// Whether tools whose schema allows it are sent as strict.
+    pub strict: bool,
+    /// Further fields by name, with their value as JSON.
+    pub fields: Vec<(&'a str, String)>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            max_tokens_field: "max_tokens",
+            effort: None,
+            returned: ReturnedReasoning::None,
+            cache: PromptCache::Implicit,
+            strict: false,
+            fields: Vec::new(),
+        }
+    }
+}
+
+/// What of its reasoning a model is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnedReasoning {
+    /// Nothing.
+    None,
+    /// Its text as `reasoning_content`, with the calls it led to.
+    Text,
+    /// Its opaque side as `reasoning_details`, as it came.
+    Details,
+}
+
+/// How a service is told what to cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptCache {
+    /// It finds out by itself.
+    Implicit,
+    /// By marks, as Anthropic's models have them behind routers: on the request, its last tool, and the last text of
+    /// instructions or the user before the last message.
+    Marks,
+}
 
 /// The request body.
 ///
 /// # Errors
-/// `invalid-input` when `extra` is not an object or names a field of [`FIXED`], when a tool's
-/// schema is not an object, or when a message holds a part that its role cannot have.
-pub(crate) fn body(request: &Request, settings: &Settings) -> Result<Vec<u8>, Error> {
-    let extra = extra(request.extra.as_deref())?;
-    let mut json = Json::with_capacity(estimate(request));
+///
+/// `invalid-input` when `extra` is not an object or names one of the fields that carry the conversation, when a
+/// tool's schema is not an object, or when a message holds a part that its role cannot have.
+pub fn body(request: &Request, options: &Options<'_>) -> Result<Vec<u8>, Error> {
+    let extra = json::extra(request, &FIXED)?;
+    let mut json = Json::with_capacity(json::room(request));
     json.raw("{\"model\":");
     json.string(&request.model);
-    parameters(&mut json, request, settings, &extra)?;
+    parameters(&mut json, request, options, &extra)?;
     for (name, value) in &extra {
-        field(&mut json, name);
+        json.field(name);
         json.raw(value.get());
     }
     if !request.tools.is_empty() {
-        tools(&mut json, &request.tools)?;
+        tools(&mut json, &request.tools, options)?;
     }
     json.raw(",\"messages\":[");
     let mut messages = Messages {
         json,
         first: true,
         images: Vec::new(),
-        return_reasoning: settings.return_reasoning,
+        returned: options.returned,
+    };
+    let marked = match options.cache {
+        PromptCache::Marks => marked(&request.messages),
+        PromptCache::Implicit => None,
     };
     for (index, message) in request.messages.iter().enumerate() {
-        messages.message(message).map_err(|part| {
-            Error::InvalidInput(format!(
-                "message {index}: a {:?} message cannot hold {part}",
-                message.role
-            ))
-        })?;
+        messages
+            .message(message, marked == Some(index))
+            .map_err(|part| {
+                Error::InvalidInput(format!(
+                    "message {index}: a {:?} message cannot hold {part}",
+                    message.role
+                ))
+            })?;
     }
     messages.images();
     let mut json = messages.json;
@@ -58,62 +111,21 @@ pub(crate) fn body(request: &Request, settings: &Settings) -> Result<Vec<u8>, Er
     Ok(json.into_bytes())
 }
 
-/// Room for the whole body in one allocation, except for texts full of characters to escape.
-fn estimate(request: &Request) -> usize {
-    const PER_PART: usize = 128;
-    let images = |images: &[Blob]| {
-        images
-            .iter()
-            .map(|image| image.data.len() / 3 * 4 + PER_PART)
-            .sum::<usize>()
-    };
-    let part = |part: &Part| match part {
-        Part::Text(text) => text.len(),
-        Part::Image(image) => image.data.len() / 3 * 4,
-        Part::Reasoning(Reasoning { text, .. }) => text.len(),
-        Part::Call(call) => call.id.len() + call.name.len() + call.arguments.len() * 5 / 4,
-        Part::Result(result) => {
-            result.call_id.len() + result.content.len() + images(&result.images)
-        }
-    };
-    let parts = request.messages.iter().flat_map(|message| &message.parts);
-    let messages = parts.map(|one| part(one) + PER_PART).sum::<usize>();
-    let tool = |tool: &ToolSpec| {
-        tool.name.len() + tool.description.len() + tool.input_schema.len() + PER_PART
-    };
-    let tools = request.tools.iter().map(tool).sum::<usize>();
-    let rest = request.extra.as_ref().map_or(0, String::len)
-        + request.response_schema.as_ref().map_or(0, String::len);
-    // A newline in a twentieth of all places is usual for code and logs.
-    (messages + tools) * 21 / 20 + rest + 1024
-}
-
-fn extra(text: Option<&str>) -> Result<Extra<'_>, Error> {
-    let Some(text) = text else {
-        return Ok(Extra::new());
-    };
-    let extra: Extra<'_> = serde_json::from_slice(text.as_bytes()).map_err(|error| {
-        Error::InvalidInput(format!("extra parameters must be a JSON object: {error}"))
-    })?;
-    match FIXED.iter().find(|name| extra.contains_key(**name)) {
-        Some(name) => Err(Error::InvalidInput(format!(
-            "extra parameters cannot replace `{name}`"
-        ))),
-        None => Ok(extra),
-    }
-}
-
-fn field(json: &mut Json, name: &str) {
-    json.raw(",");
-    json.string(name);
-    json.raw(":");
+/// The message that carries the mark for the cache: the nearest one of instructions or the user, before the last, that
+/// has text.
+fn marked(messages: &[Message]) -> Option<usize> {
+    let before = messages.len().checked_sub(1)?;
+    let has_text = |part: &Part| matches!(part, Part::Text(text) if !text.is_empty());
+    messages[..before].iter().rposition(|message| {
+        matches!(message.role, Role::System | Role::User) && message.parts.iter().any(has_text)
+    })
 }
 
 /// Everything but model, extra fields, tools and messages. A field that `extra` names is left to it.
 fn parameters(
     json: &mut Json,
     request: &Request,
-    settings: &Settings,
+    options: &Options<'_>,
     extra: &Extra<'_>,
 ) -> Result<(), Error> {
     json.raw(if request.stream {
@@ -126,7 +138,7 @@ fn parameters(
         && free("max_tokens")
         && free("max_completion_tokens")
     {
-        field(json, &settings.max_tokens_field);
+        json.field(options.max_tokens_field);
         json.number(tokens);
     }
     if !request.tools.is_empty() && free("tool_choice") {
@@ -135,29 +147,25 @@ fn parameters(
     if let Some(schema) = &request.response_schema
         && free("response_format")
     {
-        let schema = object("the response schema", schema)?;
-        // Without `strict`: the hosted service refuses many valid schemas in strict mode, and
-        // the servers that constrain generation do so either way.
+        let schema = json::object("the response schema", schema)?;
+        // The hosted service refuses many valid schemas in strict mode, and the servers that
+        // constrain generation do so either way.
         json.raw(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"schema\":");
         json.raw(schema);
+        if options.strict && schema::is_strict(schema) {
+            json.raw(",\"strict\":true");
+        }
         json.raw("}}");
     }
-    if let Some(effort) = &request.effort
-        && free("reasoning_effort")
-    {
-        field(json, "reasoning_effort");
-        json.string(if effort == "max" {
-            &settings.max_effort
-        } else {
-            effort
-        });
+    let effort = options.effort.iter().map(|(name, value)| (*name, value));
+    let fields = options.fields.iter().map(|(name, value)| (*name, value));
+    for (name, value) in effort.chain(fields).filter(|(name, _)| free(name)) {
+        json.field(name);
+        json.raw(value);
     }
-    if let Some(affinity) = &request.affinity
-        && settings.hosted()
-        && free("prompt_cache_key")
-    {
-        field(json, "prompt_cache_key");
-        json.string(affinity);
+    if options.cache == PromptCache::Marks && free("cache_control") {
+        json.raw(",");
+        json.raw(CACHE_CONTROL);
     }
     Ok(())
 }
@@ -176,7 +184,7 @@ fn tool_choice(json: &mut Json, choice: &ToolChoice) {
     }
 }
 
-fn tools(json: &mut Json, tools: &[ToolSpec]) -> Result<(), Error> {
+fn tools(json: &mut Json, tools: &[ToolSpec], options: &Options<'_>) -> Result<(), Error> {
     json.raw(",\"tools\":[");
     for (index, tool) in tools.iter().enumerate() {
         json.raw(if index == 0 { "" } else { "," });
@@ -186,33 +194,24 @@ fn tools(json: &mut Json, tools: &[ToolSpec]) -> Result<(), Error> {
         json.string(&tool.description);
         json.raw(",\"parameters\":");
         let schema = &tool.input_schema;
-        json.raw(object("an input schema", schema).map_err(|_| {
+        json.raw(json::object("an input schema", schema).map_err(|_| {
             Error::InvalidInput(format!(
                 "the input schema of tool `{}` is not a JSON object",
                 tool.name
             ))
         })?);
-        json.raw("}}");
+        if options.strict && schema::is_strict(schema) {
+            json.raw(",\"strict\":true");
+        }
+        json.raw("}");
+        if options.cache == PromptCache::Marks && index + 1 == tools.len() {
+            json.raw(",");
+            json.raw(CACHE_CONTROL);
+        }
+        json.raw("}");
     }
     json.raw("]");
     Ok(())
-}
-
-/// A JSON object as it came, without blanks around it. The host has parsed it already: only its
-/// ends are looked at here, because all schemas together are most of a short request.
-fn object<'a>(what: &str, text: &'a str) -> Result<&'a str, Error> {
-    let text = text.trim_ascii();
-    match text.starts_with('{') && text.ends_with('}') {
-        true => Ok(text),
-        false => Err(Error::InvalidInput(format!("{what} is not a JSON object"))),
-    }
-}
-
-/// Whether a call's arguments can be sent back. Some servers parse them to fill a template and
-/// answer 500 for text that is no JSON, on this and every later request.
-fn sendable(arguments: &str) -> bool {
-    arguments.trim_ascii_start().starts_with('{')
-        && serde_json::from_slice::<IgnoredAny>(arguments.as_bytes()).is_ok()
 }
 
 /// The list of messages under construction.
@@ -222,12 +221,12 @@ struct Messages<'a> {
     /// Images of tool results, with the id of their call. A tool message holds only text, and all
     /// results have to follow their calls without a gap: the images come after the last result.
     images: Vec<(&'a str, &'a Blob)>,
-    return_reasoning: bool,
+    returned: ReturnedReasoning,
 }
 
 impl<'a> Messages<'a> {
     /// Appends a message; the error names the part that its role cannot have.
-    fn message(&mut self, message: &'a Message) -> Result<(), &'static str> {
+    fn message(&mut self, message: &'a Message, marked: bool) -> Result<(), &'static str> {
         let mut results = 0;
         for part in &message.parts {
             if let Part::Result(result) = part {
@@ -241,13 +240,21 @@ impl<'a> Messages<'a> {
         match message.role {
             Role::System => {
                 self.start("system");
+                if marked {
+                    self.json.raw("[{\"type\":\"text\",\"text\":");
+                }
                 self.text(&message.parts, false)?;
+                if marked {
+                    self.json.raw(",");
+                    self.json.raw(CACHE_CONTROL);
+                    self.json.raw("}]");
+                }
                 self.json.raw("}");
                 Ok(())
             }
             // A message of nothing but results is complete at this point.
             Role::User if results > 0 && results == message.parts.len() => Ok(()),
-            Role::User => self.user(&message.parts),
+            Role::User => self.user(&message.parts, marked),
             Role::Assistant => self.assistant(&message.parts),
             Role::Tool if results == message.parts.len() => Ok(()),
             Role::Tool => Err("anything but results"),
@@ -295,21 +302,26 @@ impl<'a> Messages<'a> {
         Ok(())
     }
 
-    fn user(&mut self, parts: &[Part]) -> Result<(), &'static str> {
+    fn user(&mut self, parts: &[Part], marked: bool) -> Result<(), &'static str> {
         let content = || {
             parts
                 .iter()
                 .filter(|part| !matches!(part, Part::Result(_) | Part::Reasoning(_)))
         };
         self.start("user");
-        if content().all(|part| matches!(part, Part::Text(_))) && content().count() < 2 {
+        let plain = content().all(|part| matches!(part, Part::Text(_))) && content().count() < 2;
+        let has_text = |part: &&Part| matches!(part, Part::Text(text) if !text.is_empty());
+        let mark = content().filter(has_text).last().filter(|_| marked);
+        if plain && !marked {
             self.text(parts, false)?;
         } else {
             self.json.raw("[");
             for (index, part) in content().enumerate() {
                 self.json.raw(if index == 0 { "" } else { "," });
                 match part {
-                    Part::Text(text) => self.text_part(text),
+                    Part::Text(text) => {
+                        self.text_part(text, mark.is_some_and(|mark| std::ptr::eq(mark, part)));
+                    }
                     Part::Image(image) => self.image_part(image),
                     _ => return Err("a tool call"),
                 }
@@ -333,8 +345,10 @@ impl<'a> Messages<'a> {
         let any = calls().next().is_some();
         self.start("assistant");
         self.text(parts, any)?;
-        if any && self.return_reasoning {
-            self.reasoning(parts);
+        match self.returned {
+            ReturnedReasoning::Text if any => self.reasoning(parts),
+            ReturnedReasoning::Details => self.details(parts),
+            ReturnedReasoning::Text | ReturnedReasoning::None => {}
         }
         for (index, call) in calls().enumerate() {
             self.json
@@ -366,6 +380,18 @@ impl<'a> Messages<'a> {
         }
     }
 
+    fn details(&mut self, parts: &[Part]) {
+        let opaque = parts.iter().find_map(|part| match part {
+            Part::Reasoning(reasoning) => reasoning.opaque.as_deref(),
+            _ => None,
+        });
+        // A list, as it came; whatever else it is comes from another service.
+        if let Some(list) = opaque.filter(|opaque| opaque.starts_with('[')) {
+            self.json.field("reasoning_details");
+            self.json.raw(list);
+        }
+    }
+
     fn call(&mut self, call: &ToolCall) {
         self.json.raw("{\"id\":");
         self.json.string(&call.id);
@@ -373,11 +399,7 @@ impl<'a> Messages<'a> {
             .raw(",\"type\":\"function\",\"function\":{\"name\":");
         self.json.string(&call.name);
         self.json.raw(",\"arguments\":");
-        self.json.string(if sendable(&call.arguments) {
-            &call.arguments
-        } else {
-            "{}"
-        });
+        self.json.string(json::arguments(&call.arguments));
         self.json.raw("}}");
     }
 
@@ -406,7 +428,7 @@ impl<'a> Messages<'a> {
         for (call, image) in images {
             self.json.raw(if of.is_none() { "[" } else { "," });
             if of != Some(call) {
-                self.text_part(&format!("Images in the result of tool call {call}:"));
+                self.text_part(&format!("Images in the result of tool call {call}:"), false);
                 self.json.raw(",");
                 of = Some(call);
             }
@@ -415,9 +437,13 @@ impl<'a> Messages<'a> {
         self.json.raw("]}");
     }
 
-    fn text_part(&mut self, text: &str) {
+    fn text_part(&mut self, text: &str, marked: bool) {
         self.json.raw("{\"type\":\"text\",\"text\":");
         self.json.string(text);
+        if marked {
+            self.json.raw(",");
+            self.json.raw(CACHE_CONTROL);
+        }
         self.json.raw("}");
     }
 

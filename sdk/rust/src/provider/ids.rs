@@ -1,0 +1,46 @@
+//! Ids of tool calls for services that do not take every id.
+//!
+//! A conversation may have begun with another provider, whose ids have other letters or lengths.
+
+use std::borrow::Cow;
+
+/// The id with letters, digits, `_` and `-` only, of 64 bytes at most. The same id gives the same text;
+/// two ids give two texts, but for an accident of 1 in 2^64.
+pub fn plain(id: &str) -> Cow<'_, str> {
+    let fits = (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if fits {
+        return Cow::Borrowed(id);
+    }
+    // FNV-1a, by its published constants: an id needs to differ, not to resist anybody.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Cow::Owned(format!("call_{hash:016x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_fit_stay_and_others_stay_different() {
+        assert_eq!(plain("toolu_01A-b"), "toolu_01A-b");
+        let long = "x".repeat(65);
+        let odd = [
+            "",
+            "functions.read:0",
+            "functions.read:1",
+            "a b",
+            "ü",
+            &long,
+        ];
+        let made = odd.map(|id| plain(id).into_owned());
+        for (at, id) in made.iter().enumerate() {
+            assert_eq!(plain(id), *id, "{id}");
+            assert!(!made[..at].contains(id), "{id}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Tables of what is known of a service's models, for services that list only names, and for the time when none answers.
+
+use crate::{LongPrice, Model, Price};
+
+/// What is known of a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Its name.
+    pub id: &'static str,
+    /// Tokens of input and output together; 0 = unknown.
+    pub context_window: u32,
+    /// Tokens of output at most; 0 = unknown.
+    pub max_output: u32,
+    /// Whether it sees images.
+    pub images: bool,
+    /// Words that it takes for the effort.
+    pub efforts: &'static [&'static str],
+    /// US dollars for a million tokens.
+    pub price: Option<Price>,
+    /// The same for long requests.
+    pub long_price: Option<LongPrice>,
+}
+
+impl Known {
+    /// What `table` knows of a model: of this name, or of this name with a date. A release of its own, as `x-1.1` beside
+    /// `x-1`, is another model at another price.
+    pub fn of(table: &'static [Self], id: &str) -> Option<&'static Self> {
+        table.iter().find(|known| {
+            let rest = id.strip_prefix(known.id);
+            rest.is_some_and(|rest| rest.is_empty() || rest == "-latest" || is_date(rest))
+        })
+    }
+
+    /// The model; `as_of` is the day of the table.
+    pub fn model(&self, id: &str, as_of: &str) -> Model {
+        let efforts = self.efforts.iter().map(|effort| (*effort).to_owned());
+        Model {
+            id: id.to_owned(),
+            context_window: self.context_window,
+            max_output: self.max_output,
+            tools: true,
+            images: self.images,
+            efforts: efforts.collect(),
+            price: self.price,
+            long_price: self.long_price,
+            as_of: Some(as_of.to_owned()),
+        }
+    }
+}
+
+/// `-20251001`, or `-2025-10-01`.
+fn is_date(suffix: &str) -> bool {
+    let digits = suffix.bytes().filter(u8::is_ascii_digit).count();
+    let plain = suffix
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    suffix.starts_with('-') && plain && digits == 8
+}
+
+/// A price, in US dollars for a million tokens: of input, output, and input read from and written to the cache.
+pub const fn price(input: f64, output: f64, cache_read: f64, cache_write: f64) -> Price {
+    Price {
+        input,
+        output,
+        cache_read,
+        cache_write,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn known(id: &'static str) -> Known {
+        Known {
+            id,
+            context_window: 1,
+            max_output: 0,
+            images: false,
+            efforts: &["low"],
+            price: Some(price(1.0, 2.0, 3.0, 4.0)),
+            long_price: None,
+        }
+    }
+
+    const TABLE: &[Known] = &[known("x-5"), known("x-5-1"), known("gpt-4o")];
+
+    #[test]
+    fn a_release_of_its_own_is_another_model() {
+        for (id, expected) in [
+            ("x-5", Some("x-5")),
+            ("x-5-20260609", Some("x-5")),
+            ("x-5-1", Some("x-5-1")),
+            ("x-5-1-latest", Some("x-5-1")),
+            ("gpt-4o-2024-11-20", Some("gpt-4o")),
+            ("x-5-2", None),
+            ("x-5.1", None),
+            ("gpt-4o-mini", None),
+            ("x", None),
+        ] {
+            assert_eq!(Known::of(TABLE, id).map(|known| known.id), expected, "{id}");
+        }
+        let model = TABLE[0].model("x-5-20260609", "2026-11-01");
+        assert_eq!(
+            (model.id.as_str(), model.as_of.as_deref()),
+            ("x-5-20260609", Some("2026-11-01"))
+        );
+    }
+}
