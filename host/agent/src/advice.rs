@@ -1,5 +1,6 @@
 //! The host speaks to the model: its calls are malformed, its plan is not done, it goes round in circles.
 
+use crate::answer::REPAIR;
 use crate::event::{Event, Step, TurnEnd};
 use crate::message::{Message, Role};
 use crate::ports::JournalError;
@@ -15,7 +16,7 @@ const HELD: u32 = 2;
 /// Code of the notice that the model was sent back to its plan.
 pub(crate) const CONTINUATION: &str = "continuation";
 /// Notices that say something about the conversation they are in, and nothing about another.
-pub const OWN_NOTICES: [&str; 2] = [CONTINUATION, EMPTY];
+pub const OWN_NOTICES: [&str; 3] = [CONTINUATION, EMPTY, REPAIR];
 
 pub(crate) fn on_malformed(agent: &Agent) -> Result<(), JournalError> {
     // Told once a streak: the count passes the threshold once, and advice already given ends the conversation.

@@ -159,6 +159,8 @@ async fn summarise(agent: &Agent, cut: usize, limit: u64) -> Result<String, Jour
         tools: agent.toolbox.tools(),
         max_tokens: u32::try_from(most).ok(),
         stream: false,
+        effort: None,
+        answer_schema: None,
     };
     let words = match ask(agent, request, Arc::new(Unseen)).await? {
         Ok(reply) => {

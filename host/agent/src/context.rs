@@ -98,6 +98,7 @@ fn tokens(message: &Message) -> u64 {
         Part::Reasoning {
             text: words,
             opaque,
+            ..
         } => text(words) + opaque.as_deref().map_or(0, text),
         Part::Call(call) => text(&call.name) + text(&call.arguments) + AROUND,
         Part::Result(result) => {

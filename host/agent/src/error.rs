@@ -39,6 +39,15 @@ pub enum ProviderError {
     /// The provider plugin refused the request or its configuration.
     #[error("{0}")]
     Invalid(String),
+    /// The model does not take the effort that was asked of it.
+    #[error("the model does not take this effort: {0}")]
+    Effort(String),
+    /// The service does not know the reasoning that it was given back.
+    #[error("the model's service refuses its own earlier reasoning: {0}")]
+    StaleReasoning(String),
+    /// The model's final answer has not the shape that was asked for.
+    #[error("{0}")]
+    Answer(String),
     /// The provider plugin could not be loaded, trapped or broke a limit.
     #[error("{0}")]
     Fault(String),
@@ -94,6 +103,9 @@ impl ProviderError {
             Self::Cancelled => "cancelled",
             Self::Denied(_) => "denied",
             Self::Invalid(_) => "invalid",
+            Self::Answer(_) => "output_schema",
+            Self::Effort(_) => "effort",
+            Self::StaleReasoning(_) => "stale_reasoning",
             Self::Fault(_) => "plugin_fault",
             Self::Other(_) => "provider",
         }

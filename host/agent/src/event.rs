@@ -274,6 +274,42 @@ pub enum Event {
         /// The new cap in US dollars.
         cap_usd: MicroUsd,
     },
+    /// A person said how hard the model is to think, from here on.
+    #[serde(rename = "effort.wanted")]
+    EffortWanted {
+        /// The level; none = as the service does by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effort: Option<String>,
+    },
+    /// The model does not take the effort that was asked of it. The call is made again with less.
+    #[serde(rename = "effort.refused")]
+    EffortRefused {
+        /// `provider/model`.
+        model: String,
+        /// What was asked.
+        effort: String,
+        /// What is asked of this model from here on; none = nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead: Option<String>,
+        /// The service's words.
+        why: String,
+    },
+    /// The service does not know the reasoning that it was given back. It is left out of the conversation from here on,
+    /// and the call is made again.
+    #[serde(rename = "reasoning.dropped")]
+    ReasoningDropped {
+        /// Pieces of it.
+        pieces: u64,
+        /// The service's words.
+        why: String,
+    },
+    /// The final answers of the session have to satisfy this schema, or none from here on.
+    #[serde(rename = "answer.expected")]
+    AnswerExpected {
+        /// JSON Schema.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schema: Option<Value>,
+    },
     /// Older messages were left out of the conversation, to make room in the model's context. The log keeps them.
     #[serde(rename = "compacted")]
     Compacted {

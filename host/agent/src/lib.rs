@@ -9,11 +9,13 @@
 #![warn(missing_docs)]
 
 pub mod advice;
+pub mod answer;
 pub mod approval;
 pub mod arguments;
 pub mod budget;
 pub mod compaction;
 pub mod context;
+pub mod effort;
 pub mod error;
 pub mod event;
 pub mod ledger;

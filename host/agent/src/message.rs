@@ -32,10 +32,13 @@ pub enum Part {
         /// Base64 of the bytes.
         base64: String,
     },
-    /// The model's reasoning; `opaque` goes back to the same provider unchanged.
+    /// The model's reasoning; `opaque` goes back to the same provider unchanged, and to no other.
     Reasoning {
         /// What may be shown.
         text: String,
+        /// Name of the provider that it came from; none in older logs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
         /// The provider's own JSON (a signature, encrypted content).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opaque: Option<String>,

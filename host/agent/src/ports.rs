@@ -54,6 +54,10 @@ pub struct Request<'a> {
     pub max_tokens: Option<u32>,
     /// Whether deltas are wanted.
     pub stream: bool,
+    /// How hard the model is asked to think; none = as the service does by itself.
+    pub effort: Option<&'a str>,
+    /// JSON Schema that the final text must satisfy.
+    pub answer_schema: Option<&'a str>,
 }
 
 /// Why the model stopped.

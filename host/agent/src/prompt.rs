@@ -23,6 +23,14 @@ pub(crate) fn malformed_again(tool: &str) -> String {
     )
 }
 
+/// The host's advice to a model whose answer has not the shape that was asked for.
+pub(crate) fn answer_repair(problem: &str, schema: &str) -> String {
+    format!(
+        "[SYSTEM: your final answer has to be one JSON value that satisfies the schema below, with nothing around it. \
+         It does not:\n{problem}\nAnswer again. Schema: {schema}]"
+    )
+}
+
 /// The host's advice to a model that answers before its plan is done; none where it is.
 pub(crate) fn unfinished(plan: &[PlanItem]) -> Option<String> {
     let open: Vec<_> = plan

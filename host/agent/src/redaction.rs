@@ -107,6 +107,12 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
             all(target) | fold([rule, detail].into_iter().flatten(), all)
         }
         Event::Compacted { summary, .. } => all(summary),
+        Event::AnswerExpected { schema } => schema
+            .as_mut()
+            .is_some_and(|schema| redactor.value(schema, Rules::All)),
+        Event::EffortWanted { effort } => effort.as_mut().is_some_and(marked),
+        Event::EffortRefused { why, .. } => all(why),
+        Event::ReasoningDropped { why, .. } => all(why),
         Event::ToolWaiting { tool, .. } => marked(tool),
         Event::Usage { .. }
         | Event::BudgetReserved { .. }
@@ -157,7 +163,7 @@ fn redact_message(message: &mut Message, redactor: &dyn Redactor) -> Redacted {
                 }
                 secret
             }
-            Part::Reasoning { text, opaque } => redact_reasoning(text, opaque, redactor),
+            Part::Reasoning { text, opaque, .. } => redact_reasoning(text, opaque, redactor),
             Part::Call(call) => {
                 let original = redact_arguments(&mut call.arguments, redactor);
                 let changed = original.is_some();

@@ -1,8 +1,10 @@
 //! The state of a session, as a fold over its events.
 
 use crate::advice::CONTINUATION;
+use crate::answer::{Expected, REPAIR};
 use crate::approval::Rule;
 use crate::context::Context;
+use crate::effort::Efforts;
 use crate::event::{CallStatus, Event, JobNote, Limits, Stamp, TurnEnd, Usage};
 use crate::ledger::{Ledger, Rate};
 use crate::message::{Call, CallResult, Image, Message, Part, Role};
@@ -98,6 +100,12 @@ pub struct State {
     pub queued: Vec<String>,
     /// The last turns, and what was before them.
     pub turns: Turns,
+    /// How hard the models are asked to think.
+    pub efforts: Efforts,
+    /// What the final answers have to satisfy.
+    pub answers: Option<Arc<Expected>>,
+    /// How often the model was sent back because its answer did not, since a person last spoke.
+    pub repaired: u32,
     /// What the ids of calls begin with: nothing, or `c5.0/1/` for an agent that call `c5.0` started.
     pub within: String,
 }
@@ -169,6 +177,16 @@ impl State {
                 None => self.ledger.warned_of_cap(),
             },
             Event::Usage { usage } => self.add_usage(usage),
+            Event::EffortWanted { effort } => self.efforts.want(effort.clone()),
+            Event::EffortRefused { model, instead, .. } => {
+                self.efforts.refused(model, instead.clone());
+            }
+            Event::ReasoningDropped { .. } => self.drop_reasoning(),
+            Event::AnswerExpected { schema } => {
+                self.answers = schema
+                    .as_ref()
+                    .map(|schema| Arc::new(Expected::new(schema)));
+            }
             Event::Compacted {
                 at,
                 longest,
@@ -187,6 +205,7 @@ impl State {
             }
             Event::Notice { code, .. } => {
                 self.held += u32::from(code == CONTINUATION);
+                self.repaired += u32::from(code == REPAIR);
                 // A model call like any other, though there is no message of it.
                 self.iterations += u32::from(code == EMPTY);
             }
@@ -281,6 +300,7 @@ impl State {
     pub(crate) fn forget_habits(&mut self) {
         self.malformed = None;
         self.held = 0;
+        self.repaired = 0;
         self.recent = Recent::default();
     }
 
@@ -371,6 +391,11 @@ impl State {
         }
     }
 
+    fn drop_reasoning(&mut self) {
+        self.messages = without_reasoning(&self.messages).0;
+        self.generation += 1;
+    }
+
     fn add_usage(&mut self, usage: &Usage) {
         self.context
             .report(usage.input.saturating_add(usage.output));
@@ -391,6 +416,27 @@ impl State {
         self.ledger.model_call(usage);
         self.rate.model_call(usage);
     }
+}
+
+/// The conversation without the models' reasoning, and how many pieces of it there were.
+pub(crate) fn without_reasoning(messages: &[Arc<Message>]) -> (Vec<Arc<Message>>, u64) {
+    let is_reasoning = |part: &Part| matches!(part, Part::Reasoning { .. });
+    let mut pieces = 0;
+    let stripped = messages.iter().map(|message| {
+        let found = message
+            .parts
+            .iter()
+            .filter(|part| is_reasoning(part))
+            .count();
+        if found == 0 {
+            return message.clone();
+        }
+        pieces += found as u64;
+        let mut message = Message::clone(message);
+        message.parts.retain(|part| !is_reasoning(part));
+        Arc::new(message)
+    });
+    (stripped.collect(), pieces)
 }
 
 /// As much as a list shows of it.

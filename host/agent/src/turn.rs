@@ -1,18 +1,21 @@
 //! The loop: one user message to its final answer.
 
+use crate::answer::Judged;
 use crate::approval::Gate;
 use crate::arguments::shorten;
 use crate::budget::{self, Budget};
-use crate::compaction::Room;
+use crate::compaction::{ASIDE, Room};
 use crate::error::ProviderError;
 use crate::event::{CallStatus, Event, TurnEnd};
 use crate::message::{Message, Role};
 use crate::ports::{Clock, Deltas, JournalError, Provider, Reply, Request, Toolbox};
 use crate::reply::{Streaks, count};
 use crate::session::Session;
+use crate::state::without_reasoning;
 use crate::tools::Runner;
-use crate::{advice, retry};
+use crate::{advice, answer, effort, retry};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Bytes of an error's text.
@@ -127,7 +130,13 @@ async fn before_call(agent: &Agent, room: &mut Room) -> Result<Next, JournalErro
     if let Some(answer) = agent.session.read(|state| final_answer(&state.messages))
         && !advice::hold_to_plan(agent)?
     {
-        return Ok(Next::End(Finish::Answer(answer)));
+        match answer::judge(agent, answer)? {
+            Judged::Taken(answer) => return Ok(Next::End(Finish::Answer(answer))),
+            Judged::Failed(why) => {
+                return Ok(Next::End(Finish::Failed(ProviderError::Answer(why))));
+            }
+            Judged::SentBack => {}
+        }
     }
     budget::warn(agent)?;
     match reached(agent) {
@@ -156,9 +165,13 @@ async fn complete(
     agent: &Agent,
     partial: &Arc<Partial>,
 ) -> Result<Result<Reply, ProviderError>, JournalError> {
-    let (messages, generation) = agent
-        .session
-        .read(|state| (state.messages.clone(), state.generation));
+    let (messages, generation, expected) = agent.session.read(|state| {
+        (
+            state.messages.clone(),
+            state.generation,
+            state.answers.clone(),
+        )
+    });
     let request = Request {
         model: &agent.model,
         session: agent.session.id(),
@@ -167,6 +180,8 @@ async fn complete(
         tools: agent.toolbox.tools(),
         max_tokens: None,
         stream: agent.stream,
+        effort: None,
+        answer_schema: expected.as_ref().map(|expected| expected.schema.as_str()),
     };
     partial.clear();
     let asked = ask(agent, request, partial.clone()).await;
@@ -176,39 +191,92 @@ async fn complete(
     asked
 }
 
-/// One model call, with further attempts where they can help.
+/// One model call, with further attempts where they can help. What the service does not take (an effort, its own
+/// earlier reasoning) is left out, and that is no attempt.
 pub(crate) async fn ask(
     agent: &Agent,
     request: Request<'_>,
     deltas: Arc<dyn Deltas>,
 ) -> Result<Result<Reply, ProviderError>, JournalError> {
     let mut attempt = 0;
+    let mut stripped: Option<Vec<Arc<Message>>> = None;
     loop {
+        let (effort, generation) = agent.session.read(|state| {
+            let effort = state.efforts.of(&state.model);
+            (effort.map(str::to_owned), state.generation)
+        });
+        let rewritten = stripped.is_some() && request.generation != ASIDE;
+        let request = Request {
+            messages: stripped.as_deref().unwrap_or(request.messages),
+            generation: match rewritten {
+                true => generation,
+                false => request.generation,
+            },
+            effort: effort.as_deref(),
+            ..request
+        };
         let error = match agent.provider.complete(request, deltas.clone()).await {
             Ok(reply) => return Ok(Ok(reply)),
             Err(error) => error,
         };
+        match (&error, &effort) {
+            (ProviderError::Effort(why), Some(effort)) => {
+                lower_effort(agent, effort, why)?;
+                continue;
+            }
+            (ProviderError::StaleReasoning(why), _) if stripped.is_none() => {
+                let (without, pieces) = without_reasoning(request.messages);
+                if pieces > 0 {
+                    let why = shorten(why, ERROR_BYTES);
+                    agent
+                        .session
+                        .record(Event::ReasoningDropped { pieces, why })?;
+                    stripped = Some(without);
+                    continue;
+                }
+            }
+            _ => {}
+        }
         let Some(wait) = retry::delay(&error, attempt) else {
             return Ok(Err(error));
         };
-        let lost = match deltas.discard() {
-            true => "; the part of the answer that came is left out",
-            false => "",
-        };
         attempt += 1;
-        let text = format!(
-            "{}{lost}; trying again in {} s (attempt {} of {})",
-            shorten(&error.to_string(), ERROR_BYTES),
-            wait.as_secs_f32(),
-            attempt + 1,
-            retry::ATTEMPTS
-        );
-        agent.session.record(Event::Notice {
-            code: "retry".into(),
-            text,
-        })?;
+        tell_of_retry(agent, &error, deltas.discard(), wait, attempt)?;
         agent.clock.sleep(wait).await;
     }
+}
+
+/// What the model does not take is not asked of it again in this session.
+fn lower_effort(agent: &Agent, effort: &str, why: &str) -> Result<(), JournalError> {
+    let event = Event::EffortRefused {
+        model: agent.session.read(|state| state.model.clone()),
+        effort: effort.to_owned(),
+        instead: effort::instead_of(effort).map(str::to_owned),
+        why: shorten(why, ERROR_BYTES),
+    };
+    agent.session.record(event).map(drop)
+}
+
+fn tell_of_retry(
+    agent: &Agent,
+    error: &ProviderError,
+    lost: bool,
+    wait: Duration,
+    attempt: u32,
+) -> Result<(), JournalError> {
+    let lost = match lost {
+        true => "; the part of the answer that came is left out",
+        false => "",
+    };
+    let text = format!(
+        "{}{lost}; trying again in {} s (attempt {} of {})",
+        shorten(&error.to_string(), ERROR_BYTES),
+        wait.as_secs_f32(),
+        attempt + 1,
+        retry::ATTEMPTS
+    );
+    let code = "retry".into();
+    agent.session.record(Event::Notice { code, text }).map(drop)
 }
 
 pub(crate) fn reached(agent: &Agent) -> Option<TurnEnd> {

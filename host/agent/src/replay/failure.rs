@@ -7,6 +7,8 @@ const TIMEOUT: &str = "the model's service did not answer in time";
 const UNUSABLE: &str = "the model's service could not be used: ";
 const ANSWERED: &str = "the model's service answered ";
 const AUTH: &str = "the model's service refused the credential: ";
+const EFFORT: &str = "the model does not take this effort: ";
+const STALE: &str = "the model's service refuses its own earlier reasoning: ";
 const OVERFLOW: &str = "the conversation is larger than the model's context window: ";
 const AGAIN: &str = "; trying again in ";
 const NO_SUMMARY: (&str, &str) = (
@@ -32,6 +34,8 @@ pub(super) fn last(kind: &str, message: &str) -> ProviderError {
         "auth" => ProviderError::Auth(after(AUTH, message)),
         "not_found" => ProviderError::NotFound(text()),
         "context_overflow" => ProviderError::ContextOverflow(after(OVERFLOW, message)),
+        "effort" => ProviderError::Effort(after(EFFORT, message)),
+        "stale_reasoning" => ProviderError::StaleReasoning(after(STALE, message)),
         "upstream" => upstream(message, false, None),
         "timeout" => ProviderError::Timeout,
         "cancelled" => ProviderError::Cancelled,
@@ -98,6 +102,8 @@ mod tests {
             ProviderError::Auth("no".into()),
             ProviderError::NotFound("no".into()),
             ProviderError::ContextOverflow("8192".into()),
+            ProviderError::Effort("no".into()),
+            ProviderError::StaleReasoning("no".into()),
             upstream(Some(503), Some("overloaded")),
             upstream(Some(503), None),
             upstream(None, None),

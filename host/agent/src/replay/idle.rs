@@ -39,6 +39,8 @@ pub(super) fn next(events: &[(Stamp, Event)], at: usize, state: &State) -> Optio
         | Event::InputTaken {}
         | Event::Repetition { .. }
         | Event::Compacted { .. }
+        | Event::EffortRefused { .. }
+        | Event::ReasoningDropped { .. }
         | Event::TurnFinished { .. } => true,
         _ => false,
     };
@@ -87,7 +89,10 @@ fn goes_on(events: &[(Stamp, Event)], at: usize) -> bool {
 /// The end of what a compaction outside of a turn wrote, if that is what begins here.
 fn compaction(events: &[(Stamp, Event)], at: usize) -> Option<usize> {
     let begins = |event: &Event| match event {
-        Event::Usage { .. } | Event::Compacted { .. } => true,
+        Event::Usage { .. }
+        | Event::Compacted { .. }
+        | Event::EffortRefused { .. }
+        | Event::ReasoningDropped { .. } => true,
         Event::Notice { code, .. } => code == "retry" || code == "summary_failed",
         _ => false,
     };
@@ -99,7 +104,10 @@ fn compaction(events: &[(Stamp, Event)], at: usize) -> Option<usize> {
         match event {
             Event::Compacted { .. } => return Some(index + 1),
             Event::Usage { .. } if !counted => counted = true,
-            Event::Notice { .. } | Event::InputQueued { .. } => {}
+            Event::Notice { .. }
+            | Event::InputQueued { .. }
+            | Event::EffortRefused { .. }
+            | Event::ReasoningDropped { .. } => {}
             event if is_beside(event) => {}
             event if is_boundary(event) => return counted.then_some(index),
             _ => return None,

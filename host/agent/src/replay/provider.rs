@@ -91,6 +91,12 @@ impl Replies {
             Some(Event::Notice { code, text }) if code == "summary_failed" && aside => {
                 Asked::Answered(Err(failure::of_summary(text)))
             }
+            Some(Event::EffortRefused { why, .. }) => {
+                Asked::Answered(Err(ProviderError::Effort(why.clone())))
+            }
+            Some(Event::ReasoningDropped { why, .. }) => {
+                Asked::Answered(Err(ProviderError::StaleReasoning(why.clone())))
+            }
             Some(Event::Error { kind, message }) if !aside => {
                 Asked::Answered(Err(failure::last(kind, message)))
             }
@@ -122,6 +128,7 @@ impl Replies {
                 Event::Compacted { .. } => return Some(at),
                 Event::Usage { .. } if !counted => counted = true,
                 Event::Notice { code, .. } if code == "retry" && !counted => {}
+                Event::EffortRefused { .. } | Event::ReasoningDropped { .. } if !counted => {}
                 Event::Notice { code, .. } if code == "price_unknown" && counted => {}
                 Event::Notice { code, .. } if code == "summary_failed" && !counted => {
                     return Some(at);
@@ -137,6 +144,7 @@ impl Replies {
         let section = self.script.section();
         let known = section.own(at).any(|at| match self.script.event(at) {
             Some(Event::Usage { .. }) => false,
+            Some(Event::EffortRefused { .. } | Event::ReasoningDropped { .. }) => false,
             Some(Event::Notice { code, .. }) => code != "retry" && code != "price_unknown",
             _ => true,
         });

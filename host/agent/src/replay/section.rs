@@ -10,7 +10,8 @@ use std::ops::Range;
 const WENT_ON: &str = "the user went on without waiting for this call; ";
 const ENDED: &str = "the turn ended before this call did; ";
 /// Notices that the loop writes. One of another code is the loop's where it writes the same.
-const OWN_NOTICES: [&str; 8] = [
+const OWN_NOTICES: [&str; 9] = [
+    "answer_repair",
     "empty_reply",
     "retry",
     "price_unknown",
@@ -263,6 +264,8 @@ fn loop_or_between(event: &Event) -> Origin {
         | Event::Message { .. }
         | Event::Repetition { .. }
         | Event::Compacted { .. }
+        | Event::EffortRefused { .. }
+        | Event::ReasoningDropped { .. }
         | Event::BudgetWarned { .. }
         | Event::TurnFinished { .. }
         | Event::Error { .. } => Origin::Loop,

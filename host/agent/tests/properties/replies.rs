@@ -55,6 +55,7 @@ fn text(text: &str) -> Part {
 fn reasoning(dice: &Dice) -> Part {
     Part::Reasoning {
         text: "I think, s3cret".into(),
+        provider: Some("p".into()),
         opaque: dice.one_in(2).then(|| "signature".into()),
     }
 }
