@@ -363,6 +363,17 @@ pub enum Event {
         /// A fragment.
         text: String,
     },
+    /// A call that the model is writing. Display only: what runs is in `tool.started`.
+    #[serde(rename = "call.delta")]
+    CallDelta {
+        /// Position among the calls of the reply.
+        index: u32,
+        /// Name of the tool, with the first fragment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tool: Option<String>,
+        /// A fragment of its arguments.
+        arguments: String,
+    },
     /// Reasoning as it comes. Display only.
     #[serde(rename = "reasoning.delta")]
     ReasoningDelta {
@@ -379,6 +390,7 @@ impl Event {
             Self::ToolLog { .. }
                 | Self::ToolWaiting { .. }
                 | Self::TextDelta { .. }
+                | Self::CallDelta { .. }
                 | Self::ReasoningDelta { .. }
         )
     }

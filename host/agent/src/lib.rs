@@ -23,6 +23,7 @@ pub mod message;
 pub mod money;
 pub mod plan;
 pub mod ports;
+pub mod price;
 pub mod prompt;
 pub mod redaction;
 pub mod repetition;

@@ -31,6 +31,8 @@ pub trait Deltas: Send + Sync {
     fn text(&self, fragment: &str);
     /// A fragment of the reasoning.
     fn reasoning(&self, fragment: &str);
+    /// A fragment of the arguments of a call; `tool` comes with the first one.
+    fn call(&self, _index: u32, _tool: Option<&str>, _fragment: &str) {}
     /// What came so far counts no more: the call is made again. Whether there was anything.
     fn discard(&self) -> bool {
         false

@@ -123,7 +123,7 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
         Event::Error { message, .. } => all(message),
         Event::TurnFinished { message, .. } => message.as_mut().is_some_and(all),
         // These come in pieces: see `Fragments`.
-        Event::TextDelta { .. } | Event::ReasoningDelta { .. } => false,
+        Event::TextDelta { .. } | Event::ReasoningDelta { .. } | Event::CallDelta { .. } => false,
     };
     Redacted {
         changed,

@@ -41,6 +41,20 @@ struct Inner {
 struct Streams {
     text: Box<dyn Fragments>,
     reasoning: Box<dyn Fragments>,
+    /// The call whose arguments are coming: models write one after the other.
+    call: (u32, Box<dyn Fragments>),
+}
+
+impl Streams {
+    /// What may be shown of a call's arguments. What was held back of the call before is dropped with its end: the
+    /// whole call is shown when it runs.
+    fn call(&mut self, index: u32, arguments: &str) -> String {
+        if self.call.0 != index {
+            self.call.1.finish();
+            self.call.0 = index;
+        }
+        self.call.1.push(arguments)
+    }
 }
 
 impl Session {
@@ -56,6 +70,7 @@ impl Session {
         let fragments = Streams {
             text: redactor.fragments(),
             reasoning: redactor.fragments(),
+            call: (0, redactor.fragments()),
         };
         Self {
             id,
@@ -164,6 +179,15 @@ impl Session {
             Event::ReasoningDelta { text } => Event::ReasoningDelta {
                 text: self.streams().reasoning.push(text),
             },
+            Event::CallDelta {
+                index,
+                tool,
+                arguments,
+            } => Event::CallDelta {
+                index: *index,
+                tool: tool.clone(),
+                arguments: self.streams().call(*index, arguments),
+            },
             event => {
                 let mut event = event.clone();
                 redact(&mut event, &*self.redactor);
@@ -199,6 +223,7 @@ impl Session {
     fn tell_held_back(&self, stamp: Stamp) {
         let (text, reasoning) = {
             let mut streams = self.streams();
+            streams.call.1.finish();
             (streams.text.finish(), streams.reasoning.finish())
         };
         self.tell_unless_empty(stamp, &Event::ReasoningDelta { text: reasoning });
@@ -208,6 +233,11 @@ impl Session {
     fn tell_unless_empty(&self, stamp: Stamp, event: &Event) {
         match event {
             Event::TextDelta { text } | Event::ReasoningDelta { text } if text.is_empty() => {}
+            Event::CallDelta {
+                tool: None,
+                arguments,
+                ..
+            } if arguments.is_empty() => {}
             event => self.tell(stamp, event),
         }
     }

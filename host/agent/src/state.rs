@@ -216,6 +216,7 @@ impl State {
             | Event::SessionForked { .. }
             | Event::PermissionRequested { .. }
             | Event::TextDelta { .. }
+            | Event::CallDelta { .. }
             | Event::ReasoningDelta { .. } => {}
         }
     }

@@ -395,6 +395,14 @@ impl Deltas for Partial {
         });
     }
 
+    fn call(&self, index: u32, tool: Option<&str>, fragment: &str) {
+        self.session.show(&Event::CallDelta {
+            index,
+            tool: tool.map(str::to_owned),
+            arguments: fragment.to_owned(),
+        });
+    }
+
     fn discard(&self) -> bool {
         !self.take().is_empty()
     }

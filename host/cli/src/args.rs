@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Jobs: what runs and what ran
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Models: what the providers have, and what it costs
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Say where a credential is, and keep it
     Login(LoginArgs),
     /// Remove a credential that is kept
@@ -140,6 +143,9 @@ pub(crate) struct RunArgs {
     /// Model as PROVIDER/MODEL
     #[arg(short, long)]
     pub(crate) model: Option<String>,
+    /// How hard the model thinks: minimal, low, medium, high, xhigh, max, or off for as it does by itself
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) effort: Option<String>,
     /// What standard output carries
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub(crate) output_format: OutputFormat,
@@ -170,6 +176,9 @@ pub(crate) struct RunArgs {
     /// Write the final answer to this file as well
     #[arg(short, long = "output-last-message", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// The final answer has to be JSON that satisfies the JSON Schema in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output_schema: Option<PathBuf>,
     /// Go on with this session
     #[arg(long, value_name = "ID", conflicts_with = "continue_last")]
     pub(crate) resume: Option<String>,
@@ -464,6 +473,33 @@ pub(crate) enum SessionsCommand {
         /// Go on with what another process writes
         #[arg(short, long)]
         follow: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List models with their context windows, prices and features
+    List {
+        /// Only those whose name contains this
+        search: Option<String>,
+        /// Only those of this provider
+        #[arg(long, value_name = "NAME")]
+        provider: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Show what is known of a model
+    Info {
+        /// PROVIDER/MODEL
+        model: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
     },
 }
 

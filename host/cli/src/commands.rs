@@ -4,6 +4,7 @@ mod doctor;
 mod jobs;
 mod login;
 mod logout;
+mod models;
 mod plugin;
 mod run;
 mod sessions;
@@ -29,6 +30,7 @@ pub(crate) fn dispatch(arguments: Args) -> Result<u8> {
         Command::Plugin(command) => wait(plugin::plugin(directory, command)),
         Command::Sessions(command) => sessions::sessions(directory, command),
         Command::Jobs(command) => wait(jobs::jobs(directory, command)),
+        Command::Models(command) => wait(models::models(directory, command)),
         Command::Login(arguments) => wait(login::login(directory, arguments)),
         Command::Logout(arguments) => wait(logout::logout(arguments)),
         Command::Status { json, manifest } => wait(status::status(directory, manifest, json)),

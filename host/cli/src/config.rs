@@ -1,5 +1,7 @@
 //! From files, environment and flags to one set of values. The only place that reads the environment for settings.
 
+mod model;
+
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::paths::Paths;
 use ml_intern_manifest::{Entry, RunManifest, Section};

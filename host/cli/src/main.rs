@@ -3,6 +3,7 @@
 mod adapters;
 mod args;
 mod builtin;
+mod catalogue;
 mod commands;
 mod compose;
 mod config;

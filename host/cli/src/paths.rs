@@ -28,6 +28,11 @@ impl Paths {
         self.data.join("sessions")
     }
 
+    /// What services said of their models.
+    pub(crate) fn models(&self) -> PathBuf {
+        self.cache.join("models")
+    }
+
     pub(crate) fn jobs(&self) -> PathBuf {
         self.data.join("jobs")
     }

@@ -27,8 +27,8 @@ pub struct RunManifest {
     /// Tool plugins, in the order written.
     #[serde(deserialize_with = "entries")]
     pub plugins: Vec<Entry>,
-    /// Provider plugins; `openai/MODEL` selects the entry `openai`.
-    #[serde(deserialize_with = "entries")]
+    /// Provider plugins; `openai/MODEL` selects the entry `openai`, or the one that serves `openai`.
+    #[serde(deserialize_with = "providers")]
     pub providers: Vec<Entry>,
     /// Notifier plugins.
     #[serde(deserialize_with = "notifiers")]
@@ -46,6 +46,10 @@ pub struct AgentSection {
     /// `provider/model`.
     #[serde(deserialize_with = "model")]
     pub model: Option<String>,
+    /// How hard the model is to think: `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, a word of the service's own, or
+    /// `off` for what the service does by itself.
+    #[serde(deserialize_with = "effort")]
+    pub effort: Option<String>,
     /// Model calls in one turn, 1 to 100000.
     #[serde(deserialize_with = "iterations")]
     pub max_iterations: Option<u32>,
@@ -200,6 +204,8 @@ pub struct Entry {
     pub prefix: Option<String>,
     /// Of notifiers: what they are told; none = [`Event::DEFAULT`].
     pub events: Option<Vec<Event>>,
+    /// Of providers: further names that select it. It is given the model's whole name then.
+    pub serves: Option<Vec<String>>,
 }
 
 impl Entry {
@@ -239,6 +245,7 @@ impl Entry {
             limits: self.limits.or(&base.limits),
             prefix: self.prefix.or_else(|| base.prefix.clone()),
             events: self.events.or_else(|| base.events.clone()),
+            serves: self.serves.or_else(|| base.serves.clone()),
             name: self.name,
         }
     }
@@ -312,6 +319,7 @@ impl RunManifest {
         Self {
             agent: AgentSection {
                 model: self.agent.model.or_else(|| base.agent.model.clone()),
+                effort: self.agent.effort.or_else(|| base.agent.effort.clone()),
                 max_iterations: self.agent.max_iterations.or(base.agent.max_iterations),
                 context_window: self.agent.context_window.or(base.agent.context_window),
                 allow: [base.agent.allow.clone(), self.agent.allow].concat(),
@@ -412,6 +420,19 @@ struct RawEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawProvider {
+    source: Option<Source>,
+    grant: Option<Grant>,
+    #[serde(default)]
+    config: BTreeMap<String, Value>,
+    #[serde(default)]
+    limits: RequestedLimits,
+    #[serde(default, deserialize_with = "crate::grant::set")]
+    serves: Option<Vec<EntryName>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawNotifier {
     source: Option<Source>,
     grant: Option<Grant>,
@@ -437,6 +458,24 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
         limits: raw.limits,
         prefix: raw.prefix,
         events: None,
+        serves: None,
+    };
+    Ok(table.into_iter().map(entry).collect())
+}
+
+fn providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    let table: Vec<(String, RawProvider)> =
+        deserializer.deserialize_map(Ordered(std::marker::PhantomData))?;
+    let names = |names: Vec<EntryName>| names.into_iter().map(|EntryName(name)| name).collect();
+    let entry = |(name, raw): (String, RawProvider)| Entry {
+        name,
+        given_source: raw.source,
+        grant: raw.grant,
+        config: texts(raw.config),
+        limits: raw.limits,
+        prefix: None,
+        events: None,
+        serves: raw.serves.map(names),
     };
     Ok(table.into_iter().map(entry).collect())
 }
@@ -452,6 +491,7 @@ fn notifiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D
         limits: raw.limits,
         prefix: None,
         events: raw.events,
+        serves: None,
     };
     Ok(table.into_iter().map(entry).collect())
 }
@@ -565,6 +605,10 @@ impl<'de> Deserialize<'de> for Value {
 
 fn model<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     crate::plugin_manifest::line(deserializer, 256).map(Some)
+}
+
+fn effort<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    crate::plugin_manifest::line(deserializer, 32).map(Some)
 }
 
 fn iterations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {

@@ -59,7 +59,7 @@ impl Provider for Replay {
             )));
         }
         let reply = play::reply(&recording, &request.messages).map_err(|reason| {
-            Error::Conflict(format!("recording `{}`, {reason}", recording.name))
+            Error::Internal(format!("recording `{}`, {reason}", recording.name))
         })?;
         let mut emit = |delta: Delta| match request.stream {
             true => sink::emit(&delta),

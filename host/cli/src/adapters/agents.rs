@@ -180,6 +180,8 @@ async fn complete(
         tools: &[],
         max_tokens: Some(ask.max_tokens),
         stream: bench.stream,
+        effort: None,
+        answer_schema: None,
     };
     let provider = bench.provider.another();
     let reply = provider.complete(request, Arc::new(Unseen)).await;

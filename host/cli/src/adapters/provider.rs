@@ -1,6 +1,9 @@
 //! The model: a provider plugin behind the agent's port.
 
 use super::audit::CallObserver;
+use crate::catalogue::{Catalogue, Listing};
+use crate::compose::Loaded;
+use crate::paths::Paths;
 use async_trait::async_trait;
 use ml_intern_agent::event::{Purpose, Usage};
 use ml_intern_agent::message::{Call, CallResult, Image, Message, Part};
@@ -10,17 +13,16 @@ use ml_intern_agent::{ProviderError, Role, Session};
 use ml_intern_runtime::{CallContext, CallError, GuestError, Plugin, Sink, chat, sink, types};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Two of these are as long as the window in which requests are counted.
 const LIMIT_WAIT_MS: u64 = 30_000;
-/// How long a list of models is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct PluginProvider {
     plugin: Plugin,
+    /// Name of its entry in the run manifest, by which its reasoning is known again.
+    name: String,
     /// The request of the call before. The conversation only grows, so only what is new is converted.
     last: Mutex<Option<Kept>>,
     /// Shared by all that ask this model.
@@ -29,8 +31,8 @@ pub(crate) struct PluginProvider {
     /// `id@version`.
     title: String,
     verbose: bool,
-    /// What the service says of its models; asked once.
-    windows: Arc<OnceCell<Vec<(String, u32)>>>,
+    /// What the service says of its models.
+    catalogue: Arc<Catalogue>,
 }
 
 struct Kept {
@@ -39,15 +41,23 @@ struct Kept {
 }
 
 impl PluginProvider {
-    pub(crate) fn new(plugin: Plugin, title: String, session: Arc<Session>, verbose: bool) -> Self {
+    pub(crate) fn new(
+        plugin: Plugin,
+        loaded: &Loaded,
+        paths: &Paths,
+        session: Arc<Session>,
+        verbose: bool,
+    ) -> Self {
+        let catalogue = Catalogue::new(paths, loaded, plugin.clone());
         Self {
             plugin,
+            name: loaded.name.clone(),
             last: Mutex::new(None),
             calls: Arc::new(AtomicU64::new(1)),
             session,
-            title,
+            title: loaded.title(),
             verbose,
-            windows: Arc::default(),
+            catalogue: Arc::new(catalogue),
         }
     }
 
@@ -55,41 +65,53 @@ impl PluginProvider {
     pub(crate) fn another(&self) -> Self {
         Self {
             plugin: self.plugin.clone(),
+            name: self.name.clone(),
             last: Mutex::new(None),
             calls: self.calls.clone(),
             session: self.session.clone(),
             title: self.title.clone(),
             verbose: self.verbose,
-            windows: self.windows.clone(),
+            catalogue: self.catalogue.clone(),
         }
     }
 
-    /// The context windows that the service names, as far as it does so in time.
-    async fn windows(&self) -> Vec<(String, u32)> {
-        let cancel = CancellationToken::new();
-        let _end_with_the_call = cancel.clone().drop_guard();
-        let call = "models".to_owned();
-        let observer = CallObserver {
+    fn observer(&self, call: &str, cancel: &CancellationToken) -> Arc<CallObserver> {
+        Arc::new(CallObserver {
             session: self.session.clone(),
-            call: call.clone(),
+            call: call.to_owned(),
             plugin: self.title.clone(),
             cancel: cancel.clone(),
             verbose: self.verbose,
+        })
+    }
+
+    async fn models(&self) -> &Listing {
+        let cancel = CancellationToken::new();
+        self.catalogue
+            .listing(self.observer("models", &cancel))
+            .await
+    }
+
+    /// What the call cost by the service's list, where the service does not say it itself.
+    async fn cost(&self, model: &str, usage: &Usage) -> Option<MicroUsd> {
+        let prices = self.models().await.prices(model)?;
+        Some(prices.cost(usage))
+    }
+
+    /// Models with names like the one that the service does not know.
+    async fn suggest(&self, model: &str, message: String) -> String {
+        let models = self.models().await;
+        let close = match models.find(model) {
+            Some(_) => Vec::new(),
+            None => models.close(model),
         };
-        let context = CallContext {
-            call,
-            ..CallContext::default()
-        };
-        let models = self.plugin.models(context, Arc::new(observer), &cancel);
-        match tokio::time::timeout(PATIENCE, models).await {
-            Ok(Ok(models)) => {
-                let known = models.into_iter().filter(|model| model.context_window > 0);
-                known
-                    .map(|model| (model.id, model.context_window))
-                    .collect()
+        match close.as_slice() {
+            [] => message,
+            names => {
+                let names = names.iter().map(|id| format!("`{}/{id}`", self.name));
+                let names = names.collect::<Vec<_>>().join(", ");
+                format!("{message}; models with such a name: {names}")
             }
-            // A service without a list is no reason to stop.
-            Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
 }
@@ -115,27 +137,20 @@ impl Provider for PluginProvider {
             },
         };
         let kept = last.insert(kept);
+        kept.request.effort = request.effort.map(str::to_owned);
         let known = kept.request.messages.len();
-        kept.request.messages.extend(
-            request
-                .messages
-                .iter()
-                .skip(known)
-                .map(|message| sent(message)),
-        );
+        let new = request.messages.iter().skip(known);
+        kept.request
+            .messages
+            .extend(new.map(|message| sent(message, &self.name)));
         let cancel = CancellationToken::new();
         let _end_with_the_call = cancel.clone().drop_guard();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let observer = CallObserver {
-            session: self.session.clone(),
-            call: format!("model-{number}"),
-            plugin: self.title.clone(),
-            cancel: cancel.clone(),
-            verbose: self.verbose,
-        };
+        let call = format!("model-{number}");
+        let observer = self.observer(&call, &cancel);
         let context = CallContext {
             session: request.session.to_owned(),
-            call: format!("model-{number}"),
+            call,
             ..CallContext::default()
         };
         let sink = Arc::new(DeltaSink {
@@ -144,16 +159,31 @@ impl Provider for PluginProvider {
         });
         let response = self
             .plugin
-            .complete(&kept.request, sink, context, Arc::new(observer), &cancel)
-            .await
-            .map_err(failed)?;
-        Ok(received(response))
+            .complete(&kept.request, sink, context, observer, &cancel)
+            .await;
+        let mut response = match response.map_err(failed) {
+            Ok(response) => response,
+            Err(ProviderError::NotFound(message)) => {
+                let message = self.suggest(request.model, message).await;
+                return Err(ProviderError::NotFound(message));
+            }
+            // It is something else that it cannot do.
+            Err(ProviderError::Effort(message)) if request.effort.is_none() => {
+                return Err(ProviderError::Invalid(message));
+            }
+            Err(error) => return Err(error),
+        };
+        let answered = response.model.take();
+        let mut reply = received(response, &self.name);
+        if reply.usage.cost_usd.is_none() {
+            let model = answered.as_deref().unwrap_or(request.model);
+            reply.usage.cost_usd = self.cost(model, &reply.usage).await;
+        }
+        Ok(reply)
     }
 
     async fn window(&self, model: &str) -> Option<u64> {
-        let windows = self.windows.get_or_init(|| self.windows()).await;
-        let found = windows.iter().find(|(id, _)| id == model);
-        found.map(|(_, tokens)| u64::from(*tokens))
+        self.models().await.find(model)?.context_window
     }
 }
 
@@ -164,7 +194,7 @@ fn fresh(request: &Request<'_>) -> chat::Request {
         tools: request.tools.iter().map(described).collect(),
         tool_choice: chat::ToolChoice::Auto,
         max_tokens: request.max_tokens,
-        response_schema: None,
+        response_schema: request.answer_schema.map(str::to_owned),
         affinity: Some(request.session.to_owned()),
         effort: None,
         stream: request.stream,
@@ -180,25 +210,42 @@ fn described(tool: &Tool) -> chat::ToolSpec {
     }
 }
 
-fn sent(message: &Message) -> chat::Message {
+/// Stands for a message of a model of which nothing can be sent to another one: services refuse an empty one, and two
+/// messages of the user in a row.
+const NOTHING_SENT: &str = "(no answer)";
+
+fn sent(message: &Message, provider: &str) -> chat::Message {
     let role = match message.role {
         Role::System => chat::Role::System,
         Role::User => chat::Role::User,
         Role::Assistant => chat::Role::Assistant,
         Role::Tool => chat::Role::Tool,
     };
+    let parts = message.parts.iter();
+    let mut parts = parts
+        .filter_map(|part| sent_part(part, provider))
+        .collect::<Vec<_>>();
+    if parts.is_empty() && message.role == Role::Assistant {
+        parts.push(chat::Part::Text(NOTHING_SENT.to_owned()));
+    }
     chat::Message {
         role,
-        parts: message.parts.iter().map(sent_part).collect(),
-        cache_breakpoint: message.role == Role::System,
+        parts,
+        // A request ends behind the user's words or the results of tools, and the next one begins with it.
+        cache_breakpoint: message.role != Role::Assistant,
     }
 }
 
-fn sent_part(part: &Part) -> chat::Part {
-    match part {
+fn sent_part(part: &Part, provider: &str) -> Option<chat::Part> {
+    Some(match part {
         Part::Text { text } => chat::Part::Text(text.clone()),
         Part::Image { media_type, base64 } => chat::Part::Image(blob(media_type, base64)),
-        Part::Reasoning { text, opaque } => chat::Part::Reasoning(chat::Reasoning {
+        // Nobody but its maker can read the opaque side, and without it the text is nobody's.
+        Part::Reasoning {
+            provider: Some(maker),
+            ..
+        } if maker != provider => return None,
+        Part::Reasoning { text, opaque, .. } => chat::Part::Reasoning(chat::Reasoning {
             text: text.clone(),
             opaque: opaque.clone(),
         }),
@@ -208,7 +255,7 @@ fn sent_part(part: &Part) -> chat::Part {
             arguments: call.arguments.clone(),
         }),
         Part::Result(result) => chat::Part::Result(sent_result(result)),
-    }
+    })
 }
 
 fn sent_result(result: &CallResult) -> chat::ToolResult {
@@ -236,11 +283,12 @@ fn blob(media_type: &str, base64: &str) -> types::Blob {
     }
 }
 
-fn received(response: chat::Response) -> Reply {
+fn received(response: chat::Response, provider: &str) -> Reply {
     let parts = response.parts.into_iter().filter_map(|part| match part {
         chat::Part::Text(text) => Some(Part::Text { text }),
         chat::Part::Reasoning(reasoning) => Some(Part::Reasoning {
             text: reasoning.text,
+            provider: Some(provider.to_owned()),
             opaque: reasoning.opaque,
         }),
         chat::Part::Call(call) => Some(Part::Call(Call {
@@ -314,9 +362,9 @@ fn reported(error: GuestError) -> ProviderError {
         types::Error::Timeout => ProviderError::Timeout,
         types::Error::Cancelled => ProviderError::Cancelled,
         types::Error::Denied(denial) => ProviderError::Denied(denial.detail),
-        types::Error::InvalidInput(_) | types::Error::Unsupported(_) => {
-            ProviderError::Invalid(text)
-        }
+        types::Error::Unsupported(message) => ProviderError::Effort(message),
+        types::Error::Conflict(message) => ProviderError::StaleReasoning(message),
+        types::Error::InvalidInput(_) => ProviderError::Invalid(text),
         // The plugin made more requests than it may in a minute: a fast model is no reason to give up.
         types::Error::Limit(_) => ProviderError::Upstream {
             status: None,
@@ -325,7 +373,7 @@ fn reported(error: GuestError) -> ProviderError {
             retryable: true,
             retry_after_ms: Some(LIMIT_WAIT_MS),
         },
-        types::Error::Conflict(_) | types::Error::Internal(_) => ProviderError::Other(text),
+        types::Error::Internal(_) => ProviderError::Other(text),
     }
 }
 
@@ -339,8 +387,12 @@ impl Sink for DeltaSink {
         match delta {
             sink::Delta::Text(text) => self.deltas.text(&text),
             sink::Delta::Reasoning(text) => self.deltas.reasoning(&text),
-            // The whole call is shown when it runs.
-            sink::Delta::CallStart(_) | sink::Delta::CallArguments(_) => {}
+            sink::Delta::CallStart(start) => {
+                self.deltas.call(start.index, Some(&start.name), "");
+            }
+            sink::Delta::CallArguments(part) => {
+                self.deltas.call(part.index, None, &part.fragment);
+            }
         }
         if self.cancel.is_cancelled() {
             types::Control::Stop

@@ -43,6 +43,10 @@ pub(crate) struct Choices {
     pub(crate) rules: Rules,
     pub(crate) budget: Budget,
     pub(crate) stream: bool,
+    /// How hard the model is to think, where the user says: a level, or as it does by itself.
+    pub(crate) effort: Option<Option<String>>,
+    /// JSON Schema that final answers have to satisfy.
+    pub(crate) schema: Option<serde_json::Value>,
     /// Tokens of the model's context, where the user says.
     pub(crate) window: Option<u64>,
     /// What standard input is to the session; none where nobody can be asked.
@@ -89,8 +93,7 @@ pub(crate) struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     pub(crate) async fn new(config: &'a Config, model: &str) -> Result<Self> {
-        let (provider, model) = split_model(model)?;
-        check_provider(config, provider)?;
+        let (provider, model) = config.model(model)?;
         let mut plugins = Plugins::new(config)?;
         let loaded = plugins.load_all(provider)?;
         plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
@@ -110,7 +113,7 @@ impl<'a> Prepared<'a> {
             plugins,
             loaded,
             descriptors,
-            model: model.to_owned(),
+            model,
             secrets,
         })
     }
@@ -173,12 +176,11 @@ impl<'a> Prepared<'a> {
             .iter()
             .find(|one| one.section == Section::Providers);
         let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
-        let title = provider.title();
-        let described_by = provider;
-        let provider = self.plugins.plugin(provider, None, Services::default());
-        watched.push(Watched::new(described_by, provider.policy()));
+        let plugin = self.plugins.plugin(provider, None, Services::default());
+        watched.push(Watched::new(provider, plugin.policy()));
         let watch = Watch::new(config, watched, session.clone());
-        let provider = PluginProvider::new(provider, title, session.clone(), choices.verbose);
+        let (paths, verbose) = (&config.paths, choices.verbose);
+        let provider = PluginProvider::new(plugin, provider, paths, session.clone(), verbose);
         let (provider, clock) = (Arc::new(provider), Arc::new(SystemClock));
         // As above.
         let _first_wins = agents.bench.set(Bench {
@@ -396,36 +398,4 @@ fn check_python(config: &Config, loaded: &[Loaded]) -> Result<()> {
 
 pub(crate) fn has_python() -> bool {
     ml_intern_exec::resolve("python3", &program_folders()).is_ok()
-}
-
-pub(crate) fn split_model(model: &str) -> Result<(&str, &str)> {
-    match model.split_once('/') {
-        Some((provider, name)) if !provider.is_empty() && !name.is_empty() => Ok((provider, name)),
-        _ => Err(Failure::usage(format!(
-            "`{model}` names no provider; write PROVIDER/MODEL, for example openai/gpt-5.5"
-        ))),
-    }
-}
-
-/// A provider has to be one of the manifest.
-pub(crate) fn check_provider(config: &Config, provider: &str) -> Result<()> {
-    match config.entry(Section::Providers, provider) {
-        Some(_) => Ok(()),
-        None => Err(unknown_provider(config, provider)),
-    }
-}
-
-fn unknown_provider(config: &Config, provider: &str) -> Failure {
-    let names = config
-        .manifest
-        .providers
-        .iter()
-        .map(|entry| entry.name.as_str());
-    let names = names.collect::<Vec<_>>().join(", ");
-    Failure::usage(format!(
-        "there is no provider `{provider}`; the providers are: {names}"
-    ))
-    .hint(format!(
-        "add a provider plugin as [providers.{provider}] in ml-intern.toml"
-    ))
 }

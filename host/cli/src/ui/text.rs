@@ -69,6 +69,8 @@ pub(crate) struct Text {
     unpriced: bool,
     began_ms: u64,
     calls: u32,
+    /// The call that the model is writing: its tool, and bytes so far.
+    writing: Option<(String, usize)>,
 }
 
 /// A call under way.
@@ -101,6 +103,7 @@ impl Text {
             unpriced: false,
             began_ms: 0,
             calls: 0,
+            writing: None,
         }
     }
 
@@ -378,6 +381,7 @@ fn is_drawn(event: &Event) -> bool {
             | Event::Audit { .. }
             | Event::ToolStarted { .. }
             | Event::TextDelta { .. }
+            | Event::CallDelta { .. }
             | Event::ReasoningDelta { .. }
     )
 }
@@ -397,7 +401,17 @@ impl Renderer for Text {
             Event::ReasoningDelta { text } if self.loudness == Loudness::Verbose => {
                 self.delta(text)
             }
-            Event::Message { message } => self.message(message),
+            Event::CallDelta {
+                tool, arguments, ..
+            } => match (tool, &mut self.writing) {
+                (Some(tool), writing) => *writing = Some((tool.clone(), arguments.len())),
+                (None, Some((_, bytes))) => *bytes += arguments.len(),
+                (None, None) => {}
+            },
+            Event::Message { message } => {
+                self.writing = None;
+                self.message(message);
+            }
             Event::ToolStarted {
                 call,
                 tool,
@@ -432,6 +446,27 @@ impl Renderer for Text {
             } => {
                 let of = cap_usd.map_or(String::new(), |cap| format!(" of {cap}"));
                 self.line(&self.style.yellow(&format!("! {spent_usd}{of} spent")));
+            }
+            Event::EffortWanted { effort } => {
+                let effort = effort.as_deref().unwrap_or("as the service has it");
+                self.line(&self.style.dim(&format!("effort: {}", one_line(effort, 64))));
+            }
+            Event::EffortRefused {
+                effort, instead, ..
+            } => {
+                let instead = instead.as_deref().unwrap_or("none");
+                let text = format!(
+                    "! the model does not take the effort {}; it is asked for {} from here on",
+                    one_line(effort, 64),
+                    one_line(instead, 64)
+                );
+                self.line(&self.style.yellow(&text));
+            }
+            Event::ReasoningDropped { pieces, .. } => {
+                let text = format!(
+                    "! the service does not know its earlier reasoning any more; {pieces} pieces of it are left out"
+                );
+                self.line(&self.style.yellow(&text));
             }
             Event::BudgetRaised { cap_usd } => {
                 self.line(&self.style.yellow(&format!("  the budget is {cap_usd} now")));
@@ -495,7 +530,13 @@ impl Renderer for Text {
                 let seconds = running.since.elapsed().as_secs();
                 format!("… {} {}  {seconds} s", running.tool, running.summary)
             }
-            None => format!("… waiting for the model  {silent} s"),
+            None => match &self.writing {
+                Some((tool, bytes)) => {
+                    let tool = one_line(tool, 64);
+                    format!("… the model writes a call of {tool}, {bytes} bytes  {silent} s")
+                }
+                None => format!("… waiting for the model  {silent} s"),
+            },
         };
         self.waiting_shown = true;
         // A line that wraps could not be taken back.

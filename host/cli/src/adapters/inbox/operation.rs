@@ -22,6 +22,8 @@ pub(crate) enum Operation {
     Resume(Option<String>),
     /// Go on with another model; say which it is where none is named.
     Model(Option<String>),
+    /// Let the model think as hard as this; say how hard it does where nothing is named.
+    Effort(Option<String>),
     /// Say where the session stands.
     Status,
     /// Say what may be typed.
@@ -39,7 +41,7 @@ pub(super) enum Line {
 }
 
 /// What may be typed, and what it does.
-pub(crate) const COMMANDS: [(&str, &str); 9] = [
+pub(crate) const COMMANDS: [(&str, &str); 10] = [
     ("/undo", "take the newest turn back, files included"),
     ("/compact", "sum up older messages"),
     ("/new", "begin another session"),
@@ -48,6 +50,10 @@ pub(crate) const COMMANDS: [(&str, &str); 9] = [
         "go on with another session, or the newest of this folder",
     ),
     ("/model [PROVIDER/MODEL]", "go on with another model"),
+    (
+        "/effort [LEVEL]",
+        "how hard the model thinks: minimal, low, medium, high, xhigh, max or off",
+    ),
     ("/status", "where the session stands"),
     ("/help", "this list"),
     ("/quit", "end, as Ctrl-D does"),
@@ -80,6 +86,7 @@ pub(super) fn typed(line: &str) -> Result<Line, String> {
         "/new" | "/clear" => Operation::New,
         "/resume" => Operation::Resume(argument.clone()),
         "/model" => Operation::Model(argument.clone()),
+        "/effort" => Operation::Effort(argument.clone()),
         "/status" => Operation::Status,
         "/help" | "/?" => Operation::Help,
         "/quit" | "/exit" => Operation::Quit,
@@ -91,7 +98,10 @@ pub(super) fn typed(line: &str) -> Result<Line, String> {
         }
         _ => return words(),
     };
-    let takes_one = matches!(operation, Operation::Resume(_) | Operation::Model(_));
+    let takes_one = matches!(
+        operation,
+        Operation::Resume(_) | Operation::Model(_) | Operation::Effort(_)
+    );
     match rest {
         Some(_) if !takes_one => Err(format!(
             "`{name}` takes nothing after it; /help lists the commands"
@@ -125,6 +135,8 @@ enum Input {
     Resume { id: Option<String> },
     #[serde(rename = "model")]
     Model { model: String },
+    #[serde(rename = "effort")]
+    Effort { effort: String },
     #[serde(rename = "shutdown")]
     Quit {},
 }
@@ -164,6 +176,7 @@ pub(super) fn json(line: &str) -> Result<Line, String> {
         Input::New {} => Operation::New,
         Input::Resume { id } => Operation::Resume(id),
         Input::Model { model } => Operation::Model(Some(model)),
+        Input::Effort { effort } => Operation::Effort(Some(effort)),
         Input::Quit {} => Operation::Quit,
     }))
 }

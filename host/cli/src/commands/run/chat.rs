@@ -7,10 +7,11 @@ use super::{inbox, options, report};
 use crate::adapters::inbox::{COMMANDS, Inbox, Operation};
 use crate::args::RunArgs;
 use crate::compose::Workbench;
-use crate::compose::workbench::{Choices, OpenSession, Prepared, split_model};
+use crate::compose::workbench::{Choices, OpenSession, Prepared};
 use crate::config::Config;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui::{self, Feed};
+use ml_intern_agent::Event;
 use ml_intern_agent::compaction::compact_now;
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::ports::JournalError;
@@ -202,6 +203,14 @@ impl Desk<'_> {
             Operation::Model(None) => {
                 ui::err(&self.bench.agent.session.read(|state| state.model.clone()))
             }
+            Operation::Effort(Some(effort)) => match options::effort(&effort) {
+                Ok(effort) => {
+                    let session = &self.bench.agent.session;
+                    session.record(Event::EffortWanted { effort })?;
+                }
+                Err(failure) => self.refuse(&failure)?,
+            },
+            Operation::Effort(None) => report::effort(self.bench),
             Operation::Status => report::standing(self.bench),
             Operation::Help => {
                 for (command, what) in COMMANDS {
@@ -262,8 +271,7 @@ impl Desk<'_> {
 
     /// The same session, to be opened again with another model.
     fn other_model(&self, model: &str) -> Result<Start> {
-        let (provider, _) = split_model(model)?;
-        crate::compose::workbench::check_provider(self.scene.config, provider)?;
+        self.scene.config.model(model)?;
         opening::old(self.scene.config, self.bench.agent.session.id())
     }
 

@@ -9,20 +9,24 @@ use crate::config::Config;
 use crate::error::{Failure, Kind, OrFail as _, Result};
 use crate::ui::{Loudness, Renderer, Silent, StreamJson, Text};
 use clap::CommandFactory as _;
+use ml_intern_agent::answer::Expected;
 use ml_intern_agent::approval::{Mode, Rule, Rules};
 use ml_intern_agent::budget::Budget;
+use ml_intern_agent::effort::LEVELS;
 use ml_intern_agent::money::MicroUsd;
 use ml_intern_manifest as manifest;
 use ml_intern_runtime::Effects;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Letters that a mistyped command has wrong.
 const TYPO: usize = 2;
 /// Bytes of a prompt; a model's context holds less.
 const PROMPT_BYTES: u64 = 4 << 20;
+/// Bytes of a schema; it is sent with every request.
+const SCHEMA_BYTES: u64 = 256 << 10;
 
 /// The words of a task that runs alone.
 pub(super) fn prompt_text(arguments: &RunArgs, start: &Start) -> Result<Option<String>> {
@@ -117,11 +121,56 @@ pub(super) fn choices(
             fixed: false,
         },
         stream: !arguments.no_stream,
+        effort: match arguments.effort.as_ref().or(agent.effort.as_ref()) {
+            Some(word) => Some(effort(word)?),
+            None => None,
+        },
+        schema: arguments.output_schema.as_deref().map(schema).transpose()?,
         window: agent.context_window.map(u64::from),
         input,
         verbose: arguments.verbose,
         effects: None,
     })
+}
+
+/// How hard the model is to think; nothing for `off`.
+pub(super) fn effort(word: &str) -> Result<Option<String>> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    match word {
+        "off" => Ok(None),
+        word if (1..=32).contains(&word.len()) && word.chars().all(plain) => {
+            Ok(Some(word.to_owned()))
+        }
+        word => Err(Failure::usage(format!(
+            "`{}` is no effort; write {}, `off`, or a word of the service's own",
+            manifest::shorten(word),
+            LEVELS.map(|level| format!("`{level}`")).join(", ")
+        ))),
+    }
+}
+
+/// What final answers have to satisfy.
+fn schema(path: &Path) -> Result<serde_json::Value> {
+    let cannot =
+        |what: String| Failure::usage(format!("--output-schema {}: {what}", path.display()));
+    let size = std::fs::metadata(path)
+        .map_err(|error| cannot(error.to_string()))?
+        .len();
+    if size > SCHEMA_BYTES {
+        return Err(cannot(format!(
+            "the file has more than {SCHEMA_BYTES} bytes"
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
+    let schema: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| cannot(format!("it is not JSON: {error}")))?;
+    if !schema.is_object() {
+        return Err(cannot("it is not a JSON object".to_owned()));
+    }
+    Expected::new(&schema)
+        .usable()
+        .map_err(|problem| cannot(format!("it is no JSON Schema: {problem}")))?;
+    Ok(schema)
 }
 
 /// Those of the command line, and those of the manifest.

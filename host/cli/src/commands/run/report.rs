@@ -115,6 +115,25 @@ pub(super) fn farewell(arguments: &RunArgs, result: &RunResult) {
     }
 }
 
+/// How hard the model thinks.
+pub(super) fn effort(bench: &Workbench) {
+    let (model, asked, wanted) = bench.agent.session.read(|state| {
+        let own = |effort: Option<&str>| effort.map(str::to_owned);
+        let asked = own(state.efforts.of(&state.model));
+        (state.model.clone(), asked, own(state.efforts.wanted()))
+    });
+    let word = |effort: &Option<String>| effort.clone().unwrap_or_else(|| "none".to_owned());
+    let text = match asked == wanted {
+        true => format!("{model} is asked for the effort {}", word(&asked)),
+        false => format!(
+            "{model} is asked for the effort {}: it does not take {}",
+            word(&asked),
+            word(&wanted)
+        ),
+    };
+    ui::err(&ui::one_line(&text, 200));
+}
+
 /// Where a session stands.
 pub(super) fn standing(bench: &Workbench) {
     let session = &bench.agent.session;

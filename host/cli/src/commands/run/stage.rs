@@ -108,6 +108,7 @@ pub(super) async fn begin(
         bench.jobs.rewatch();
         end_left_over(session).await?;
     }
+    tell_wishes(session, choices)?;
     // A new session has none, and neither has one that was killed in its first moments.
     if session.read(|state| state.messages.is_empty()) {
         let (text, problems) = system_prompt(config, choices, bench).await;
@@ -121,6 +122,28 @@ pub(super) async fn begin(
         let cut = opened.cut;
         let text = format!("the last {cut} bytes of the log were half an entry and were cut off");
         notice(session, "log_cut", text)?;
+    }
+    Ok(())
+}
+
+/// What the person wants of the model, where the session does not have it yet.
+fn tell_wishes(session: &Session, choices: &Choices) -> Result<(), JournalError> {
+    let (wanted, expected) = session.read(|state| {
+        let expected = state
+            .answers
+            .as_ref()
+            .map(|expected| expected.schema.clone());
+        (state.efforts.wanted().map(str::to_owned), expected)
+    });
+    if let Some(effort) = &choices.effort
+        && *effort != wanted
+    {
+        let effort = effort.clone();
+        session.record(Event::EffortWanted { effort })?;
+    }
+    let schema = choices.schema.clone();
+    if schema.as_ref().map(ToString::to_string) != expected {
+        session.record(Event::AnswerExpected { schema })?;
     }
     Ok(())
 }

@@ -62,6 +62,8 @@ pub(super) async fn live(
         rules: Rules::default(),
         budget: Budget::default(),
         stream: false,
+        effort: None,
+        schema: None,
         window: None,
         input,
         verbose: false,
