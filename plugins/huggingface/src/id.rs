@@ -35,9 +35,9 @@ pub(crate) fn plain(id: &str) -> &str {
 /// What answered, by the name of the provider that the router chose; none for what is no name.
 pub(crate) fn answered(id: &str, provider: Option<&str>) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let name = provider.map(str::trim).filter(|name| {
-        (1..=64).contains(&name.len()) && name.bytes().all(is_plain)
-    })?;
+    let name = provider
+        .map(str::trim)
+        .filter(|name| (1..=64).contains(&name.len()) && name.bytes().all(is_plain))?;
     Some(format!("{}:{name}", plain(id)))
 }
 

@@ -38,11 +38,23 @@ impl Provider for HuggingFace {
         let request = &call.request;
         let service = service(&settings, &request.model, request.effort.is_some());
         let reply = completions::Completion::new(service, Reply::to(request), None);
-        let headers: Vec<_> = call.headers.iter().map(|(name, value)| (*name, &**value)).collect();
-        let heard = |answer: &ml_intern_plugin::http::Response, reply: &mut completions::Completion<'_>| {
+        let headers: Vec<_> = call
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let heard = |answer: &ml_intern_plugin::http::Response,
+                     reply: &mut completions::Completion<'_>| {
             reply.reply.model = id::answered(&request.model, answer.header(PROVIDER));
         };
-        service.complete("/chat/completions", call.body, &headers, request.stream, reply, heard)
+        service.complete(
+            "/chat/completions",
+            call.body,
+            &headers,
+            request.stream,
+            reply,
+            heard,
+        )
     }
 
     fn count_tokens(_: Request) -> Result<Option<u32>, Error> {
@@ -76,7 +88,9 @@ impl Call {
         let effort = request.effort.as_deref().map(sendable_effort).transpose()?;
         let caching = Caching::of(&request, settings);
         let key = caching.session.filter(|_| caching.day);
-        let retention = caching.day.then(|| ("prompt_cache_retention", quoted("24h")));
+        let retention = caching
+            .day
+            .then(|| ("prompt_cache_retention", quoted("24h")));
         let key = key.map(|key| ("prompt_cache_key", quoted(key)));
         let options = completions::Options {
             effort: effort.map(|effort| ("reasoning_effort", quoted(effort))),

@@ -65,7 +65,9 @@ struct Pricing {
 /// `upstream` (retryable) when the body is no catalogue.
 pub(crate) fn parse(body: &[u8]) -> Result<Vec<Model>, Error> {
     let catalogue: Catalogue = serde_json::from_slice(body).map_err(|error| {
-        Error::unreachable(format!("the router's list of models cannot be read: {error}"))
+        Error::unreachable(format!(
+            "the router's list of models cannot be read: {error}"
+        ))
     })?;
     let entries = catalogue.data.into_iter().take(MAX_MODELS);
     Ok(entries.flat_map(Entry::models).collect())
@@ -77,7 +79,10 @@ impl Entry {
             return Vec::new();
         };
         let images = self.architecture.is_some_and(|architecture| {
-            architecture.input_modalities.iter().any(|input| input == "image")
+            architecture
+                .input_modalities
+                .iter()
+                .any(|input| input == "image")
         });
         let live = live(self.providers);
         let mut models = Vec::with_capacity(live.len() + 2);
@@ -226,7 +231,11 @@ mod tests {
         );
         assert!(found[..5].iter().all(|model| model.images));
         assert!(found[5..].iter().all(|model| !model.images));
-        assert!(found.iter().all(|model| model.efforts.is_empty() && model.as_of.is_none()));
+        assert!(
+            found
+                .iter()
+                .all(|model| model.efforts.is_empty() && model.as_of.is_none())
+        );
     }
 
     #[test]

@@ -74,7 +74,9 @@ pub(crate) mod tests {
         assert_eq!(name(" my-org ").unwrap().as_deref(), Some("my-org"));
         assert_eq!(name("").unwrap(), None);
         for wrong in ["my org", "a\nb", "ü"] {
-            assert!(matches!(name(wrong), Err(Error::InvalidInput(text)) if text.contains("bill-to")));
+            assert!(
+                matches!(name(wrong), Err(Error::InvalidInput(text)) if text.contains("bill-to"))
+            );
         }
     }
 }

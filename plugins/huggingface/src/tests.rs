@@ -49,7 +49,10 @@ fn the_least_effort_is_low_and_the_prefix_is_not_sent() {
     let mut asked = request("huggingface/a/b");
     asked.effort = Some("minimal".to_owned());
     let (body, headers) = sent(asked);
-    assert_eq!((&body["model"], &body["reasoning_effort"]), (&json!("a/b"), &json!("low")));
+    assert_eq!(
+        (&body["model"], &body["reasoning_effort"]),
+        (&json!("a/b"), &json!("low"))
+    );
     assert!(headers.is_empty());
     assert_eq!(sent(request("a/b")).0.get("reasoning_effort"), None);
 }
@@ -136,7 +139,10 @@ fn reasoning_never_goes_back() {
         cache_breakpoint: false,
     });
     let (body, _) = sent(asked);
-    assert_eq!(body["messages"][1], json!({"role": "assistant", "content": "yes"}));
+    assert_eq!(
+        body["messages"][1],
+        json!({"role": "assistant", "content": "yes"})
+    );
 }
 
 #[test]

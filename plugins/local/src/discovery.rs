@@ -85,7 +85,12 @@ fn list(server: &Server, ask: Ask<'_>) -> Result<Vec<Listed>, Error> {
 /// that are none of the four speak the plain protocol, as vLLM does.
 fn identified<'a>(listed: &[Listed], sharing: &[&'a Server]) -> Option<&'a Server> {
     let owner = listed.first().and_then(|model| model.owner.as_deref());
-    let of = |wanted: &str| sharing.iter().copied().find(|server| server.kind.owner == wanted);
+    let of = |wanted: &str| {
+        sharing
+            .iter()
+            .copied()
+            .find(|server| server.kind.owner == wanted)
+    };
     owner.and_then(of).or_else(|| of(VLLM.owner))
 }
 
@@ -123,7 +128,10 @@ fn described_one(
     Some(Model {
         id: format!("{}{}", server.kind.prefix, listed.id),
         // The user's word is first; then how the server runs the model, and what it says of it last.
-        context_window: window.or(details.window).or(listed.context_window).unwrap_or(0),
+        context_window: window
+            .or(details.window)
+            .or(listed.context_window)
+            .unwrap_or(0),
         max_output: listed.max_output.unwrap_or(0),
         tools: details.tools.or(listed.tools).unwrap_or(true),
         images: details.images.or(listed.images).unwrap_or(false),

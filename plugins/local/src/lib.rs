@@ -34,8 +34,7 @@ impl Provider for Local {
         reply.cost_usd = Some(0.0);
         let reply = completions::Completion::new(service, reply, Some(FREE));
         let stream = request.stream;
-        let response =
-            service.complete("/chat/completions", body, &[], stream, reply, |_, _| {});
+        let response = service.complete("/chat/completions", body, &[], stream, reply, |_, _| {});
         response.map_err(|error| server.explained(error))
     }
 
@@ -58,7 +57,10 @@ fn sendable(request: &mut Request) -> Result<(&'static Kind, Vec<u8>), Error> {
         )));
     }
     request.model = name.to_owned();
-    Ok((kind, completions::body(request, &completions::Options::default())?))
+    Ok((
+        kind,
+        completions::body(request, &completions::Options::default())?,
+    ))
 }
 
 ml_intern_plugin::export_provider!(Local);

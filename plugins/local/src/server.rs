@@ -115,9 +115,8 @@ impl Server {
     /// A failed request in words that say what to do about this server.
     pub(crate) fn explained(&self, error: Error) -> Error {
         let unreached = self.service(&self.api, "").is_unreached(&error);
-        let own_key = |text: &str| {
-            text.replace("config `base-url`", &format!("config `{}`", self.kind.key))
-        };
+        let own_key =
+            |text: &str| text.replace("config `base-url`", &format!("config `{}`", self.kind.key));
         match error {
             Error::Upstream(upstream) if unreached => Error::Upstream(Upstream {
                 message: format!(
@@ -150,7 +149,9 @@ pub(crate) fn named(id: &str) -> Result<(&'static Kind, &str), Error> {
             "`{id}`: the prefix `{RESERVED}` is reserved; a server of another kind is an entry of its own with the plugin `openai`"
         )));
     }
-    let found = KINDS.into_iter().find_map(|kind| Some((kind, id.strip_prefix(kind.prefix)?)));
+    let found = KINDS
+        .into_iter()
+        .find_map(|kind| Some((kind, id.strip_prefix(kind.prefix)?)));
     match found {
         Some((kind, name)) if is_name(name) => Ok((kind, name)),
         Some((kind, _)) => Err(Error::InvalidInput(format!(
@@ -188,11 +189,23 @@ mod tests {
             ("http://h:1/v1/", "http://h:1/v1", None),
             (" http://h:1/v1 ", "http://h:1/v1", None),
             ("http://h:1//", "http://h:1/v1", Some("http://h:1")),
-            ("http://h:1/llm", "http://h:1/llm/v1", Some("http://h:1/llm")),
-            ("", "http://localhost:8000/v1", Some("http://localhost:8000")),
+            (
+                "http://h:1/llm",
+                "http://h:1/llm/v1",
+                Some("http://h:1/llm"),
+            ),
+            (
+                "",
+                "http://localhost:8000/v1",
+                Some("http://localhost:8000"),
+            ),
         ] {
             let server = server(&VLLM, set);
-            assert_eq!((server.api.as_str(), server.own.as_deref()), (api, own), "{set}");
+            assert_eq!(
+                (server.api.as_str(), server.own.as_deref()),
+                (api, own),
+                "{set}"
+            );
         }
     }
 
@@ -208,7 +221,15 @@ mod tests {
             let (kind, found) = named(id).unwrap();
             assert_eq!((kind.prefix, found), (prefix, name));
         }
-        for id in ["gpt-4", "ollama/", "ollama/x y", "openai-compat/x", "a/b", "Ollama/x", ""] {
+        for id in [
+            "gpt-4",
+            "ollama/",
+            "ollama/x y",
+            "openai-compat/x",
+            "a/b",
+            "Ollama/x",
+            "",
+        ] {
             assert!(matches!(named(id), Err(Error::InvalidInput(_))), "{id}");
         }
     }
@@ -220,7 +241,9 @@ mod tests {
         let error = server.explained(Error::unreachable(refused));
         assert_eq!(
             error.message(),
-            format!("{refused}; is Ollama running? Start it with `ollama serve`, or set config `ollama-url`")
+            format!(
+                "{refused}; is Ollama running? Start it with `ollama serve`, or set config `ollama-url`"
+            )
         );
         assert!(matches!(error, Error::Upstream(upstream) if upstream.retryable));
         let path = server.explained(Error::NotFound("config `base-url` must end".to_owned()));

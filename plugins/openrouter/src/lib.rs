@@ -42,7 +42,14 @@ impl Provider for OpenRouter {
         // The service names the cost itself.
         let reply = completions::Completion::new(service, Reply::to(&request), None);
         let stream = request.stream;
-        service.complete("/chat/completions", body, &ATTRIBUTION, stream, reply, |_, _| {})
+        service.complete(
+            "/chat/completions",
+            body,
+            &ATTRIBUTION,
+            stream,
+            reply,
+            |_, _| {},
+        )
     }
 
     fn count_tokens(_: Request) -> Result<Option<u32>, Error> {
@@ -76,7 +83,10 @@ fn options<'a>(request: &'a Request, settings: &Settings) -> completions::Option
         fields.push(("prompt_cache_key", quoted(key)));
     }
     completions::Options {
-        effort: request.effort.as_deref().map(|word| ("reasoning", effort(word))),
+        effort: request
+            .effort
+            .as_deref()
+            .map(|word| ("reasoning", effort(word))),
         returned: ReturnedReasoning::Details,
         cache: match request.model.starts_with("anthropic/") {
             true => PromptCache::Marks,

@@ -54,10 +54,17 @@ mod tests {
             {"id":"openrouter/auto","context_length":2000000,"pricing":{"prompt":"-1","completion":"-1"},"supported_parameters":[]}]}"#;
         let found = parse(body.as_bytes()).unwrap();
         let claude = &found[0];
-        assert_eq!((claude.context_window, claude.max_output), (200_000, 64_000));
+        assert_eq!(
+            (claude.context_window, claude.max_output),
+            (200_000, 64_000)
+        );
         assert!(claude.tools && claude.images);
         assert_eq!(claude.efforts, ["low", "high", "max"]);
-        assert!(claude.price.is_some_and(|price| (price.cache_read - 0.3).abs() < 1e-9));
+        assert!(
+            claude
+                .price
+                .is_some_and(|price| (price.cache_read - 0.3).abs() < 1e-9)
+        );
         let free = &found[1];
         assert_eq!(free.efforts, EFFORTS);
         assert!(!free.tools && !free.images);

@@ -51,7 +51,10 @@ pub(crate) mod tests {
     fn preferences_are_an_object_or_nothing() {
         let unset = settings(&[("provider", " "), ("base-url", "")]).unwrap();
         assert_eq!((unset.base_url.as_str(), unset.provider), (HOSTED, None));
-        let set = settings(&[("provider", r#"{"sort":"price"}"#), ("base-url", "http://a/v1/")]);
+        let set = settings(&[
+            ("provider", r#"{"sort":"price"}"#),
+            ("base-url", "http://a/v1/"),
+        ]);
         let set = set.unwrap();
         assert_eq!(set.provider.as_deref(), Some(r#"{"sort":"price"}"#));
         assert_eq!(set.base_url, "http://a/v1");

@@ -21,7 +21,10 @@ fn request(model: &str) -> Request {
         model: model.to_owned(),
         messages: vec![
             message(Role::User, vec![Part::Text("hi".to_owned())]),
-            message(Role::Assistant, vec![reasoning, Part::Text("yes".to_owned())]),
+            message(
+                Role::Assistant,
+                vec![reasoning, Part::Text("yes".to_owned())],
+            ),
             message(Role::User, vec![Part::Text("and".to_owned())]),
         ],
         tools: Vec::new(),
@@ -101,7 +104,10 @@ fn the_cost_is_the_services_own() {
         "[DONE]",
     ])
     .unwrap();
-    assert_eq!((response.stop, response.cost_usd), (Stop::EndTurn, Some(0.00012)));
+    assert_eq!(
+        (response.stop, response.cost_usd),
+        (Stop::EndTurn, Some(0.00012))
+    );
     assert_eq!(response.usage.cache_read, 4);
 }
 

@@ -97,7 +97,9 @@ fn ollama(server: &Server, base: &str, names: &[&str], ask: Ask<'_>) -> Vec<Deta
         body.raw("}");
         // A server that stops answering is not asked about all the others.
         let shown: Shown = answer(server, base, "/api/show", Some(body.into_bytes()), ask)?;
-        let loaded = running.iter().find(|loaded| loaded.model.as_deref() == Some(name));
+        let loaded = running
+            .iter()
+            .find(|loaded| loaded.model.as_deref() == Some(name));
         let loaded = loaded.and_then(|loaded| tokens(loaded.context_length));
         Some(shown.details(loaded))
     });
@@ -127,7 +129,11 @@ impl Shown {
     fn trained(&self) -> Option<u32> {
         let known = self.model_info.as_ref()?;
         let architecture = known.get("general.architecture")?.as_str()?;
-        tokens(known.get(&format!("{architecture}.context_length"))?.as_u64())
+        tokens(
+            known
+                .get(&format!("{architecture}.context_length"))?
+                .as_u64(),
+        )
     }
 }
 
@@ -157,7 +163,9 @@ fn llamacpp(server: &Server, base: &str, ask: Ask<'_>) -> Option<Details> {
     let generation = properties.default_generation_settings;
     Some(Details {
         window: tokens(generation.and_then(|generation| generation.n_ctx)),
-        images: properties.modalities.and_then(|modalities| modalities.vision),
+        images: properties
+            .modalities
+            .and_then(|modalities| modalities.vision),
         ..Details::default()
     })
 }
@@ -190,7 +198,10 @@ pub(super) fn lm_studio(server: &Server, ask: Ask<'_>) -> Option<Vec<Listed>> {
     let listed = models::parse(&body).ok()?;
     let shelf: Shelf = serde_json::from_slice(&body).ok()?;
     let listed = listed.into_iter().filter_map(|mut model| {
-        let found = shelf.data.iter().find(|one| one.id.as_deref() == Some(&model.id))?;
+        let found = shelf
+            .data
+            .iter()
+            .find(|one| one.id.as_deref() == Some(&model.id))?;
         let kind = found.kind.as_deref();
         let tools = |all: &Vec<String>| all.iter().any(|one| one == "tool_use");
         model.images = kind.map(|kind| kind == "vlm");

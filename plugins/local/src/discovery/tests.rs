@@ -66,19 +66,38 @@ fn servers_that_do_not_run_are_left_out() {
 #[test]
 fn ollama_is_asked_about_each_model() {
     let show = |name| format!("http://localhost:11434/api/show{{\"model\":\"{name}\"}}");
-    let (qwen, llava, nomic) = (show("qwen3:8b"), show("llava:7b"), show("nomic-embed-text:latest"));
+    let (qwen, llava, nomic) = (
+        show("qwen3:8b"),
+        show("llava:7b"),
+        show("nomic-embed-text:latest"),
+    );
     let answers = [
         ("http://localhost:11434/v1/models", OLLAMA_LIST),
-        (qwen.as_str(), r#"{"modelfile":"…","parameters":"temperature 0.6\nstop \"<|im_end|>\"","capabilities":["completion","tools","thinking"],"model_info":{"general.architecture":"qwen3","qwen3.context_length":40960}}"#),
-        (llava.as_str(), r#"{"parameters":"num_ctx                        8192","capabilities":["completion","vision"],"model_info":{"general.architecture":"llama","llama.context_length":32768}}"#),
-        (nomic.as_str(), r#"{"capabilities":["embedding"],"model_info":{"general.architecture":"nomic-bert","nomic-bert.context_length":2048}}"#),
+        (
+            qwen.as_str(),
+            r#"{"modelfile":"…","parameters":"temperature 0.6\nstop \"<|im_end|>\"","capabilities":["completion","tools","thinking"],"model_info":{"general.architecture":"qwen3","qwen3.context_length":40960}}"#,
+        ),
+        (
+            llava.as_str(),
+            r#"{"parameters":"num_ctx                        8192","capabilities":["completion","vision"],"model_info":{"general.architecture":"llama","llama.context_length":32768}}"#,
+        ),
+        (
+            nomic.as_str(),
+            r#"{"capabilities":["embedding"],"model_info":{"general.architecture":"nomic-bert","nomic-bert.context_length":2048}}"#,
+        ),
     ];
     assert_eq!(
         seen(&found(&[], &answers)),
-        [("ollama/qwen3:8b", 40960, true, false), ("ollama/llava:7b", 8192, false, true)]
+        [
+            ("ollama/qwen3:8b", 40960, true, false),
+            ("ollama/llava:7b", 8192, false, true)
+        ]
     );
     // How it is loaded counts more than how it was trained.
-    let running = ("http://localhost:11434/api/ps", r#"{"models":[{"name":"qwen3:8b","model":"qwen3:8b","context_length":4096}]}"#);
+    let running = (
+        "http://localhost:11434/api/ps",
+        r#"{"models":[{"name":"qwen3:8b","model":"qwen3:8b","context_length":4096}]}"#,
+    );
     let loaded = found(&[], &[&answers[..], &[running]].concat());
     assert_eq!(loaded[0].context_window, 4096);
 }
@@ -109,13 +128,25 @@ fn ollama_is_not_asked_about_hundreds_of_models() {
 #[test]
 fn llamacpp_says_what_it_was_started_with() {
     let list = ("http://localhost:8080/v1/models", LLAMACPP_LIST);
-    let props = ("http://localhost:8080/props", r#"{"default_generation_settings":{"id":0,"n_ctx":8192},"total_slots":4,"modalities":{"vision":true,"audio":false}}"#);
-    assert_eq!(seen(&found(&[], &[list, props])), [("llamacpp/m.gguf", 8192, true, true)]);
-    assert_eq!(seen(&found(&[], &[list])), [("llamacpp/m.gguf", 131_072, true, false)]);
+    let props = (
+        "http://localhost:8080/props",
+        r#"{"default_generation_settings":{"id":0,"n_ctx":8192},"total_slots":4,"modalities":{"vision":true,"audio":false}}"#,
+    );
+    assert_eq!(
+        seen(&found(&[], &[list, props])),
+        [("llamacpp/m.gguf", 8192, true, true)]
+    );
+    assert_eq!(
+        seen(&found(&[], &[list])),
+        [("llamacpp/m.gguf", 131_072, true, false)]
+    );
     // Beside `/v1` nothing may be asked where the user named `/v1`.
     let set = [("llamacpp-url", "http://localhost:8080/v1")];
     let (found, asked) = asked(&servers(&set), Some(32768), &[list, props]);
-    assert_eq!(seen(&found.unwrap()), [("llamacpp/m.gguf", 32768, true, false)]);
+    assert_eq!(
+        seen(&found.unwrap()),
+        [("llamacpp/m.gguf", 32768, true, false)]
+    );
     assert!(!asked.iter().any(|url| url.ends_with("/props")));
 }
 
@@ -128,7 +159,10 @@ fn lm_studio_lists_more_at_a_path_of_its_own() {
         {"id":"text-embedding-x","object":"model","type":"embeddings","state":"not-loaded","max_context_length":2048}]}"#;
     let list = ("http://127.0.0.1:1234/v1/models", LM_STUDIO_LIST);
     assert_eq!(
-        seen(&found(&[], &[list, ("http://127.0.0.1:1234/api/v0/models", own)])),
+        seen(&found(
+            &[],
+            &[list, ("http://127.0.0.1:1234/api/v0/models", own)]
+        )),
         [
             ("lm_studio/qwen2-vl", 4096, true, true),
             ("lm_studio/gpt-oss-20b", 131_072, true, false),
@@ -150,9 +184,19 @@ fn one_place_for_all_is_asked_once_and_says_what_it_is() {
         (r#"{"data":[{"id":"x","owned_by":"sglang"}]}"#, "vllm/x"),
         (r#"{"data":[{"id":"x"}]}"#, "vllm/x"),
     ] {
-        let (found, asked) = asked(&servers(&all), None, &[("http://gpu.lan:9000/v1/models", list)]);
+        let (found, asked) = asked(
+            &servers(&all),
+            None,
+            &[("http://gpu.lan:9000/v1/models", list)],
+        );
         assert_eq!(found.unwrap()[0].id, id);
-        assert_eq!(asked.iter().filter(|url| url.ends_with("/v1/models")).count(), 1);
+        assert_eq!(
+            asked
+                .iter()
+                .filter(|url| url.ends_with("/v1/models"))
+                .count(),
+            1
+        );
     }
     // Only a kind whose URL it is can be asked there afterwards.
     let two = [(OLLAMA.key, place), (LLAMACPP.key, place)];
@@ -171,7 +215,11 @@ fn a_server_without_models_and_names_that_cannot_be_asked_for() {
 
 #[test]
 fn where_none_runs_every_place_is_named_with_how_to_start_a_server() {
-    let (result, asked) = asked(&servers(&[]), None, &[("http://localhost:8000/v1/models", "<html>")]);
+    let (result, asked) = asked(
+        &servers(&[]),
+        None,
+        &[("http://localhost:8000/v1/models", "<html>")],
+    );
     let Err(Error::Upstream(upstream)) = result else {
         panic!("not upstream");
     };
@@ -194,7 +242,10 @@ fn a_server_that_wants_a_key_is_no_server_that_does_not_run() {
     let kind: &Kind = &VLLM;
     let ask = |server: &Server, question: Question<'_>| match server.kind == kind {
         true => Err(Error::AuthRequired(server.kind.credential.to_owned())),
-        false => Err(Error::unreachable(format!("`{}` cannot be reached", question.base_url))),
+        false => Err(Error::unreachable(format!(
+            "`{}` cannot be reached",
+            question.base_url
+        ))),
     };
     let result = models(&servers(&[]), None, &ask);
     assert!(matches!(result, Err(Error::AuthRequired(name)) if name == "vllm"));

@@ -313,11 +313,19 @@ mod tests {
             effort: false,
         };
         let not = format!("{}connection refused", service.unreached());
-        assert_eq!(not, "`http://localhost:1/v1` cannot be reached: connection refused");
+        assert_eq!(
+            not,
+            "`http://localhost:1/v1` cannot be reached: connection refused"
+        );
         assert!(service.is_unreached(&Error::unreachable(not)));
         for other in [
             Error::unreachable("the connection was cut"),
-            errors::of_answer(&service, 503, None, b"`http://localhost:1/v1` cannot be reached: x"),
+            errors::of_answer(
+                &service,
+                503,
+                None,
+                b"`http://localhost:1/v1` cannot be reached: x",
+            ),
             Error::Timeout,
         ] {
             assert!(!service.is_unreached(&other), "{other:?}");

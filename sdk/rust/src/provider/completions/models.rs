@@ -269,9 +269,15 @@ mod tests {
 
     #[test]
     fn a_local_server_names_itself_or_has_no_model() {
-        let found = parse(br#"{"object":"list","data":[{"id":"m","owned_by":"vllm","reasoning":true}]}"#).unwrap();
+        let found =
+            parse(br#"{"object":"list","data":[{"id":"m","owned_by":"vllm","reasoning":true}]}"#)
+                .unwrap();
         assert_eq!(found[0].owner.as_deref(), Some("vllm"));
-        assert!(parse(br#"{"object":"list","data":null}"#).unwrap().is_empty());
+        assert!(
+            parse(br#"{"object":"list","data":null}"#)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

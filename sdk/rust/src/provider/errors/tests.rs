@@ -278,10 +278,16 @@ fn a_router_passes_on_what_the_service_behind_it_said() {
             r#"{"raw":{"error":{"message":"m","metadata":{"raw":"x"}}}}"#,
             "Provider returned error: m",
         ),
-        (r#"{"provider_name":"X","raw":null}"#, "Provider returned error (X)"),
+        (
+            r#"{"provider_name":"X","raw":null}"#,
+            "Provider returned error (X)",
+        ),
         (r#"{"raw":""}"#, "Provider returned error"),
         ("7", "Provider returned error"),
-        (r#"{"provider_name":["a"],"raw":[]}"#, "Provider returned error: []"),
+        (
+            r#"{"provider_name":{"a":1},"raw":[]}"#,
+            "Provider returned error: []",
+        ),
     ] {
         let body = format!(
             r#"{{"error":{{"code":429,"message":"Provider returned error","metadata":{metadata}}}}}"#
