@@ -2,7 +2,7 @@
 //! words of its message last, and only where a status leaves it open.
 
 use crate::provider::Service;
-use crate::provider::lenient::{number, text};
+use crate::provider::lenient::{number, part, parts, text};
 use crate::{Error, Upstream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -87,6 +87,8 @@ struct Report {
     kind: Option<String>,
     /// A status inside the report, which is all there is in the middle of a stream.
     status: Option<u16>,
+    /// It names reasons why the content is refused, which no key would change.
+    refused: bool,
 }
 
 /// The document that reports an error, or the object inside it: servers do not agree on the depth.
@@ -104,6 +106,23 @@ struct Document<'a> {
     status: Option<u64>,
     #[serde(default, rename = "type", deserialize_with = "text")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "part")]
+    metadata: Option<Metadata>,
+}
+
+/// What a router says beside its own message, which is often no more than "Provider returned error".
+/// Shape: OpenRouter's page on errors, as of November 2026.
+#[derive(Deserialize)]
+struct Metadata {
+    /// The service behind the router.
+    #[serde(default, deserialize_with = "text")]
+    provider_name: Option<String>,
+    /// What that service answered, as JSON or as text of it.
+    #[serde(default, deserialize_with = "part")]
+    raw: Option<Box<RawValue>>,
+    /// Why the content was refused.
+    #[serde(default, deserialize_with = "parts")]
+    reasons: Vec<String>,
 }
 
 /// The error of an answer that is no success.
@@ -130,7 +149,7 @@ pub fn of_answer(
             Error::Unsupported(report.bounded())
         }
         400 | 422 if is_stale(&message) => Error::Conflict(report.bounded()),
-        401 | 403 if !billing(status, &report) => {
+        401 | 403 if !report.refused && !billing(status, &report) => {
             Error::AuthRequired(service.credential.to_owned())
         }
         404 if message.contains("model") => unknown_model(service.model, &report),
@@ -251,12 +270,22 @@ impl Report {
     /// Reads `{"error": {…}}`, `{"error": "…"}`, a bare `{"message": …}` or `{"detail": …}`, or a
     /// list that begins with one of them; anything else is the message as it is.
     fn read(body: &[u8]) -> Self {
+        let (mut report, metadata) = Self::parse(body);
+        if let Some(metadata) = metadata {
+            report.refused = !metadata.reasons.is_empty();
+            report.message = metadata.added_to(report.message);
+        }
+        report
+    }
+
+    /// The report alone, and what stands beside it.
+    fn parse(body: &[u8]) -> (Self, Option<Metadata>) {
         let whole = body.trim_ascii();
         // Only the first element of a list counts: a list of errors repeats one cause.
         let list = serde_json::from_slice::<Vec<&RawValue>>(whole).unwrap_or_default();
         let whole = list.first().map_or(whole, |first| first.get().as_bytes());
         let Ok(outer) = serde_json::from_slice::<Document<'_>>(whole) else {
-            return Self::of_text(whole);
+            return (Self::of_text(whole), None);
         };
         let Some(error) = outer
             .error
@@ -266,14 +295,13 @@ impl Report {
             return Self::of_document(outer, whole);
         };
         if let Ok(text) = serde_json::from_slice::<String>(error.as_bytes()) {
-            return Self {
-                message: text,
-                ..Self::of_document(outer, whole)
-            };
+            let (report, metadata) = Self::of_document(outer, whole);
+            let message = text;
+            return (Self { message, ..report }, metadata);
         }
         match serde_json::from_slice::<Document<'_>>(error.as_bytes()) {
             Ok(inner) => Self::of_document(inner, error.as_bytes()),
-            Err(_) => Self::of_text(error.as_bytes()),
+            Err(_) => (Self::of_text(error.as_bytes()), None),
         }
     }
 
@@ -285,18 +313,20 @@ impl Report {
         }
     }
 
-    fn of_document(document: Document<'_>, raw: &[u8]) -> Self {
+    fn of_document(document: Document<'_>, raw: &[u8]) -> (Self, Option<Metadata>) {
         let code: Option<u64> = document.code.as_ref().and_then(|code| code.parse().ok());
         let status = code
             .or(document.status)
             .and_then(|status| u16::try_from(status).ok());
         let said = document.message.or(document.detail);
-        Self {
+        let report = Self {
             message: said.unwrap_or_else(|| Self::of_text(raw).message),
             code: document.code.filter(|_| code.is_none()),
             kind: document.kind,
             status: status.filter(|status| (400..600).contains(status)),
-        }
+            refused: false,
+        };
+        (report, document.metadata)
     }
 
     fn bounded(&self) -> String {
@@ -316,6 +346,26 @@ impl Report {
             retryable,
             retry_after_ms,
         })
+    }
+}
+
+impl Metadata {
+    /// The message with the words of the service behind the router, which its own code is not taken for:
+    /// a key that is refused there is not the user's.
+    fn added_to(self, message: String) -> String {
+        let raw = self.raw.as_deref().map_or("", RawValue::get);
+        let text = serde_json::from_slice::<String>(raw.as_bytes());
+        let raw = text.unwrap_or_else(|_| raw.to_owned());
+        let (behind, _) = Report::parse(raw.as_bytes());
+        let mut said = self.reasons;
+        said.push(behind.message);
+        said.retain(|text| !text.is_empty() && !message.contains(text.as_str()));
+        match (self.provider_name, said.is_empty()) {
+            (None, true) => message,
+            (Some(name), true) => format!("{message} ({name})"),
+            (None, false) => format!("{message}: {}", said.join(", ")),
+            (Some(name), false) => format!("{message} ({name}: {})", said.join(", ")),
+        }
     }
 }
 

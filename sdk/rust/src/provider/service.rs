@@ -80,16 +80,22 @@ impl Service<'_> {
     ///
     /// See [`errors::of_answer`]; `upstream` (retryable) where the service is not reached.
     pub fn send(&self, request: http::Request) -> Result<http::Response, Error> {
+        let request = request.connect_timeout(CONNECT);
+        self.send_within(request, PATIENCE)
+    }
+
+    /// The same, for a request that knows how long a connection may take; `patience` is for its answer.
+    fn send_within(
+        &self,
+        request: http::Request,
+        patience: Duration,
+    ) -> Result<http::Response, Error> {
         let request = request
-            .connect_timeout(CONNECT)
-            .first_byte_timeout(PATIENCE)
-            .between_bytes_timeout(PATIENCE);
+            .first_byte_timeout(patience)
+            .between_bytes_timeout(patience);
         let answer = request.send().map_err(|error| match Error::from(error) {
             Error::Upstream(mut upstream) => {
-                upstream.message = format!(
-                    "`{}` cannot be reached: {}",
-                    self.base_url, upstream.message
-                );
+                upstream.message = format!("{}{}", self.unreached(), upstream.message);
                 Error::Upstream(upstream)
             }
             other => other,
@@ -128,6 +134,36 @@ impl Service<'_> {
             request.header(*name, *value)
         });
         Ok(self.send(request)?.bytes(MAX_BODY)?)
+    }
+
+    /// The body of an answer to a GET, or to a POST where there is a body of JSON, within this time for the connection
+    /// and for every step of the answer: for a service that may well not be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); `timeout` past that time.
+    pub fn ask_within(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        let request = match body {
+            Some(body) => self.json(path, body, &[]),
+            None => http::Request::get(format!("{}{path}", self.base_url)),
+        };
+        let request = request.connect_timeout(patience);
+        Ok(self.send_within(request, patience)?.bytes(MAX_BODY)?)
+    }
+
+    /// Whether a request failed because the service was not reached: nobody listens, or the name is unknown.
+    pub fn is_unreached(&self, error: &Error) -> bool {
+        matches!(error, Error::Upstream(upstream)
+            if upstream.status.is_none() && upstream.message.starts_with(&self.unreached()))
+    }
+
+    fn unreached(&self) -> String {
+        format!("`{}` cannot be reached: ", self.base_url)
     }
 
     /// The body of an answer to a POST of JSON.
@@ -260,6 +296,39 @@ fn drain(mut answer: http::Response) {
             Ok(Some(chunk)) => rest += chunk.len(),
             // The reply is complete: how its connection ends is not its concern.
             Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_not_reached_is_told_from_one_that_fails() {
+        let service = Service {
+            base_url: "http://localhost:1/v1",
+            credential: "c",
+            model: "",
+            effort: false,
+        };
+        let not = format!("{}connection refused", service.unreached());
+        assert_eq!(
+            not,
+            "`http://localhost:1/v1` cannot be reached: connection refused"
+        );
+        assert!(service.is_unreached(&Error::unreachable(not)));
+        for other in [
+            Error::unreachable("the connection was cut"),
+            errors::of_answer(
+                &service,
+                503,
+                None,
+                b"`http://localhost:1/v1` cannot be reached: x",
+            ),
+            Error::Timeout,
+        ] {
+            assert!(!service.is_unreached(&other), "{other:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A server's list of models. The protocol has only their names; the rest comes from fields that some servers add.
 
-use crate::provider::lenient::{amount, number};
+use crate::provider::lenient::{amount, number, part, parts, text};
 use crate::{Error, Price};
 use serde::Deserialize;
 
@@ -25,13 +25,19 @@ pub struct Listed {
     pub images: Option<bool>,
     /// Whether it takes an effort.
     pub reasons: Option<bool>,
+    /// Words that it takes for the effort, lowest first; empty where the server lists none.
+    pub efforts: Vec<String>,
+    /// Whose it is; local servers name themselves here.
+    pub owner: Option<String>,
     /// US dollars for a million tokens.
     pub price: Option<Price>,
 }
 
 #[derive(Deserialize)]
 struct List {
-    data: Vec<Entry>,
+    /// `null` where Ollama has no model; but a document without it is no list.
+    #[serde(deserialize_with = "Option::deserialize")]
+    data: Option<Vec<Entry>>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +71,18 @@ struct Entry {
     supported_parameters: Option<Vec<String>>,
     #[serde(default)]
     pricing: Option<Pricing>,
+    #[serde(default, deserialize_with = "part")]
+    reasoning: Option<Reasoning>,
+    #[serde(default, deserialize_with = "text")]
+    owned_by: Option<String>,
+}
+
+/// OpenRouter: what a model takes of efforts.
+#[derive(Deserialize)]
+struct Reasoning {
+    /// Highest first.
+    #[serde(default, deserialize_with = "parts")]
+    supported_efforts: Vec<String>,
 }
 
 /// The objects inside an entry. No two of them share a field, so one type reads them all.
@@ -109,7 +127,7 @@ pub fn parse(body: &[u8]) -> Result<Vec<Listed>, Error> {
             "the server's list of models cannot be read: {error}"
         ))
     })?;
-    let listed = list.data.into_iter().take(MAX_MODELS);
+    let listed = list.data.into_iter().flatten().take(MAX_MODELS);
     Ok(listed.map(Entry::listed).collect())
 }
 
@@ -137,9 +155,18 @@ impl Entry {
             tools: understands("tools"),
             images: self.architecture.as_ref().and_then(Inner::sees),
             reasons: understands("reasoning"),
+            efforts: self.reasoning.map_or_else(Vec::new, Reasoning::ascending),
+            owner: self.owned_by,
             price: self.pricing.as_ref().and_then(Pricing::price),
             id: self.id,
         }
+    }
+}
+
+impl Reasoning {
+    fn ascending(mut self) -> Vec<String> {
+        self.supported_efforts.reverse();
+        self.supported_efforts
     }
 }
 
@@ -211,7 +238,7 @@ mod tests {
     #[test]
     fn a_router_lists_features_and_prices() {
         let body = r#"{"data":[
-            {"id":"x/y","supported_parameters":["tools","reasoning","max_tokens"],
+            {"id":"x/y","supported_parameters":["tools","reasoning","max_tokens"],"reasoning":{"supported_efforts":["xhigh",null,"low"],"mandatory":false},
              "pricing":{"prompt":"0.000003","completion":"0.000015","input_cache_read":"0.0000003","input_cache_write":"0.00000375"}},
             {"id":"x/free","supported_parameters":[],"pricing":{"prompt":"0","completion":"0"}},
             {"id":"router/auto","pricing":{"prompt":"-1","completion":"-1"}}]}"#;
@@ -230,12 +257,27 @@ mod tests {
             (found[0].tools, found[0].reasons, found[1].tools),
             (Some(true), Some(true), Some(false))
         );
+        assert_eq!(found[0].efforts, ["low", "xhigh"]);
+        assert!(found[1].efforts.is_empty() && found[1].owner.is_none());
         assert!(
             found[1]
                 .price
                 .is_some_and(|price| price.input == 0.0 && price.output == 0.0)
         );
         assert!(found[2].price.is_none());
+    }
+
+    #[test]
+    fn a_local_server_names_itself_or_has_no_model() {
+        let found =
+            parse(br#"{"object":"list","data":[{"id":"m","owned_by":"vllm","reasoning":true}]}"#)
+                .unwrap();
+        assert_eq!(found[0].owner.as_deref(), Some("vllm"));
+        assert!(
+            parse(br#"{"object":"list","data":null}"#)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -262,3 +262,66 @@ fn anthropic_reports_by_type_with_and_without_a_status() {
         Error::AuthRequired(_)
     ));
 }
+
+#[test]
+fn a_router_passes_on_what_the_service_behind_it_said() {
+    for (metadata, message) in [
+        (
+            r#"{"provider_name":"Anthropic","raw":"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}"}"#,
+            "Provider returned error (Anthropic: Overloaded)",
+        ),
+        (
+            r#"{"provider_name":"Chutes","raw":"busy, try later"}"#,
+            "Provider returned error (Chutes: busy, try later)",
+        ),
+        (
+            r#"{"raw":{"error":{"message":"m","metadata":{"raw":"x"}}}}"#,
+            "Provider returned error: m",
+        ),
+        (
+            r#"{"provider_name":"X","raw":null}"#,
+            "Provider returned error (X)",
+        ),
+        (r#"{"raw":""}"#, "Provider returned error"),
+        ("7", "Provider returned error"),
+        (
+            r#"{"provider_name":{"a":1},"raw":[]}"#,
+            "Provider returned error: []",
+        ),
+    ] {
+        let body = format!(
+            r#"{{"error":{{"code":429,"message":"Provider returned error","metadata":{metadata}}}}}"#
+        );
+        let error = upstream(answer(429, &body));
+        assert_eq!((error.message.as_str(), error.retryable), (message, true));
+        assert_eq!(upstream(in_stream(body.as_bytes())).message, message);
+    }
+    let full = r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"message\":\"prompt is too long: 9 tokens > 8 maximum\"}}"}}}"#;
+    assert!(matches!(answer(400, full), Error::ContextOverflow(_)));
+    // A key that the router holds is not the user's.
+    let theirs = r#"{"error":{"code":502,"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"code\":\"invalid_api_key\",\"message\":\"no\"}}"}}}"#;
+    assert!(upstream(answer(502, theirs)).retryable);
+}
+
+#[test]
+fn content_that_a_router_refuses_needs_no_key() {
+    let body = r#"{"error":{"code":403,"message":"Input was flagged","metadata":{"reasons":["violence"],"flagged_input":"…","provider_name":"OpenAI"}}}"#;
+    let error = upstream(answer(403, body));
+    assert_eq!(
+        (error.message.as_str(), error.retryable),
+        ("Input was flagged (OpenAI: violence)", false)
+    );
+}
+
+#[test]
+fn an_account_that_cannot_pay_is_not_asked_again() {
+    for body in [
+        r#"{"error":"You have exceeded your monthly included credits for Inference Providers."}"#,
+        r#"{"error":{"code":402,"message":"Insufficient credits"}}"#,
+    ] {
+        let error = upstream(answer(402, body));
+        assert_eq!((error.status, error.retryable), (Some(402), false));
+    }
+    let streamed = in_stream(br#"{"error":{"code":402,"message":"Insufficient credits"}}"#);
+    assert!(!upstream(streamed).retryable);
+}
