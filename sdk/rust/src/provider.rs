@@ -3,13 +3,15 @@
 //! A provider turns a [`Request`](crate::Request) into the body of one HTTP request, and what comes
 //! back into a [`Response`](crate::Response). [`completions`] does both for every service that
 //! speaks the protocol of chat completions; for another protocol a plugin writes a body with
-//! [`json::Json`] and implements [`Protocol`] on top of [`Reply`]. The rest is the same for all:
+//! [`json::Json`] and implements [`Protocol`] on top of [`Reply`], or [`Framing`] where the stream is not one of server-sent events. The rest is the same for all:
 //! [`Service::complete`] sends, reads the stream as server-sent events ([`sse`]), shows deltas as
 //! they arrive, and turns failures into the error that says what to do next ([`errors`]).
 //!
 //! Everything here is plain data and functions: a plugin keeps no state between calls.
 
+pub mod claude;
 pub mod completions;
+pub mod conversation;
 pub mod errors;
 pub mod ids;
 pub mod json;
@@ -23,5 +25,5 @@ pub mod sse;
 mod table;
 
 pub use reply::{Emit, Fragment, MAX_CALLS, Reply, to_sink};
-pub use service::{Flow, Protocol, Service};
-pub use table::{Known, price};
+pub use service::{Flow, Framing, Protocol, Service};
+pub use table::{Known, cost, price};

@@ -58,6 +58,25 @@ const LASTING_CODES: [&str; 3] = [
     "ValidationException",
 ];
 
+/// Codes for a key that is wrong, not there any more or not allowed to ask: OpenAI and Anthropic, then Amazon.
+const AUTH_CODES: [&str; 8] = [
+    "invalid_api_key",
+    "authentication_error",
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "IncompleteSignatureException",
+    "MissingAuthenticationTokenException",
+];
+
+/// Codes of Amazon's services for what may succeed later, whatever the status: a model that failed on its way.
+const TEMPORARY_CODES: [&str; 3] = [
+    "ModelErrorException",
+    "ModelStreamErrorException",
+    "ModelTimeoutException",
+];
+
 /// Words with which services refuse an effort, beside its name.
 const EFFORT_TEXTS: [&str; 8] = [
     "invalid",
@@ -139,7 +158,23 @@ pub fn of_answer(
     retry_after_ms: Option<u32>,
     body: &[u8],
 ) -> Error {
-    let report = Report::read(body);
+    of_coded_answer(service, status, retry_after_ms, None, body)
+}
+
+/// The same, where the service gives its code beside the body, as Amazon's do: `ThrottlingException`, or
+/// `ThrottlingException:` and a URL.
+pub fn of_coded_answer(
+    service: &Service<'_>,
+    status: u16,
+    retry_after_ms: Option<u32>,
+    code: Option<&str>,
+    body: &[u8],
+) -> Error {
+    let mut report = Report::read(body);
+    if let Some(code) = code {
+        let code = code.split(':').next().unwrap_or(code);
+        report.code = report.code.or_else(|| Some(code.to_owned()));
+    }
     if let Some(error) = by_code(service, &report, Some(status), retry_after_ms) {
         return error;
     }
@@ -160,7 +195,8 @@ pub fn of_answer(
         400 | 413 | 422 if overflow(&message) => Error::ContextOverflow(report.bounded()),
         // llama.cpp and others report some faults of the request as their own, but never this one.
         _ => {
-            let retryable = !billing(status, &report) && is_temporary(status);
+            let temporary = TEMPORARY_CODES.iter().any(|code| report.says(code));
+            let retryable = !billing(status, &report) && (temporary || is_temporary(status));
             report.upstream(Some(status), retryable, retry_after_ms)
         }
     }
@@ -221,12 +257,14 @@ fn by_code(
     if report.says("invalid_encrypted_content") {
         return Some(Error::Conflict(report.bounded()));
     }
-    if report.says("invalid_api_key") || report.says("authentication_error") {
+    if AUTH_CODES.iter().any(|code| report.says(code)) {
         return Some(Error::AuthRequired(service.credential.to_owned()));
     }
-    report
-        .says("model_not_found")
-        .then(|| unknown_model(service.model, report))
+    let unknown = report.says("model_not_found")
+        || report.says("ResourceNotFoundException")
+        || report.says("ValidationException")
+            && report.message.contains("model identifier is invalid");
+    unknown.then(|| unknown_model(service.model, report))
 }
 
 /// By their words: thinking that is not supported at all, or an effort that is not known.

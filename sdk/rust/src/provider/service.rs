@@ -60,6 +60,45 @@ pub trait Protocol: Sized {
     fn finish(self) -> Result<Response, Error>;
 }
 
+/// What a protocol makes of a stream that is cut into messages in a way of its own, byte by byte.
+/// [`Protocol`] is the same for server-sent events.
+pub trait Framing: Sized {
+    /// Media type of the stream, as `accept` asks for it.
+    const STREAM: &str;
+
+    /// Takes the next bytes, which may end anywhere.
+    ///
+    /// # Errors
+    ///
+    /// What the service reported in them; `upstream` (retryable) where they cannot be read; `limit` where a message
+    /// is longer than any should be.
+    fn chunk(&mut self, bytes: &[u8]) -> Result<Flow, Error>;
+
+    /// The stream is at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Self::chunk).
+    fn end(&mut self) -> Result<Flow, Error>;
+
+    /// As [`Protocol::whole`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Protocol::whole`].
+    fn whole(&mut self, body: &[u8]) -> Result<(), Error>;
+
+    /// As [`Protocol::has_finished`].
+    fn has_finished(&self) -> bool;
+
+    /// As [`Protocol::finish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Protocol::finish`].
+    fn finish(self) -> Result<Response, Error>;
+}
+
 /// The service that a request goes to, as messages name it.
 #[derive(Clone, Copy, Debug)]
 pub struct Service<'a> {
@@ -110,8 +149,15 @@ impl Service<'_> {
             answer.header("retry-after"),
             SystemTime::now(),
         );
+        let code = answer.header("x-amzn-errortype").map(str::to_owned);
         let body = beginning(answer);
-        Err(errors::of_answer(self, status, wait, &body))
+        Err(errors::of_coded_answer(
+            self,
+            status,
+            wait,
+            code.as_deref(),
+            &body,
+        ))
     }
 
     /// The body of an answer to a GET.
@@ -200,11 +246,35 @@ impl Service<'_> {
         body: Vec<u8>,
         headers: &[(&str, &str)],
         stream: bool,
-        mut reply: P,
+        reply: P,
         heard: impl FnOnce(&http::Response, &mut P),
     ) -> Result<Response, Error> {
+        let framed = ServerSent {
+            events: Events::default(),
+            reply,
+        };
+        let heard = |answer: &http::Response, framed: &mut ServerSent<P>| {
+            heard(answer, &mut framed.reply);
+        };
+        self.complete_framed(path, body, headers, stream, framed, heard)
+    }
+
+    /// The same for a stream that is cut in another way.
+    ///
+    /// # Errors
+    ///
+    /// As [`complete`](Self::complete).
+    pub fn complete_framed<F: Framing>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+        stream: bool,
+        mut reply: F,
+        heard: impl FnOnce(&http::Response, &mut F),
+    ) -> Result<Response, Error> {
         let accepted = match stream {
-            true => "text/event-stream",
+            true => F::STREAM,
             false => "application/json",
         };
         let post = self.json(path, body, headers).header("accept", accepted);
@@ -246,27 +316,19 @@ fn beginning(mut answer: http::Response) -> Vec<u8> {
     body
 }
 
-fn read_stream<P: Protocol>(mut reply: P, mut answer: http::Response) -> Result<Response, Error> {
-    let mut events = Events::default();
+fn read_stream<F: Framing>(mut reply: F, mut answer: http::Response) -> Result<Response, Error> {
     let mut flow = Flow::More;
     while flow == Flow::More {
-        let chunk = match answer.read_chunk() {
-            Ok(Some(chunk)) => chunk,
+        flow = match answer.read_chunk() {
+            Ok(Some(chunk)) => reply.chunk(&chunk)?,
             Ok(None) => {
-                flow = take(events.finish(), &mut reply)?.unwrap_or(Flow::Done);
+                flow = reply.end()?;
                 break;
             }
             // All that can be missing now is the usage: not worth the same reply once more.
             Err(_) if reply.has_finished() => break,
             Err(error) => return Err(error.into()),
         };
-        events.feed(&chunk);
-        while flow == Flow::More {
-            match take(events.next(), &mut reply)? {
-                Some(next) => flow = next,
-                None => break,
-            }
-        }
     }
     // A connection whose response was read to its end serves the next call. After `stop` the
     // host wants none of the rest: it drops the connection, and the server notices.
@@ -274,6 +336,42 @@ fn read_stream<P: Protocol>(mut reply: P, mut answer: http::Response) -> Result<
         drain(answer);
     }
     reply.finish()
+}
+
+/// A stream of server-sent events.
+struct ServerSent<P> {
+    events: Events,
+    reply: P,
+}
+
+impl<P: Protocol> Framing for ServerSent<P> {
+    const STREAM: &str = "text/event-stream";
+
+    fn chunk(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
+        self.events.feed(bytes);
+        while let Some(flow) = take(self.events.next(), &mut self.reply)? {
+            if flow != Flow::More {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn end(&mut self) -> Result<Flow, Error> {
+        Ok(take(self.events.finish(), &mut self.reply)?.unwrap_or(Flow::Done))
+    }
+
+    fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
+        self.reply.whole(body)
+    }
+
+    fn has_finished(&self) -> bool {
+        self.reply.has_finished()
+    }
+
+    fn finish(self) -> Result<Response, Error> {
+        self.reply.finish()
+    }
 }
 
 /// Takes an event, if there is one.

@@ -1,5 +1,6 @@
 //! Tables of what is known of a service's models, for services that list only names, and for the time when none answers.
 
+use crate::chat::Usage;
 use crate::{LongPrice, Model, Price};
 
 /// What is known of a model.
@@ -67,6 +68,17 @@ pub const fn price(input: f64, output: f64, cache_read: f64, cache_write: f64) -
     }
 }
 
+/// US dollars for these tokens at this price.
+pub fn cost(usage: &Usage, price: &Price) -> f64 {
+    let read = usage.cache_read.min(usage.input);
+    let written = usage.cache_write.min(usage.input - read);
+    let millionths = f64::from(usage.input - read - written) * price.input
+        + f64::from(read) * price.cache_read
+        + f64::from(written) * price.cache_write
+        + f64::from(usage.output) * price.output;
+    millionths / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +117,21 @@ mod tests {
             (model.id.as_str(), model.as_of.as_deref()),
             ("x-5-20260609", Some("2026-11-01"))
         );
+    }
+
+    #[test]
+    fn every_input_token_is_paid_for_once() {
+        let price = price(1.0, 10.0, 0.1, 2.0);
+        let usage = |input, cache_read, cache_write| Usage {
+            input,
+            output: 100,
+            cache_read,
+            cache_write,
+            reasoning: 50,
+        };
+        let millionths = |usage| (cost(&usage, &price) * 1e6).round();
+        assert_eq!(millionths(usage(100, 60, 30)), 10.0 + 6.0 + 60.0 + 1000.0);
+        // Counts that contradict each other never cost less than nothing.
+        assert_eq!(millionths(usage(10, 60, 30)), 1.0 + 1000.0);
     }
 }

@@ -325,3 +325,48 @@ fn an_account_that_cannot_pay_is_not_asked_again() {
     let streamed = in_stream(br#"{"error":{"code":402,"message":"Insufficient credits"}}"#);
     assert!(!upstream(streamed).retryable);
 }
+
+#[test]
+fn amazon_gives_its_code_in_a_header() {
+    let answer = |status, code: &str, message: &str| {
+        let body = format!(r#"{{"message":"{message}"}}"#);
+        of_coded_answer(&SERVICE, status, None, Some(code), body.as_bytes())
+    };
+    for (status, code, retryable) in [
+        (429, "ThrottlingException:http://internal/coral", true),
+        (429, "ModelNotReadyException", true),
+        (503, "ServiceUnavailableException", true),
+        (424, "ModelErrorException", true),
+        (408, "ModelTimeoutException", true),
+        (400, "ServiceQuotaExceededException", false),
+        (400, "ValidationException", false),
+    ] {
+        let error = upstream(answer(status, code, "m"));
+        assert_eq!(error.retryable, retryable, "{code}");
+        assert_eq!(error.code.as_deref(), code.split(':').next(), "{code}");
+    }
+    for (status, code) in [
+        (403, "AccessDeniedException"),
+        (403, "UnrecognizedClientException"),
+        (400, "ExpiredTokenException"),
+    ] {
+        assert!(
+            matches!(answer(status, code, "m"), Error::AuthRequired(_)),
+            "{code}"
+        );
+    }
+    let unknown = answer(
+        400,
+        "ValidationException",
+        "The provided model identifier is invalid.",
+    );
+    assert!(matches!(unknown, Error::NotFound(_)));
+    assert!(matches!(
+        answer(404, "ResourceNotFoundException", "gone"),
+        Error::NotFound(message) if message.starts_with("unknown model")
+    ));
+    assert!(matches!(
+        answer(400, "ValidationException", "Input is too long for requested model."),
+        Error::ContextOverflow(_)
+    ));
+}
