@@ -1,9 +1,13 @@
 //! `ml-intern:plugin@0.1.0`, lifted to the newest types.
 //!
-//! Every type of 0.1 is as it was, so its functions take and return the newest types directly:
+//! Most types of 0.1 are as they were, so its functions take and return the newest types directly:
 //! the component model compares types by their shape, not by their names, when a component is
-//! linked. A type that changes gets a conversion here. What came after 0.1 (`credential`, and of
-//! `agent` everything but `set-plan`) is not linked for it.
+//! linked. Those that changed are in [`records`], with their conversion. What came after 0.1
+//! (`credential`, and of `agent` everything but `set-plan`) is not linked for it.
+
+mod records;
+
+use std::convert::identity;
 
 use wasmtime::component::{Component, Instance};
 use wasmtime::component::{
@@ -164,13 +168,14 @@ where
 macro_rules! world {
     (
         $world:ident: $pre:ident $guest:ident, {
-            $($index:literal $export:literal $function:ident($($name:ident: $type:ty = $given:ty),*) -> $result:ty;)*
+            $($index:literal $export:literal $function:ident($($name:ident: $type:ty = $given:ty),*)
+                -> $old:ty as $newest:ty: $lift:path;)*
         }
     ) => {
         pub(crate) struct $pre(Pre<{ [$($index),*].len() }>);
 
         pub(crate) struct $guest {
-            $($function: Function<($($type,)*), $result>,)*
+            $($function: Function<($($type,)*), $old>,)*
         }
 
         impl $pre {
@@ -192,9 +197,9 @@ macro_rules! world {
                 &self,
                 store: Store<'_>,
                 $($name: $given),*
-            ) -> wasmtime::Result<Result<$result, types::Error>> {
+            ) -> wasmtime::Result<Result<$newest, types::Error>> {
                 let (answer,) = self.$function.call_async(store, ($($name.to_owned(),)*)).await?;
-                Ok(answer)
+                Ok(answer.map($lift))
             })*
         }
     };
@@ -202,22 +207,25 @@ macro_rules! world {
 
 world! {
     Tool: ToolPre ToolGuest, {
-        0 "describe" describe() -> Vec<tool::Descriptor>;
-        1 "call" call(name: String = &str, arguments: String = &str, context: tool::Context = &tool::Context) -> tool::Output;
+        0 "describe" describe() -> Vec<tool::Descriptor> as Vec<tool::Descriptor>: identity;
+        1 "call" call(name: String = &str, arguments: String = &str, context: tool::Context = &tool::Context)
+            -> tool::Output as tool::Output: identity;
     }
 }
 
 world! {
     Provider: ProviderPre ProviderGuest, {
-        0 "models" models() -> Vec<provider::Model>;
-        1 "complete" complete(request: chat::Request = &chat::Request) -> chat::Response;
-        2 "count-tokens" count_tokens(request: chat::Request = &chat::Request) -> Option<u32>;
+        0 "models" models() -> Vec<records::Model> as Vec<provider::Model>: records::models;
+        1 "complete" complete(request: chat::Request = &chat::Request)
+            -> records::Response as chat::Response: records::response;
+        2 "count-tokens" count_tokens(request: chat::Request = &chat::Request) -> Option<u32> as Option<u32>: identity;
     }
 }
 
 world! {
     Notifier: NotifierPre NotifierGuest, {
-        0 "notify" notify(notice: notifier::Notice = &notifier::Notice) -> notifier::Receipt;
-        1 "poll-reply" poll_reply(external_id: String = &str) -> Option<String>;
+        0 "notify" notify(notice: notifier::Notice = &notifier::Notice)
+            -> notifier::Receipt as notifier::Receipt: identity;
+        1 "poll-reply" poll_reply(external_id: String = &str) -> Option<String> as Option<String>: identity;
     }
 }
