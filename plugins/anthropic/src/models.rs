@@ -101,7 +101,7 @@ fn model(listed: Listed, settings: &Settings) -> Model {
     let capabilities = listed.capabilities;
     let images = capabilities
         .as_ref()
-        .and_then(|all| all.image_input.as_ref());
+        .and_then(|all| all.image_input.as_ref().map(supports));
     let efforts = capabilities.and_then(|all| all.effort);
     Model {
         context_window: count(listed.max_input_tokens).unwrap_or(base.context_window),

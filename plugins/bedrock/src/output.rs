@@ -324,7 +324,7 @@ impl Message<'_> {
 }
 
 impl Framing for Output<'_> {
-    const STREAM: &str = "application/vnd.amazon.eventstream";
+    const STREAM: &'static str = "application/vnd.amazon.eventstream";
 
     fn chunk(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
         self.frames.feed(bytes);
