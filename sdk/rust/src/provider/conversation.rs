@@ -55,7 +55,11 @@ pub fn turns<'a>(
         };
         check(index, message)?;
         let place = marked.contains(&index).then(|| last(message, &sent));
-        let pieces = message.parts.iter().enumerate().filter(|(_, part)| sent(part));
+        let pieces = message
+            .parts
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| sent(part));
         let mut pieces = pieces
             .map(|(at, part)| Piece {
                 part,
@@ -203,7 +207,10 @@ mod tests {
                 Side::User => "U",
                 Side::Assistant => "A",
             };
-            format!("{side}{}", turn.pieces.iter().map(piece).collect::<String>())
+            format!(
+                "{side}{}",
+                turn.pieces.iter().map(piece).collect::<String>()
+            )
         };
         turns.iter().map(turn).collect::<Vec<_>>().join(" | ")
     }

@@ -21,9 +21,34 @@ pub fn plain(id: &str) -> Cow<'_, str> {
     Cow::Owned(format!("call_{hash:016x}"))
 }
 
+/// The id as a segment of a URL's path, or a value in its query: all but the unreserved characters of RFC 3986
+/// (section 2.3) percent-encoded.
+pub fn in_url(id: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::with_capacity(id.len() + 16);
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+            out.extend(['%', char::from(high), char::from(low)]);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_one_segment_of_a_path() {
+        assert_eq!(in_url("claude-5_5~a.b"), "claude-5_5~a.b");
+        assert_eq!(
+            in_url("arn:aws:p/x v1:0é"),
+            "arn%3Aaws%3Ap%2Fx%20v1%3A0%C3%A9"
+        );
+    }
 
     #[test]
     fn ids_that_fit_stay_and_others_stay_different() {

@@ -64,7 +64,7 @@ pub trait Protocol: Sized {
 /// [`Protocol`] is the same for server-sent events.
 pub trait Framing: Sized {
     /// Media type of the stream, as `accept` asks for it.
-    const STREAM: &str;
+    const STREAM: &'static str;
 
     /// Takes the next bytes, which may end anywhere.
     ///
@@ -345,7 +345,7 @@ struct ServerSent<P> {
 }
 
 impl<P: Protocol> Framing for ServerSent<P> {
-    const STREAM: &str = "text/event-stream";
+    const STREAM: &'static str = "text/event-stream";
 
     fn chunk(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
         self.events.feed(bytes);

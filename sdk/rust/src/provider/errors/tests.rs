@@ -366,7 +366,11 @@ fn amazon_gives_its_code_in_a_header() {
         Error::NotFound(message) if message.starts_with("unknown model")
     ));
     assert!(matches!(
-        answer(400, "ValidationException", "Input is too long for requested model."),
+        answer(
+            400,
+            "ValidationException",
+            "Input is too long for requested model."
+        ),
         Error::ContextOverflow(_)
     ));
 }
