@@ -3,9 +3,9 @@
 //! Shape: `GET /models` of the router as its clients read it, as of November 2026. Prices are US dollars for a million
 //! tokens, other than on OpenRouter.
 
-use ml_intern_plugin::provider::lenient::{amount, number, part, parts, text};
+use ml_intern_plugin::provider::{self, value};
 use ml_intern_plugin::{Error, Model, Price};
-use serde::Deserialize;
+use serde_json::Value;
 
 /// Models read. The router lists a few hundred.
 const MAX_MODELS: usize = 2000;
@@ -13,49 +13,13 @@ const MAX_MODELS: usize = 2000;
 /// Providers read of one model.
 const MAX_PROVIDERS: usize = 32;
 
-#[derive(Deserialize)]
-struct Catalogue {
-    data: Vec<Entry>,
-}
-
-/// A model. One odd field costs no more than what it says.
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(default, deserialize_with = "text")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "part")]
-    architecture: Option<Architecture>,
-    #[serde(default, deserialize_with = "parts")]
-    providers: Vec<Served>,
-}
-
-#[derive(Deserialize)]
-struct Architecture {
-    #[serde(default, deserialize_with = "parts")]
-    input_modalities: Vec<String>,
-}
-
-/// A model at one provider.
-#[derive(Deserialize)]
+/// A model at one provider that is live.
 struct Served {
-    #[serde(default, deserialize_with = "text")]
-    provider: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    context_length: Option<u64>,
-    #[serde(default, deserialize_with = "part")]
-    pricing: Option<Pricing>,
-    #[serde(default, deserialize_with = "part")]
-    supports_tools: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Pricing {
-    #[serde(default, deserialize_with = "amount")]
-    input: Option<f64>,
-    #[serde(default, deserialize_with = "amount")]
-    output: Option<f64>,
+    provider: String,
+    /// Tokens; 0 = unknown.
+    window: u32,
+    tools: bool,
+    price: Option<Price>,
 }
 
 /// The models of the catalogue: each as the router chooses its provider, as the cheapest provider has it, and as every
@@ -64,119 +28,102 @@ struct Pricing {
 /// # Errors
 /// `upstream` (retryable) when the body is no catalogue.
 pub(crate) fn parse(body: &[u8]) -> Result<Vec<Model>, Error> {
-    let catalogue: Catalogue = serde_json::from_slice(body).map_err(|error| {
-        Error::unreachable(format!(
-            "the router's list of models cannot be read: {error}"
-        ))
-    })?;
-    let entries = catalogue.data.into_iter().take(MAX_MODELS);
-    Ok(entries.flat_map(Entry::models).collect())
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::unreachable(format!("the router's list of models cannot be read: {why}"))
+    };
+    let catalogue: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    let Some(entries) = catalogue["data"].as_array() else {
+        return Err(unreadable(&"it has no list `data`"));
+    };
+    Ok(entries.iter().take(MAX_MODELS).flat_map(models).collect())
 }
 
-impl Entry {
-    fn models(self) -> Vec<Model> {
-        let Some(id) = self.id.filter(|id| !id.is_empty()) else {
-            return Vec::new();
-        };
-        let images = self.architecture.is_some_and(|architecture| {
-            architecture
-                .input_modalities
-                .iter()
-                .any(|input| input == "image")
-        });
-        let live = live(self.providers);
-        let mut models = Vec::with_capacity(live.len() + 2);
-        models.extend(chosen_by_the_router(&live));
-        models.extend(cheapest(&live));
-        models.extend(live.iter().map(|(name, served)| served.model(name)));
-        for model in &mut models {
-            model.images = images;
-            model.id = match model.id.is_empty() {
-                true => id.clone(),
-                false => format!("{id}:{}", model.id),
-            };
-        }
-        models
+fn models(entry: &Value) -> Vec<Model> {
+    let Some(id) = entry["id"].as_str().filter(|id| !id.is_empty()) else {
+        return Vec::new();
+    };
+    let images = value::contains(&entry["architecture"]["input_modalities"], "image");
+    let live = live(value::elements(&entry["providers"]));
+    let mut models = Vec::with_capacity(live.len() + 2);
+    models.extend(chosen_by_the_router(id, &live));
+    models.extend(cheapest(id, &live));
+    models.extend(
+        live.iter()
+            .map(|served| served.model(format!("{id}:{}", served.provider))),
+    );
+    for model in &mut models {
+        model.images = images == Some(true);
     }
+    models
 }
 
-/// Those that answer now, each once, with their names.
-fn live(providers: Vec<Served>) -> Vec<(String, Served)> {
-    let mut live: Vec<(String, Served)> = Vec::new();
-    for mut served in providers {
-        let Some(name) = served.provider.take().filter(|name| !name.is_empty()) else {
+/// Those that answer now, each once.
+fn live(providers: &[Value]) -> Vec<Served> {
+    let mut live: Vec<Served> = Vec::new();
+    for provider in providers
+        .iter()
+        .filter(|provider| provider["status"] == "live")
+    {
+        let Some(name) = provider["provider"]
+            .as_str()
+            .filter(|name| !name.is_empty())
+        else {
             continue;
         };
-        let new = live.iter().all(|(known, _)| *known != name);
-        if new && served.status.as_deref() == Some("live") && live.len() < MAX_PROVIDERS {
-            live.push((name, served));
+        if live.iter().all(|known| known.provider != name) && live.len() < MAX_PROVIDERS {
+            live.push(Served {
+                provider: name.to_owned(),
+                window: value::tokens(&provider["context_length"]).unwrap_or(0),
+                // A provider that says nothing is not taken for one that cannot.
+                tools: provider["supports_tools"].as_bool().unwrap_or(true),
+                price: price(&provider["pricing"]),
+            });
         }
     }
     live
 }
 
+/// The router lists no price for cached tokens: they cost what others cost.
+fn price(pricing: &Value) -> Option<Price> {
+    let input = value::amount(&pricing["input"])?;
+    let output = value::amount(&pricing["output"])?;
+    Some(provider::price(input, output, input, input))
+}
+
 /// Who will answer is not known before: the window is the smallest, and a price is one only where all ask the same.
-fn chosen_by_the_router(live: &[(String, Served)]) -> Option<Model> {
-    let (_, first) = live.first()?;
-    let price = first.price();
-    let same = |price: &Price| {
-        live.iter().all(|(_, served)| {
-            served
-                .price()
-                .is_some_and(|other| (other.input, other.output) == (price.input, price.output))
-        })
-    };
-    let windows = live.iter().map(|(_, served)| served.window());
+fn chosen_by_the_router(id: &str, live: &[Served]) -> Option<Model> {
+    let first = live.first()?;
+    let rates = |served: &Served| served.price.map(|price| (price.input, price.output));
+    let same = live.iter().all(|served| rates(served) == rates(first));
+    let windows = live.iter().map(|served| served.window);
     Some(Model {
         context_window: windows.filter(|window| *window > 0).min().unwrap_or(0),
-        tools: live.iter().any(|(_, served)| served.tools()),
-        price: price.filter(same),
-        ..first.model("")
+        tools: live.iter().any(|served| served.tools),
+        price: first.price.filter(|_| same),
+        ..first.model(id.to_owned())
     })
 }
 
-fn cheapest(live: &[(String, Served)]) -> Option<Model> {
-    let priced = live.iter().filter_map(|(_, served)| {
-        let price = served.price()?;
+fn cheapest(id: &str, live: &[Served]) -> Option<Model> {
+    let priced = live.iter().filter_map(|served| {
+        let price = served.price?;
         Some((price.input + price.output, served))
     });
     let (_, served) = priced.min_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    Some(served.model("cheapest"))
+    Some(served.model(format!("{id}:cheapest")))
 }
 
 impl Served {
-    /// Tokens; 0 = unknown.
-    fn window(&self) -> u32 {
-        u32::try_from(self.context_length.unwrap_or(0)).unwrap_or(u32::MAX)
-    }
-
-    /// A provider that says nothing is not taken for one that cannot.
-    fn tools(&self) -> bool {
-        self.supports_tools.unwrap_or(true)
-    }
-
-    /// The router lists no price for cached tokens: they cost what others cost.
-    fn price(&self) -> Option<Price> {
-        let pricing = self.pricing.as_ref()?;
-        let input = pricing.input?;
-        Some(Price {
-            input,
-            output: pricing.output?,
-            cache_read: input,
-            cache_write: input,
-        })
-    }
-
-    /// The model with what stands behind the colon for an id. Its efforts are not listed: the host finds out.
-    fn model(&self, suffix: &str) -> Model {
+    /// Efforts are not listed: the host finds out.
+    fn model(&self, id: String) -> Model {
         Model {
-            id: suffix.to_owned(),
-            context_window: self.window(),
+            id,
+            context_window: self.window,
             max_output: 0,
-            tools: self.tools(),
+            tools: self.tools,
             images: false,
             efforts: Vec::new(),
-            price: self.price(),
+            price: self.price,
             long_price: None,
             as_of: None,
         }

@@ -2,7 +2,7 @@
 
 use ml_intern_plugin::Error;
 use ml_intern_plugin::provider::settings::{Get, text, url};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The service.
 const HOSTED: &str = "https://openrouter.ai/api/v1";
@@ -22,11 +22,11 @@ impl Settings {
     /// # Errors
     /// `invalid-input` naming the key whose value is not what its description asks for.
     pub(crate) fn read(get: Get<'_>) -> Result<Self, Error> {
-        let object = |value: String| {
-            let read: Result<Map<String, Value>, _> = serde_json::from_str(&value);
-            read.map(|_| value).map_err(|error| {
-                Error::InvalidInput(format!("config `provider` must be a JSON object: {error}"))
-            })
+        let object = |value: String| match serde_json::from_slice(value.as_bytes()) {
+            Ok(Value::Object(_)) => Ok(value),
+            _ => Err(Error::InvalidInput(
+                "config `provider` must be a JSON object".to_owned(),
+            )),
         };
         Ok(Self {
             base_url: url(get, "base-url", HOSTED)?,

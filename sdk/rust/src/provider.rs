@@ -23,6 +23,7 @@ mod service;
 pub mod settings;
 pub mod sse;
 mod table;
+pub mod value;
 
 pub use reply::{Emit, Fragment, MAX_CALLS, Reply, to_sink};
 pub use service::{Flow, Framing, Protocol, Service};

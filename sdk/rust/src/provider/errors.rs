@@ -2,10 +2,9 @@
 //! words of its message last, and only where a status leaves it open.
 
 use crate::provider::Service;
-use crate::provider::lenient::{number, part, parts, text};
+use crate::provider::value;
 use crate::{Error, Upstream};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 /// Bytes of a service's message that are passed on.
 const MAX_MESSAGE: usize = 2048;
@@ -108,40 +107,6 @@ struct Report {
     status: Option<u16>,
     /// It names reasons why the content is refused, which no key would change.
     refused: bool,
-}
-
-/// The document that reports an error, or the object inside it: servers do not agree on the depth.
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "text")]
-    message: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    detail: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    code: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    status: Option<u64>,
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "part")]
-    metadata: Option<Metadata>,
-}
-
-/// What a router says beside its own message, which is often no more than "Provider returned error".
-/// Shape: OpenRouter's page on errors, as of November 2026.
-#[derive(Deserialize)]
-struct Metadata {
-    /// The service behind the router.
-    #[serde(default, deserialize_with = "text")]
-    provider_name: Option<String>,
-    /// What that service answered, as JSON or as text of it.
-    #[serde(default, deserialize_with = "part")]
-    raw: Option<Box<RawValue>>,
-    /// Why the content was refused.
-    #[serde(default, deserialize_with = "parts")]
-    reasons: Vec<String>,
 }
 
 /// The error of an answer that is no success.
@@ -309,38 +274,33 @@ impl Report {
     /// list that begins with one of them; anything else is the message as it is.
     fn read(body: &[u8]) -> Self {
         let (mut report, metadata) = Self::parse(body);
-        if let Some(metadata) = metadata {
-            report.refused = !metadata.reasons.is_empty();
-            report.message = metadata.added_to(report.message);
-        }
+        report.refused = !value::elements(&metadata["reasons"]).is_empty();
+        report.message = with_metadata(report.message, &metadata);
         report
     }
 
     /// The report alone, and what stands beside it.
-    fn parse(body: &[u8]) -> (Self, Option<Metadata>) {
-        let whole = body.trim_ascii();
+    fn parse(body: &[u8]) -> (Self, Value) {
+        let body = body.trim_ascii();
+        let Ok(whole) = serde_json::from_slice::<Value>(body) else {
+            return (Self::of_text(body), Value::Null);
+        };
         // Only the first element of a list counts: a list of errors repeats one cause.
-        let list = serde_json::from_slice::<Vec<&RawValue>>(whole).unwrap_or_default();
-        let whole = list.first().map_or(whole, |first| first.get().as_bytes());
-        let Ok(outer) = serde_json::from_slice::<Document<'_>>(whole) else {
-            return (Self::of_text(whole), None);
+        let whole = value::elements(&whole).first().unwrap_or(&whole);
+        // Servers do not agree on the depth.
+        let (mut report, error) = match &whole["error"] {
+            Value::Null => (Self::of_document(whole), whole),
+            Value::String(text) => {
+                let report = Self::of_document(whole);
+                let message = text.clone();
+                (Self { message, ..report }, whole)
+            }
+            error => (Self::of_document(error), error),
         };
-        let Some(error) = outer
-            .error
-            .map(RawValue::get)
-            .filter(|error| *error != "null")
-        else {
-            return Self::of_document(outer, whole);
-        };
-        if let Ok(text) = serde_json::from_slice::<String>(error.as_bytes()) {
-            let (report, metadata) = Self::of_document(outer, whole);
-            let message = text;
-            return (Self { message, ..report }, metadata);
+        if !whole.is_object() {
+            report = Self::of_text(body);
         }
-        match serde_json::from_slice::<Document<'_>>(error.as_bytes()) {
-            Ok(inner) => Self::of_document(inner, error.as_bytes()),
-            Err(_) => (Self::of_text(error.as_bytes()), None),
-        }
+        (report, error["metadata"].clone())
     }
 
     fn of_text(text: &[u8]) -> Self {
@@ -351,20 +311,19 @@ impl Report {
         }
     }
 
-    fn of_document(document: Document<'_>, raw: &[u8]) -> (Self, Option<Metadata>) {
-        let code: Option<u64> = document.code.as_ref().and_then(|code| code.parse().ok());
-        let status = code
-            .or(document.status)
-            .and_then(|status| u16::try_from(status).ok());
-        let said = document.message.or(document.detail);
-        let report = Self {
-            message: said.unwrap_or_else(|| Self::of_text(raw).message),
-            code: document.code.filter(|_| code.is_none()),
-            kind: document.kind,
+    fn of_document(document: &Value) -> Self {
+        let text = |name: &str| value::text(&document[name]);
+        let code = value::number(&document["code"]);
+        let status = code.or_else(|| value::number(&document["status"]));
+        let status = status.and_then(|status| u16::try_from(status).ok());
+        let said = text("message").or_else(|| text("detail"));
+        Self {
+            message: said.unwrap_or_else(|| document.to_string()),
+            code: text("code").filter(|_| code.is_none()),
+            kind: text("type"),
             status: status.filter(|status| (400..600).contains(status)),
             refused: false,
-        };
-        (report, document.metadata)
+        }
     }
 
     fn bounded(&self) -> String {
@@ -387,23 +346,24 @@ impl Report {
     }
 }
 
-impl Metadata {
-    /// The message with the words of the service behind the router, which its own code is not taken for:
-    /// a key that is refused there is not the user's.
-    fn added_to(self, message: String) -> String {
-        let raw = self.raw.as_deref().map_or("", RawValue::get);
-        let text = serde_json::from_slice::<String>(raw.as_bytes());
-        let raw = text.unwrap_or_else(|_| raw.to_owned());
-        let (behind, _) = Report::parse(raw.as_bytes());
-        let mut said = self.reasons;
-        said.push(behind.message);
-        said.retain(|text| !text.is_empty() && !message.contains(text.as_str()));
-        match (self.provider_name, said.is_empty()) {
-            (None, true) => message,
-            (Some(name), true) => format!("{message} ({name})"),
-            (None, false) => format!("{message}: {}", said.join(", ")),
-            (Some(name), false) => format!("{message} ({name}: {})", said.join(", ")),
-        }
+/// The message with the words of the service behind a router, whose own message is often no more than "Provider
+/// returned error". That service's code is left out: a key that is refused there is not the user's. Shape: OpenRouter's
+/// page on errors, as of November 2026.
+fn with_metadata(message: String, metadata: &Value) -> String {
+    let raw = match &metadata["raw"] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        raw => raw.to_string(),
+    };
+    let (behind, _) = Report::parse(raw.as_bytes());
+    let mut said = value::texts(&metadata["reasons"]);
+    said.push(behind.message);
+    said.retain(|text| !text.is_empty() && !message.contains(text.as_str()));
+    match (metadata["provider_name"].as_str(), said.is_empty()) {
+        (None, true) => message,
+        (Some(name), true) => format!("{message} ({name})"),
+        (None, false) => format!("{message}: {}", said.join(", ")),
+        (Some(name), false) => format!("{message} ({name}: {})", said.join(", ")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! A server's list of models. The protocol has only their names; the rest comes from fields that some servers add.
 
-use crate::provider::lenient::{amount, number, part, parts, text};
+use crate::provider::value;
 use crate::{Error, Price};
-use serde::Deserialize;
+use serde_json::Value;
 
 /// Models passed on. Routers list several hundred.
 const MAX_MODELS: usize = 5000;
@@ -33,164 +33,75 @@ pub struct Listed {
     pub price: Option<Price>,
 }
 
-#[derive(Deserialize)]
-struct List {
-    /// `null` where Ollama has no model; but a document without it is no list.
-    #[serde(deserialize_with = "Option::deserialize")]
-    data: Option<Vec<Entry>>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    id: String,
-    /// OpenRouter, Hugging Face, Together.
-    #[serde(default, deserialize_with = "number")]
-    context_length: Option<u64>,
-    /// vLLM, SGLang.
-    #[serde(default, deserialize_with = "number")]
-    max_model_len: Option<u64>,
-    /// Groq.
-    #[serde(default, deserialize_with = "number")]
-    context_window: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    max_completion_tokens: Option<u64>,
-    /// LM Studio, with what it was loaded with first.
-    #[serde(default, deserialize_with = "number")]
-    loaded_context_length: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    max_context_length: Option<u64>,
-    /// llama.cpp.
-    #[serde(default)]
-    meta: Option<Inner>,
-    #[serde(default)]
-    top_provider: Option<Inner>,
-    #[serde(default)]
-    architecture: Option<Inner>,
-    /// OpenRouter: what of the protocol the model understands.
-    #[serde(default)]
-    supported_parameters: Option<Vec<String>>,
-    #[serde(default)]
-    pricing: Option<Pricing>,
-    #[serde(default, deserialize_with = "part")]
-    reasoning: Option<Reasoning>,
-    #[serde(default, deserialize_with = "text")]
-    owned_by: Option<String>,
-}
-
-/// OpenRouter: what a model takes of efforts.
-#[derive(Deserialize)]
-struct Reasoning {
-    /// Highest first.
-    #[serde(default, deserialize_with = "parts")]
-    supported_efforts: Vec<String>,
-}
-
-/// The objects inside an entry. No two of them share a field, so one type reads them all.
-#[derive(Deserialize)]
-struct Inner {
-    /// In `meta`: what the server was started with, where it says so.
-    #[serde(default, deserialize_with = "number")]
-    n_ctx: Option<u64>,
-    /// In `meta`: what the model was trained with; the server may have been started with less.
-    #[serde(default, deserialize_with = "number")]
-    n_ctx_train: Option<u64>,
-    /// In `top_provider`.
-    #[serde(default, deserialize_with = "number")]
-    max_completion_tokens: Option<u64>,
-    /// In `architecture`.
-    #[serde(default)]
-    input_modalities: Option<Vec<String>>,
-}
-
-/// US dollars for one token, as OpenRouter lists them. A router's own models, whose price depends on where they lead,
-/// have -1.
-#[derive(Deserialize)]
-struct Pricing {
-    #[serde(default, deserialize_with = "amount")]
-    prompt: Option<f64>,
-    #[serde(default, deserialize_with = "amount")]
-    completion: Option<f64>,
-    #[serde(default, deserialize_with = "amount")]
-    input_cache_read: Option<f64>,
-    #[serde(default, deserialize_with = "amount")]
-    input_cache_write: Option<f64>,
-}
-
 /// The models of an answer to `GET /models`.
 ///
 /// # Errors
 ///
 /// `upstream` (retryable) when the body is no list of models.
 pub fn parse(body: &[u8]) -> Result<Vec<Listed>, Error> {
-    let list: List = serde_json::from_slice(body).map_err(|error| {
-        Error::unreachable(format!(
-            "the server's list of models cannot be read: {error}"
-        ))
-    })?;
-    let listed = list.data.into_iter().flatten().take(MAX_MODELS);
-    Ok(listed.map(Entry::listed).collect())
-}
-
-impl Entry {
-    fn listed(self) -> Listed {
-        let meta = self.meta.as_ref();
-        let window = self
-            .loaded_context_length
-            .or(self.context_length)
-            .or(self.max_model_len)
-            .or(self.context_window)
-            .or(self.max_context_length);
-        let window = window.or(meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train)));
-        let top = self
-            .top_provider
-            .as_ref()
-            .and_then(|top| top.max_completion_tokens);
-        let understands = |word: &str| {
-            let all = self.supported_parameters.as_ref()?;
-            Some(all.iter().any(|one| one == word))
-        };
-        Listed {
-            context_window: window.map(count),
-            max_output: self.max_completion_tokens.or(top).map(count),
-            tools: understands("tools"),
-            images: self.architecture.as_ref().and_then(Inner::sees),
-            reasons: understands("reasoning"),
-            efforts: self.reasoning.map_or_else(Vec::new, Reasoning::ascending),
-            owner: self.owned_by,
-            price: self.pricing.as_ref().and_then(Pricing::price),
-            id: self.id,
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::unreachable(format!("the server's list of models cannot be read: {why}"))
+    };
+    let list: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    // `null` stands where Ollama has no model; but a document without it is no list.
+    match list.get("data") {
+        Some(Value::Array(entries)) => {
+            let listed = entries.iter().take(MAX_MODELS).map(listed);
+            let listed: Option<Vec<_>> = listed.collect();
+            listed.ok_or_else(|| unreadable(&"an entry has no `id`"))
         }
+        Some(Value::Null) => Ok(Vec::new()),
+        _ => Err(unreadable(&"it has no list `data`")),
     }
 }
 
-impl Reasoning {
-    fn ascending(mut self) -> Vec<String> {
-        self.supported_efforts.reverse();
-        self.supported_efforts
-    }
+fn listed(entry: &Value) -> Option<Listed> {
+    let (meta, parameters) = (&entry["meta"], &entry["supported_parameters"]);
+    let windows = [
+        // LM Studio: what the model was loaded with, before what it could be.
+        &entry["loaded_context_length"],
+        // OpenRouter, Hugging Face, Together.
+        &entry["context_length"],
+        // vLLM, SGLang.
+        &entry["max_model_len"],
+        // Groq.
+        &entry["context_window"],
+        &entry["max_context_length"],
+        // llama.cpp: what the server was started with, before what the model was trained with.
+        &meta["n_ctx"],
+        &meta["n_ctx_train"],
+    ];
+    let outputs = [
+        &entry["max_completion_tokens"],
+        &entry["top_provider"]["max_completion_tokens"],
+    ];
+    // OpenRouter has the highest effort first.
+    let mut efforts = value::texts(&entry["reasoning"]["supported_efforts"]);
+    efforts.reverse();
+    Some(Listed {
+        id: entry["id"].as_str()?.to_owned(),
+        context_window: windows.into_iter().find_map(value::tokens),
+        max_output: outputs.into_iter().find_map(value::tokens),
+        tools: value::contains(parameters, "tools"),
+        images: value::contains(&entry["architecture"]["input_modalities"], "image"),
+        reasons: value::contains(parameters, "reasoning"),
+        efforts,
+        owner: value::text(&entry["owned_by"]),
+        price: price(&entry["pricing"]),
+    })
 }
 
-impl Inner {
-    fn sees(&self) -> Option<bool> {
-        let inputs = self.input_modalities.as_ref()?;
-        Some(inputs.iter().any(|input| input == "image"))
-    }
-}
-
-impl Pricing {
-    fn price(&self) -> Option<Price> {
-        let input = self.prompt?;
-        Some(Price {
-            input: input * MILLION,
-            output: self.completion? * MILLION,
-            cache_read: self.input_cache_read.unwrap_or(input) * MILLION,
-            cache_write: self.input_cache_write.unwrap_or(input) * MILLION,
-        })
-    }
-}
-
-fn count(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// US dollars for one token, as OpenRouter lists them. A router's own models, whose price depends on where they lead,
+/// have -1.
+fn price(pricing: &Value) -> Option<Price> {
+    let rate = |name: &str| value::amount(&pricing[name]).map(|rate| rate * MILLION);
+    let input = rate("prompt")?;
+    Some(Price {
+        input,
+        output: rate("completion")?,
+        cache_read: rate("input_cache_read").unwrap_or(input),
+        cache_write: rate("input_cache_write").unwrap_or(input),
+    })
 }
 
 #[cfg(test)]
