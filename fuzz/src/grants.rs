@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use ml_intern_manifest::{
-    Access, AgentGrant, AgentRequest, ConfigRequest, CredentialBinding, CredentialRequest, FsGrant,
-    FsRequest, Grant, HostPattern, HttpGrant, HttpRequest, HttpTarget, JobsGrant, JobsRequest,
-    Method, PathPattern, ProcessGrant, ProcessRequest, Request, Scheme, Size,
+    Access, AgentGrant, AgentRequest, ConfigRequest, CredentialBinding, CredentialKind,
+    CredentialRequest, FsGrant, FsRequest, Grant, HostPattern, HttpGrant, HttpRequest, HttpTarget,
+    JobsGrant, JobsRequest, Method, PathPattern, ProcessGrant, ProcessRequest, Request, Scheme,
+    Size,
 };
 
 const HOSTS: &[&str] = &[
@@ -189,6 +190,20 @@ pub fn cost(input: &mut Unstructured<'_>) -> Result<f64> {
     })
 }
 
+fn kind(input: &mut Unstructured<'_>) -> Result<CredentialKind> {
+    Ok(if input.ratio(1, 8)? {
+        CredentialKind::AwsSigV4 {
+            service: "bedrock".to_owned(),
+            region: (*input.choose(CONFIG)?).to_owned(),
+        }
+    } else {
+        CredentialKind::Header {
+            header: "authorization".to_owned(),
+            format: "Bearer {}".to_owned(),
+        }
+    })
+}
+
 fn program(input: &mut Unstructured<'_>) -> Result<Option<String>> {
     Ok(Some((*input.choose(&PROGRAMS[..4])?).to_owned()))
 }
@@ -238,8 +253,7 @@ pub fn request(input: &mut Unstructured<'_>) -> Result<Request> {
             name: (*input.choose(&["hf", "openai"])?).to_owned(),
             env: Vec::new(),
             binding,
-            header: "authorization".to_owned(),
-            format: "Bearer {}".to_owned(),
+            kind: kind(input)?,
         }))
     })?;
     let mut config = Vec::new();
@@ -252,7 +266,7 @@ pub fn request(input: &mut Unstructured<'_>) -> Result<Request> {
         config.push(ConfigRequest {
             key: (*key).to_owned(),
             description: None,
-            env: None,
+            env: Vec::new(),
             default,
         });
     }

@@ -1,5 +1,6 @@
 //! The user's credentials: where each is kept, and its value for as long as a session lasts.
 
+mod aws;
 mod file;
 mod key_store;
 mod map;
@@ -8,13 +9,13 @@ mod sources;
 pub(crate) use file::{Trust, read as read_file};
 pub(crate) use key_store::KeyStore;
 pub(crate) use map::edit;
-pub(crate) use sources::{Found, Sources, refused};
+pub(crate) use sources::{AWS_LINE, Found, Sources, refused};
 
 use crate::compose::Loaded;
 use crate::error::Result;
 use crate::paths::Paths;
 use ml_intern_manifest::{CredentialRule, Effective};
-use ml_intern_runtime::{Credential, Secret};
+use ml_intern_runtime::{Credential, CredentialValue, Secret};
 use ml_intern_trace::{KnownSecret, SecretRules, is_secret_variable};
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ impl Credentials {
             .iter()
             .flat_map(|one| one.effective.credentials.rules())
         {
-            if found.iter().any(|(other, _)| is_same(other, rule)) {
+            if found.iter().any(|(other, _)| other.is_same_secret(rule)) {
                 continue;
             }
             if let Some(one) = sources.find(rule).await? {
@@ -58,34 +59,33 @@ impl Credentials {
         values.collect()
     }
 
-    /// Values for jobs: by name, as the variable where users keep them.
+    /// Values for jobs: by name, as the variables where users keep them.
     pub(crate) fn for_jobs(&self) -> BTreeMap<String, Vec<(String, String)>> {
-        let with_variable = self.found.iter().filter_map(|(rule, found)| {
-            let variable = rule.env.first()?.clone();
-            let value = found.value.expose().to_owned();
-            Some((rule.name.clone(), vec![(variable, value)]))
+        let with_variables = self.found.iter().filter(|(rule, _)| !rule.env.is_empty());
+        let named = with_variables.map(|(rule, found)| {
+            let texts = found.value.secrets().map(Secret::expose);
+            let pairs = rule.env.iter().cloned().zip(texts.map(str::to_owned));
+            (rule.name.clone(), pairs.collect())
         });
-        with_variable.collect()
+        named.collect()
     }
 
     /// The rules by which everything is redacted that a session writes down, shows or tells a model.
     pub(crate) fn rules(&self) -> SecretRules {
         let granted = self.found.iter().map(|(rule, found)| KnownSecret {
             name: rule.name.clone(),
-            spellings: found.value.spellings(),
+            spellings: found.value.secrets().flat_map(Secret::spellings).collect(),
         });
         SecretRules::new(granted.chain(of_environment()))
     }
 
-    fn value(&self, rule: &CredentialRule) -> Option<&Secret> {
-        let found = self.found.iter().find(|(other, _)| is_same(other, rule));
+    fn value(&self, rule: &CredentialRule) -> Option<&CredentialValue> {
+        let found = self
+            .found
+            .iter()
+            .find(|(other, _)| other.is_same_secret(rule));
         found.map(|(_, found)| &found.value)
     }
-}
-
-/// Two plugins may call different things by one name; what is looked for is the same only with the same variables.
-fn is_same(a: &CredentialRule, b: &CredentialRule) -> bool {
-    (&a.name, &a.env) == (&b.name, &b.env)
 }
 
 /// What is secret in the host's own environment, whoever it is for: programs that escape their cleared one must not

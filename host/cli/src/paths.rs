@@ -96,6 +96,20 @@ pub(crate) fn hub_logins() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Where the clients of AWS keep keys, by profile.
+pub(crate) fn aws_credentials() -> Option<PathBuf> {
+    let home = env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    match env::var_os("AWS_SHARED_CREDENTIALS_FILE").filter(|path| !path.is_empty()) {
+        Some(path) => match Path::new(&path).strip_prefix("~") {
+            Ok(rest) => home.map(|home| home.join(rest)),
+            Err(_) => Some(PathBuf::from(path)),
+        },
+        None => home.map(|home| home.join(".aws/credentials")),
+    }
+}
+
 fn folder(variable: &str, below_home: &str) -> Result<PathBuf> {
     let set = env::var_os(variable)
         .map(PathBuf::from)

@@ -292,6 +292,58 @@ mod tests {
                 "secrets belong under [[request.credential]]",
             ),
             (
+                "[[request.config]]\nkey = \"k\"\nenv = [\"A_REGION\", \"A_TOKEN\"]\n",
+                "9:7: `request.config[0].env`: `A_TOKEN` does not fit",
+            ),
+            (
+                "[[request.config]]\nkey = \"k\"\nenv = [\"A\", \"A\"]\n",
+                "the variable `A` is written twice",
+            ),
+            (
+                "[[request.config]]\nkey = \"k\"\nenv = []\n",
+                "0 variables; write one to 8",
+            ),
+            (
+                "[[request.config]]\nkey = \"k\"\nenv = [\"A\", \"B\", \"C\", \"D\", \"E\", \"F\", \"G\", \"H\", \"I\"]\n",
+                "9 variables; write one to 8",
+            ),
+            (
+                "[[request.config]]\nkey = \"k\"\nenv = 1\n",
+                "a string or a list of strings",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nservice = \"x\"\n",
+                "the key `region` is missing; `sign` needs it",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nregion = \"r\"\n",
+                "the key `service` is missing; `sign` needs it",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nservice = \"x\"\nregion = \"r\"\n",
+                "`region` names the configuration key `r`, which is not declared",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nservice = \"x\"\nregion = \"r\"\nformat = \"{}\"\n",
+                "remove `header` and `format`",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nservice = \"x\"\nregion = \"r\"\nenv = [\"A\"]\n",
+                "a list of two or three",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nservice = \"s3\"\n",
+                "S3 is not among them",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws\"\n",
+                "expected `aws-sigv4`",
+            ),
+            (
+                "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nservice = \"x\"\n",
+                "`service` and `region` belong to `sign`",
+            ),
+            (
                 "[[request.config]]\nkey = \"k\"\n[[request.config]]\nkey = \"k\"\n",
                 "the config key `k` is written twice",
             ),

@@ -6,6 +6,7 @@
 
 mod agent;
 mod change;
+mod credential;
 mod effective;
 mod fs;
 mod http;
@@ -20,15 +21,16 @@ use serde::Deserialize;
 use crate::pattern::{FlavorPattern, Method, PathPattern, Scheme};
 
 pub use agent::AgentRules;
+pub use credential::{CredentialRule, CredentialUse, Credentials};
+pub use effective::Effective;
 pub use effective::toml_string;
-pub use effective::{CredentialRule, Credentials, Effective};
 pub use fs::FsRules;
 pub use http::{HttpRule, HttpRules};
 pub use network::{NetworkPlace, NetworkRule, NetworkRules};
 pub use process::{JobsRules, ProcessRules};
 pub use request::{
-    Access, AgentRequest, ConfigRequest, CredentialBinding, CredentialRequest, FsRequest,
-    HttpRequest, HttpTarget, JobsRequest, ProcessRequest, Request,
+    Access, AgentRequest, ConfigRequest, CredentialBinding, CredentialKind, CredentialRequest,
+    FsRequest, HttpRequest, HttpTarget, JobsRequest, ProcessRequest, Request,
 };
 pub(crate) use request::{MAX_USD, is_program, is_tool_name, is_variable, set, usd};
 

@@ -59,11 +59,11 @@ pub use document::suggestion;
 pub use edit::{add_entry, remove_entry, set_grant};
 pub use error::{Denial, Error, Position};
 pub use grant::{
-    Access, AgentGrant, AgentRequest, AgentRules, ConfigRequest, CredentialBinding,
-    CredentialRequest, CredentialRule, Credentials, Effective, FsGrant, FsRequest, FsRules, Grant,
-    HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant, JobsRequest, JobsRules,
-    NetworkPlace, NetworkRule, NetworkRules, ProcessGrant, ProcessRequest, ProcessRules, Request,
-    WORKSPACE_MOUNT, toml_string,
+    Access, AgentGrant, AgentRequest, AgentRules, ConfigRequest, CredentialBinding, CredentialKind,
+    CredentialRequest, CredentialRule, CredentialUse, Credentials, Effective, FsGrant, FsRequest,
+    FsRules, Grant, HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant,
+    JobsRequest, JobsRules, NetworkPlace, NetworkRule, NetworkRules, ProcessGrant, ProcessRequest,
+    ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
 };
 pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};

@@ -15,7 +15,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use ml_intern_manifest::{Effective, Limits, PluginManifest, RunManifest};
 use ml_intern_runtime::{
-    Credential, Effect, Effects, Probe, RecordsEffects, Runtime, RuntimeConfig, Secret, Setup,
+    Credential, CredentialValue, Effect, Effects, Probe, RecordsEffects, Runtime, RuntimeConfig,
+    Secret, Setup,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -64,7 +65,7 @@ fn setup(port: u16) -> Setup {
         Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new()).unwrap();
     let secret = |name: &str, value: &str| Credential {
         name: name.to_owned(),
-        value: Secret::new(value),
+        value: CredentialValue::Text(Secret::new(value)),
     };
     Setup {
         policy: effective.into(),

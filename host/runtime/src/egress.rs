@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod coding;
 pub(crate) mod connect;
+pub(crate) mod credential;
 pub(crate) mod destination;
 mod exchange;
 mod failure;
@@ -17,6 +18,7 @@ pub(crate) mod proxy;
 pub(crate) mod resolve;
 mod scan;
 pub(crate) mod secret;
+mod sign;
 #[cfg(test)]
 mod tests;
 pub(crate) mod traffic;
@@ -41,6 +43,7 @@ use crate::egress::exchange::{Recorded, Source};
 use crate::egress::failure::Failure;
 use crate::egress::scan::Scan;
 use crate::egress::secret::Secrets;
+use crate::egress::sign::Signing;
 
 /// A model that reasons may say nothing for minutes; services cut off after ten.
 const FIRST_BYTE: Duration = Duration::from_secs(600);
@@ -102,7 +105,11 @@ async fn send_live(
         None => body.boxed_unsync(),
     };
     let request = Request::from_parts(parts, body);
-    match exchange(&call, request, &options, &allowed, &sent).await {
+    let answered = match signed(&call, request, &allowed, &sent).await {
+        Ok(request) => exchange(&call, request, &options, &allowed, &sent).await,
+        Err(failure) => Err(failure),
+    };
+    match answered {
         Ok(response) => Answer {
             call,
             asked: allowed.asked,
@@ -165,7 +172,7 @@ pub fn explain_request(effective: &Effective, method: &str, url: &str) -> Result
 fn in_words(rule: &HttpRule, credential: Option<&CredentialRule>) -> String {
     let mut words = rule.describe();
     if let Some(credential) = credential {
-        words.push_str(&format!(", with the credential `{}`", credential.name));
+        words.push_str(&format!(", {}", credential.in_words()));
     }
     words
 }
@@ -208,6 +215,7 @@ struct Allowed {
     private_ok: bool,
     max_response: u64,
     secure: bool,
+    signing: Option<Signing>,
 }
 
 /// What is wrong with a request, and the typed error that the guest sees of it.
@@ -264,7 +272,12 @@ fn allow(call: &Call, parts: &mut request::Parts) -> Result<Allowed, Refusal> {
         ))
     })?;
     headers::complete(call, credential, &mut parts.headers)?;
+    let signing = match credential {
+        Some(credential) => Signing::of(call, credential)?,
+        None => None,
+    };
     Ok(Allowed {
+        signing,
         rule: in_words(rule, credential),
         private_ok: rule.private_ok,
         max_response: rule.max_response,
@@ -283,6 +296,19 @@ fn holds_secret(secrets: &Secrets, url: &Url, parts: &request::Parts) -> bool {
         || parts.headers.iter().any(|(name, value)| {
             Scan::finds(secrets, value.as_bytes()) || Scan::finds(secrets, name.as_str().as_bytes())
         })
+}
+
+/// The request as it is sent; one that is not signed goes on as it comes from the guest.
+async fn signed(
+    call: &Call,
+    request: Request<WasiBody>,
+    allowed: &Allowed,
+    sent: &Sent,
+) -> Result<Request<WasiBody>, Failure> {
+    match &allowed.signing {
+        Some(signing) => signing.apply(call, &allowed.asked, request, sent).await,
+        None => Ok(request),
+    }
 }
 
 async fn exchange(

@@ -55,12 +55,13 @@ pub use effects::{
     Answer, Clock, Effect, EffectScripts, End, HttpFailure, Kind, MAX_BODY, MAX_CALL, MAX_READINGS,
     RandomSource, RequestMade,
 };
+pub use egress::credential::{AwsKeys, Credential, CredentialValue};
 pub use egress::explain_request;
 #[doc(hidden)]
 pub use egress::probe::Probe;
 pub use egress::proxy::{Gate, Proxy};
 pub use egress::resolve::{Resolve, SystemResolver};
-pub use egress::secret::{Credential, Secret};
+pub use egress::secret::Secret;
 pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};
 pub use load::ComponentSource;
 pub use meter::{CallClock, Paused};

@@ -16,7 +16,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::call::{AuditRecord, Call, CallContext, CallParts, Observer, Sink, Unobserved, Verdict};
 use crate::capability::fs::Written;
 use crate::capability::keyvalue::KeyValue;
-use crate::egress::secret::Credential;
+use crate::egress::credential::Credential;
 use crate::egress::traffic::Traffic;
 use crate::engine::{Host, Room, Ticking};
 use crate::fault::{CallError, Fault, FaultCause, GuestError};
@@ -103,7 +103,7 @@ impl Runtime {
     /// A plugin made of a component and what it gets. Nothing is read before it is used.
     pub fn plugin(self: &Arc<Self>, source: ComponentSource, setup: Setup) -> Plugin {
         // What one plugin may use, no other may send either.
-        self.learn_secrets(setup.credentials.iter().map(|credential| &credential.value));
+        self.learn_secrets(setup.credentials.iter().flat_map(Credential::secrets));
         Plugin(Arc::new(Inner {
             component: self.component(source.digest),
             traffic: Arc::new(Traffic::new(&setup.limits)),

@@ -2,11 +2,12 @@
 
 use crate::args::{KeptIn, LoginArgs};
 use crate::config::variable;
-use crate::credentials::{KeyStore, LONGEST, Sources, Trust, edit, read_file, refused};
+use crate::credentials::{AWS_LINE, KeyStore, LONGEST, Sources, Trust, edit, read_file, refused};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::paths::Paths;
 use crate::ui::{self, Typed};
-use ml_intern_manifest::{CredentialOrigin, check_credential_name, set_credential};
+use ml_intern_manifest::{CredentialOrigin, CredentialRule, check_credential_name, set_credential};
+use ml_intern_runtime::AwsKeys;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -15,10 +16,18 @@ pub(crate) async fn login(directory: Option<&Path>, arguments: LoginArgs) -> Res
     check_credential_name(name).or_fail(Kind::Usage)?;
     let paths = Paths::from_environment()?;
     let sources = Sources::open(&paths)?;
+    let mut used_by = None;
     let origin = match (&arguments.env, &arguments.file) {
         (Some(variable), _) => in_variable(variable)?,
         (None, Some(path)) => in_file(name, path)?,
-        (None, None) => keep(name, arguments.store, &sources).await?,
+        (None, None) => {
+            let rules = super::status::rules(directory);
+            let signs = |rule: &CredentialRule| rule.name == name && rule.signs().is_some();
+            let signs = rules.iter().flatten().any(signs);
+            let origin = keep(name, signs, arguments.store, &sources).await?;
+            used_by = rules;
+            origin
+        }
     };
     edit(&paths.credential_map(), |file, text| {
         set_credential(file, text, name, &origin)
@@ -27,11 +36,8 @@ pub(crate) async fn login(directory: Option<&Path>, arguments: LoginArgs) -> Res
     })?;
     leave_no_other(name, &sources, &origin).await;
     ui::out(&format!("{name}: {}", told(name, &origin, &sources)));
-    if matches!(
-        origin,
-        CredentialOrigin::KeyStore | CredentialOrigin::OwnFile
-    ) {
-        super::status::warn_of_others(directory, name);
+    if let Some(rules) = used_by {
+        super::status::warn_of_others(&rules, name);
     }
     Ok(0)
 }
@@ -80,8 +86,13 @@ fn in_file(name: &str, path: &Path) -> Result<CredentialOrigin> {
     Ok(CredentialOrigin::File(PathBuf::from(&path)))
 }
 
-/// Reads the value and stores it.
-async fn keep(name: &str, store: KeptIn, sources: &Sources) -> Result<CredentialOrigin> {
+/// Reads the value and stores it. What signs is AWS keys.
+async fn keep(
+    name: &str,
+    signs: bool,
+    store: KeptIn,
+    sources: &Sources,
+) -> Result<CredentialOrigin> {
     // Before a person types: nothing is worse than a token that has to be fetched twice.
     let key_store = match store {
         KeptIn::File => None,
@@ -91,7 +102,7 @@ async fn keep(name: &str, store: KeptIn, sources: &Sources) -> Result<Credential
         }
         KeptIn::Auto => answering().await,
     };
-    let value = value(name)?;
+    let value = value(name, signs)?;
     match key_store {
         Some(key_store) => {
             let stored = key_store.set(name, &value).await;
@@ -126,8 +137,12 @@ async fn answering() -> Option<KeyStore> {
 }
 
 /// What the user typed or piped in, as one line.
-fn value(name: &str) -> Result<Zeroizing<String>> {
-    let typed = ui::read_secret(&format!("{name} (not shown): "), LONGEST + 2);
+fn value(name: &str, signs: bool) -> Result<Zeroizing<String>> {
+    let prompt = match signs {
+        true => format!("{name}, as {AWS_LINE} (not shown): "),
+        false => format!("{name} (not shown): "),
+    };
+    let typed = ui::read_secret(&prompt, LONGEST + 2);
     let bytes = match typed.or_fail(Kind::Failed)? {
         Typed::Line(bytes) => bytes,
         Typed::Interrupted => {
@@ -147,6 +162,8 @@ fn value(name: &str) -> Result<Zeroizing<String>> {
         "more than one line came; a credential is one line".to_owned()
     } else if text.chars().any(char::is_control) {
         "the value holds control characters, which no header can carry".to_owned()
+    } else if signs && AwsKeys::parse(text).is_none() {
+        format!("the value is not {AWS_LINE}")
     } else {
         return Ok(Zeroizing::new(text.to_owned()));
     };

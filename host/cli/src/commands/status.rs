@@ -3,10 +3,11 @@
 use crate::args::ManifestArg;
 use crate::compose::Plugins;
 use crate::config::{Config, variable};
-use crate::credentials::{Found, Sources};
+use crate::credentials::{AWS_LINE, Found, Sources};
 use crate::error::Result;
 use crate::ui::{self, Style, Table};
 use ml_intern_manifest::CredentialRule;
+use ml_intern_runtime::Secret;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -26,6 +27,8 @@ struct Use {
     /// `plugins.NAME`.
     plugin: String,
     places: Vec<String>,
+    /// By what it signs; none where it is added to a header.
+    signs: Option<String>,
 }
 
 pub(crate) async fn status(
@@ -109,10 +112,9 @@ fn granted(config: &Config) -> Result<Vec<(CredentialRule, Vec<Use>)>> {
             let used = Use {
                 plugin: loaded.path(),
                 places: rule.places(),
+                signs: rule.signs(),
             };
-            let same = |(other, _): &&mut (CredentialRule, Vec<Use>)| {
-                (&other.name, &other.env) == (&rule.name, &rule.env)
-            };
+            let same = |(other, _): &&mut (CredentialRule, Vec<Use>)| other.is_same_secret(rule);
             match all.iter_mut().find(same) {
                 Some((_, uses)) => uses.push(used),
                 None => all.push((rule.clone(), vec![used])),
@@ -125,11 +127,16 @@ fn granted(config: &Config) -> Result<Vec<(CredentialRule, Vec<Use>)>> {
 
 impl Use {
     fn words(&self) -> String {
-        if self.places.is_empty() {
-            format!("{}, once its base URL is set", self.plugin)
-        } else {
-            format!("{} for {}", self.plugin, self.places.join(", "))
+        let mut words = self.plugin.clone();
+        if let Some(how) = &self.signs {
+            words.push_str(&format!(", which signs with it ({how})"));
         }
+        if self.places.is_empty() {
+            words.push_str(", once its base URL is set");
+        } else {
+            words.push_str(&format!(" for {}", self.places.join(", ")));
+        }
+        words
     }
 }
 
@@ -146,7 +153,7 @@ impl Row {
     /// Nothing of the value, not even how long it is, unless it is too short to be searched for.
     fn word(&self) -> &'static str {
         match &self.found {
-            Ok(Some(found)) if found.value.expose().len() < SEARCHABLE => "yes, very short",
+            Ok(Some(found)) if found.value.secrets().any(is_short) => "yes, very short",
             Ok(Some(_)) => "yes",
             Ok(None) => "missing",
             Err(_) => "refused",
@@ -168,18 +175,25 @@ impl Row {
     }
 
     fn remedy(&self) -> String {
-        let login = format!("ml-intern login {}", self.rule.name);
-        match self.rule.env.first() {
-            Some(variable) => format!("{login}, or set {variable}"),
-            None => login,
+        let mut words = format!("ml-intern login {}", self.rule.name);
+        if self.rule.signs().is_some() {
+            words.push_str(&format!(" (as {AWS_LINE})"));
         }
+        let variables = match self.rule.signs() {
+            None => self.rule.env.first().cloned().unwrap_or_default(),
+            Some(_) => self.rule.variables(),
+        };
+        if !variables.is_empty() {
+            words.push_str(&format!(", or set {variables}"));
+        }
+        words
     }
 
     fn json(&self, sources: &Sources) -> Value {
         let uses = self
             .uses
             .iter()
-            .map(|one| json!({ "plugin": one.plugin, "places": one.places }));
+            .map(|one| json!({ "plugin": one.plugin, "places": one.places, "signs": one.signs }));
         let (problem, hints) = match &self.found {
             Err(failure) => (Some(format!("{:#}", failure.error)), failure.hints.clone()),
             Ok(None) => (None, vec![self.remedy()]),
@@ -197,21 +211,24 @@ impl Row {
     }
 }
 
-/// After a login: says that nobody asks for the credential, or that a variable comes before what was kept. A manifest
-/// that cannot be read is no reason not to log in.
-pub(crate) fn warn_of_others(directory: Option<&Path>, name: &str) {
-    let Ok(all) = Config::load(directory, None).and_then(|config| granted(&config)) else {
-        return;
-    };
-    let mut rules = all
-        .iter()
-        .map(|(rule, _)| rule)
-        .filter(|rule| rule.name == name)
-        .peekable();
+fn is_short(text: &Secret) -> bool {
+    text.expose().len() < SEARCHABLE
+}
+
+/// Every credential that a plugin of the manifest was granted. None where it cannot be read: that is no reason not to
+/// log in.
+pub(crate) fn rules(directory: Option<&Path>) -> Option<Vec<CredentialRule>> {
+    let all = Config::load(directory, None).and_then(|config| granted(&config));
+    Some(all.ok()?.into_iter().map(|(rule, _)| rule).collect())
+}
+
+/// After a login: says that nobody asks for the credential, or that a variable comes before what was kept.
+pub(crate) fn warn_of_others(all: &[CredentialRule], name: &str) {
+    let mut rules = all.iter().filter(|rule| rule.name == name).peekable();
     if rules.peek().is_none() {
         let names = all
             .iter()
-            .map(|(rule, _)| rule.name.as_str())
+            .map(|rule| rule.name.as_str())
             .collect::<Vec<_>>()
             .join(", ");
         ui::warn(&format!(
@@ -239,7 +256,7 @@ pub(crate) async fn missing(sources: &Sources, rules: &[CredentialRule]) -> Vec<
             }
             Ok(None) => missing.push(format!(
                 "{} (or `ml-intern login {}`)",
-                rule.env.join(" or "),
+                rule.variables(),
                 rule.name
             )),
             Err(failure) => missing.push(format!("{:#}", failure.error)),

@@ -287,7 +287,7 @@ pub(crate) fn values(entry: &Entry, resolved: &Resolved) -> BTreeMap<String, Str
         return values;
     };
     for wanted in &resolved.manifest.request.config {
-        let Some(value) = wanted.env.as_deref().and_then(variable) else {
+        let Some(value) = wanted.env.iter().find_map(|name| variable(name)) else {
             continue;
         };
         if *name == entry.name {

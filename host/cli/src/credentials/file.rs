@@ -1,4 +1,4 @@
-//! Files that hold one secret: the user's own, and a folder of ours.
+//! Files that hold secrets: the user's own, and a folder of ours.
 
 use super::LONGEST;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat};
@@ -28,11 +28,18 @@ impl fmt::Display for Unsafe {
 }
 
 impl Unsafe {
-    fn new(problem: impl Into<String>, mend: impl Into<Option<String>>) -> Self {
+    pub(super) fn new(problem: impl Into<String>, mend: impl Into<Option<String>>) -> Self {
         Self {
             problem: problem.into(),
             mend: mend.into(),
         }
+    }
+
+    fn too_long(path: &Path, limit: usize) -> Self {
+        Self::new(
+            format!("{} holds more than {limit} bytes", path.display()),
+            None,
+        )
     }
 
     fn io(what: &str, path: &Path, error: impl fmt::Display) -> Self {
@@ -54,12 +61,48 @@ pub(crate) fn read(path: &Path, trust: Trust) -> Result<Option<Zeroizing<String>
     read_in(rustix::fs::CWD, path, path, trust)
 }
 
-/// `name` below `folder`; `path` is what errors show.
+/// The text of a file of at most `limit` bytes; `None` where there is no file.
+pub(crate) fn read_text(
+    path: &Path,
+    trust: Trust,
+    limit: usize,
+) -> Result<Option<Zeroizing<String>>, Unsafe> {
+    text_in(rustix::fs::CWD, path, path, trust, limit)
+}
+
+/// The one line of `name` below `folder`; `path` is what errors show.
 fn read_in(
     folder: impl std::os::fd::AsFd,
     name: &Path,
     path: &Path,
     trust: Trust,
+) -> Result<Option<Zeroizing<String>>, Unsafe> {
+    // A line end is no part of it.
+    let Some(text) = text_in(folder, name, path, trust, LONGEST + 2)? else {
+        return Ok(None);
+    };
+    let text = text.trim();
+    if text.len() > LONGEST {
+        return Err(Unsafe::too_long(path, LONGEST));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Unsafe::new(
+            format!(
+                "{} holds more than one line, or control characters",
+                path.display()
+            ),
+            None,
+        ));
+    }
+    Ok((!text.is_empty()).then(|| Zeroizing::new(text.to_owned())))
+}
+
+fn text_in(
+    folder: impl std::os::fd::AsFd,
+    name: &Path,
+    path: &Path,
+    trust: Trust,
+    limit: usize,
 ) -> Result<Option<Zeroizing<String>>, Unsafe> {
     // A pipe would wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -79,30 +122,17 @@ fn read_in(
     };
     check(&file, path, FileType::RegularFile, trust)?;
     // Room for all of it: a vector that grows leaves a copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     let read = File::from(file)
-        .take(LONGEST as u64 + 2)
+        .take(limit as u64 + 1)
         .read_to_end(&mut bytes);
     read.map_err(|error| Unsafe::io("read", path, error))?;
+    if bytes.len() > limit {
+        return Err(Unsafe::too_long(path, limit));
+    }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Unsafe::new(format!("{} holds no text", path.display()), None))?;
-    let text = text.trim();
-    if text.len() > LONGEST {
-        return Err(Unsafe::new(
-            format!("{} holds more than {LONGEST} bytes", path.display()),
-            None,
-        ));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Unsafe::new(
-            format!(
-                "{} holds more than one line, or control characters",
-                path.display()
-            ),
-            None,
-        ));
-    }
-    Ok((!text.is_empty()).then(|| Zeroizing::new(text.to_owned())))
+    Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
 fn check(file: &OwnedFd, path: &Path, kind: FileType, trust: Trust) -> Result<(), Unsafe> {

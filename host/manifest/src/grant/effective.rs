@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::document::suggestion;
 use crate::error::{Denial, Error};
-use crate::grant::request::{CredentialBinding, CredentialRequest, Request};
+use crate::grant::credential::{CredentialRule, Credentials};
+use crate::grant::request::Request;
 use crate::grant::{AgentRules, FsRules, Grant, HttpRules, JobsRules, ProcessRules};
-use crate::pattern::{HostPattern, Scheme, is_plain_path, origin};
-use crate::plugin_ref::{is_name, shorten};
+use crate::pattern::{HostPattern, Scheme, is_plain_path};
+use crate::plugin_ref::shorten;
 
 /// What one plugin may do, one object of rules per capability: each can be handed on by itself.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Effective {
     ///
     /// # Errors
     /// [`Error::Config`] for a configuration key that the plugin does not declare, and for a base
-    /// URL that is not one.
+    /// URL or a region that is not one.
     pub fn compute(
         section: &str,
         request: &Request,
@@ -49,14 +50,16 @@ impl Effective {
             read_only: false,
         };
         let base_urls = base_urls(section, request, config)?;
+        let config = configuration(section, request, config)?;
+        let credentials = Credentials::compute(request, grant, &base_urls, &config, held.clone())?;
         Ok(Self {
             http: HttpRules::compute(request, grant, &base_urls, held.clone()).into(),
             fs: FsRules::compute(request, grant, held.clone()).into(),
             process: ProcessRules::compute(request, grant, held.clone()).into(),
             jobs: JobsRules::compute(request, grant, held.clone()).into(),
-            agent: AgentRules::compute(request, grant, held.clone()).into(),
-            credentials: Credentials::compute(request, grant, &base_urls, held).into(),
-            config: configuration(section, request, config)?.into(),
+            agent: AgentRules::compute(request, grant, held).into(),
+            credentials: credentials.into(),
+            config: config.into(),
         })
     }
 
@@ -75,7 +78,7 @@ impl Effective {
     /// The first credential bound to this place. `host` is a URL parser's.
     pub fn credential_for(&self, scheme: &str, host: &str, port: u16) -> Option<&CredentialRule> {
         self.credentials
-            .rules
+            .rules()
             .iter()
             .find(|rule| rule.is_for(scheme, host, port))
     }
@@ -89,161 +92,13 @@ impl Effective {
         lines.extend(self.jobs.describe());
         lines.extend(self.jobs.describe_network());
         lines.extend(self.agent.describe());
-        lines.extend(self.credentials.rules.iter().map(CredentialRule::describe));
+        lines.extend(
+            self.credentials
+                .rules()
+                .iter()
+                .map(CredentialRule::describe),
+        );
         lines
-    }
-}
-
-/// The credentials that the host may add to one plugin's requests.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    rules: Vec<CredentialRule>,
-    requested: Vec<String>,
-    held: Held,
-}
-
-/// One granted credential and the places it goes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialRule {
-    /// The name under which the user knows it.
-    pub name: String,
-    /// Environment variables that may hold it, in order.
-    pub env: Vec<String>,
-    /// Header, in lower case.
-    pub header: String,
-    /// Header value, with `{}` for the secret.
-    pub format: String,
-    places: Vec<(Scheme, HostPattern, u16)>,
-}
-
-impl Credentials {
-    fn compute(
-        request: &Request,
-        grant: &Grant,
-        base_urls: &BTreeMap<String, BaseUrl>,
-        held: Held,
-    ) -> Self {
-        let granted = |wanted: &&CredentialRequest| grant.credentials.contains(&wanted.name);
-        let rule = |wanted: &CredentialRequest| CredentialRule {
-            name: wanted.name.clone(),
-            env: wanted.env.clone(),
-            header: wanted.header.clone(),
-            format: wanted.format.clone(),
-            places: places(&wanted.binding, base_urls),
-        };
-        Self {
-            rules: request
-                .credential
-                .iter()
-                .filter(granted)
-                .map(rule)
-                .collect(),
-            requested: request
-                .credential
-                .iter()
-                .map(|wanted| wanted.name.clone())
-                .collect(),
-            held,
-        }
-    }
-
-    pub(super) fn and(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        both.rules.retain(|rule| other.rules.contains(rule));
-        both
-    }
-
-    /// Every granted credential, in the order of the plugin manifest.
-    pub fn rules(&self) -> &[CredentialRule] {
-        &self.rules
-    }
-
-    /// Whether a credential of this name is granted.
-    pub fn allows(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| rule.name == name)
-    }
-
-    /// As [`Self::allows`], with the reason why not.
-    ///
-    /// # Errors
-    /// The line that would allow it.
-    pub fn check(&self, name: &str) -> Result<(), Denial> {
-        if self.allows(name) {
-            return Ok(());
-        }
-        let asked = format!("the credential `{}`", shorten(name));
-        let detail = if self.requested.iter().any(|own| own == name) {
-            let rule = format!("credentials = [{}]", toml_string(name));
-            format!(
-                "{asked} is not granted; allow it in ml-intern.toml with: {}",
-                self.held.grant_line(&rule)
-            )
-        } else if !is_name(name) {
-            format!("{asked} cannot be granted; credentials have names such as `hf`")
-        } else {
-            format!(
-                "{asked} is not among what the plugin asks for; its author can ask in plugin.toml with: [[request.credential]] name = {}",
-                toml_string(name)
-            )
-        };
-        Err(Denial {
-            capability: "credential",
-            detail,
-        })
-    }
-}
-
-fn places(
-    binding: &CredentialBinding,
-    base_urls: &BTreeMap<String, BaseUrl>,
-) -> Vec<(Scheme, HostPattern, u16)> {
-    match binding {
-        CredentialBinding::Hosts(hosts) => hosts
-            .iter()
-            .map(|host| (Scheme::Https, host.clone(), 443))
-            .collect(),
-        CredentialBinding::BaseUrl(key) => base_urls
-            .get(key)
-            .map(|url| (url.scheme, url.host.clone(), url.port))
-            .into_iter()
-            .collect(),
-    }
-}
-
-impl CredentialRule {
-    /// Whether the credential goes to this place. `host` is a URL parser's.
-    pub fn is_for(&self, scheme: &str, host: &str, port: u16) -> bool {
-        self.places.iter().any(|(own, pattern, own_port)| {
-            own.as_str() == scheme && *own_port == port && pattern.matches(host)
-        })
-    }
-
-    /// The header's value with the secret in it.
-    pub fn header_value(&self, secret: &str) -> String {
-        self.format.replacen("{}", secret, 1)
-    }
-
-    /// Where it goes, in words; nowhere until a base URL is set.
-    pub fn places(&self) -> Vec<String> {
-        let place = |(scheme, host, port): &(Scheme, HostPattern, u16)| match (scheme, port) {
-            (Scheme::Https, 443) => host.to_string(),
-            _ => origin(*scheme, host, *port),
-        };
-        self.places.iter().map(place).collect()
-    }
-
-    fn describe(&self) -> String {
-        let places = self.places();
-        let mut line = format!("uses the credential `{}`", self.name);
-        if !self.env.is_empty() {
-            line.push_str(&format!(" ({})", self.env.join(", ")));
-        }
-        if places.is_empty() {
-            line.push_str(" once its base URL is set");
-        } else {
-            line.push_str(&format!(" for {}", places.join(", ")));
-        }
-        line
     }
 }
 

@@ -1,5 +1,6 @@
 //! The `request` tables of a plugin manifest.
 
+mod credential;
 mod read;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use super::NetworkPlace;
 use crate::pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 use crate::size::Size;
 
+pub use credential::{CredentialBinding, CredentialKind, CredentialRequest};
 pub(crate) use read::{
     MAX_USD, few, flavors, is_program, is_tool_name, is_variable, mount, optional_usd, programs,
     set, tools, usd,
@@ -52,8 +54,8 @@ struct RawRequest {
 impl TryFrom<RawRequest> for Request {
     type Error = String;
 
-    /// Checks what one table cannot see alone: names used twice, and base URLs that name a key
-    /// which does not exist.
+    /// Checks what one table cannot see alone: names used twice, and base URLs and regions that name
+    /// a key which does not exist.
     fn try_from(raw: RawRequest) -> Result<Self, String> {
         read::distinct(
             "credential",
@@ -61,15 +63,20 @@ impl TryFrom<RawRequest> for Request {
         )?;
         read::distinct("config key", raw.config.iter().map(|config| &config.key))?;
         read::distinct("mount", raw.fs.iter().map(|fs| &fs.mount))?;
-        let known = |key: &str| raw.config.iter().any(|config| config.key == key);
-        let http_keys = raw.http.iter().filter_map(|rule| rule.target.base_url());
-        let credential_keys = raw
-            .credential
-            .iter()
-            .filter_map(|credential| credential.binding.base_url());
-        if let Some(key) = http_keys.chain(credential_keys).find(|key| !known(key)) {
+        let base_urls = raw.http.iter().filter_map(|rule| rule.target.base_url());
+        let base_urls = base_urls.chain(
+            raw.credential
+                .iter()
+                .filter_map(|one| one.binding.base_url()),
+        );
+        let regions = raw.credential.iter().filter_map(|one| one.kind.region());
+        let mut named = base_urls
+            .map(|key| ("base-url", key))
+            .chain(regions.map(|key| ("region", key)));
+        let unknown = |(_, key): &(&str, &str)| raw.config.iter().all(|config| config.key != *key);
+        if let Some((what, key)) = named.find(unknown) {
             return Err(format!(
-                "`base-url` names the configuration key `{key}`, which is not declared; add [[request.config]] key = \"{key}\""
+                "`{what}` names the configuration key `{key}`, which is not declared; add [[request.config]] key = \"{key}\""
             ));
         }
         if let Some(index) =
@@ -194,89 +201,6 @@ impl TryFrom<RawHttp> for HttpRequest {
     }
 }
 
-/// A credential that the host adds to requests.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "RawCredential")]
-pub struct CredentialRequest {
-    /// The name under which the user knows it.
-    pub name: String,
-    /// Environment variables where users usually keep it, first match wins; the host reads them.
-    pub env: Vec<String>,
-    /// Where it is sent.
-    pub binding: CredentialBinding,
-    /// Header, in lower case; `authorization` unless said otherwise.
-    pub header: String,
-    /// Header value, with `{}` for the secret; `Bearer {}` unless said otherwise.
-    pub format: String,
-}
-
-/// The places a credential is sent to, and no other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialBinding {
-    /// These hosts, by HTTPS on port 443 only.
-    Hosts(Vec<HostPattern>),
-    /// The scheme, host and port of the URL in this configuration key.
-    BaseUrl(String),
-}
-
-impl CredentialBinding {
-    pub(crate) fn base_url(&self) -> Option<&str> {
-        match self {
-            Self::BaseUrl(key) => Some(key),
-            Self::Hosts(_) => None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawCredential {
-    #[serde(deserialize_with = "read::name")]
-    name: String,
-    #[serde(default, deserialize_with = "read::variables")]
-    env: Vec<String>,
-    #[serde(default, deserialize_with = "read::set")]
-    hosts: Option<Vec<HostPattern>>,
-    #[serde(default, deserialize_with = "read::optional_key")]
-    base_url: Option<String>,
-    #[serde(default = "authorization", deserialize_with = "read::header")]
-    header: String,
-    #[serde(default = "bearer", deserialize_with = "read::format")]
-    format: String,
-}
-
-fn authorization() -> String {
-    "authorization".to_owned()
-}
-
-fn bearer() -> String {
-    "Bearer {}".to_owned()
-}
-
-impl TryFrom<RawCredential> for CredentialRequest {
-    type Error = String;
-
-    fn try_from(raw: RawCredential) -> Result<Self, String> {
-        let binding = match (raw.hosts, raw.base_url) {
-            (Some(hosts), None) => CredentialBinding::Hosts(hosts),
-            (None, Some(key)) => CredentialBinding::BaseUrl(key),
-            (Some(_), Some(_)) => {
-                return Err("`hosts` and `base-url` are both given; keep one".to_owned());
-            }
-            (None, None) => {
-                return Err("the key `hosts` is missing; write `hosts` or `base-url`".to_owned());
-            }
-        };
-        Ok(Self {
-            name: raw.name,
-            env: raw.env,
-            binding,
-            header: raw.header,
-            format: raw.format,
-        })
-    }
-}
-
 /// A value that the user may set and the plugin may read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -287,10 +211,10 @@ pub struct ConfigRequest {
     /// One line that says what it is for.
     #[serde(default, deserialize_with = "read::optional_line")]
     pub description: Option<String>,
-    /// Environment variable that sets it. One that is named like a secret is refused, because the
-    /// plugin reads the value.
-    #[serde(default, deserialize_with = "read::public_variable")]
-    pub env: Option<String>,
+    /// Environment variables that set it, first match wins; at most 8. In TOML a string or a list.
+    /// One that is named like a secret is refused, because the plugin reads the value.
+    #[serde(default, deserialize_with = "read::public_variables")]
+    pub env: Vec<String>,
     /// The value when nothing sets it.
     #[serde(default)]
     pub default: Option<String>,

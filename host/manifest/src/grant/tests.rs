@@ -381,8 +381,11 @@ fn credentials_go_to_their_hosts_by_https_only() {
     let with = effective(&request, &grant("credentials = [\"hf\"]"), &[]);
     let rule = with.credential_for("https", "huggingface.co", 443).unwrap();
     assert_eq!(
-        (rule.header.as_str(), rule.header_value("x{}y").as_str()),
-        ("authorization", "Bearer x{}y")
+        rule.applied,
+        CredentialUse::Header {
+            header: "authorization".to_owned(),
+            format: "Bearer {}".to_owned(),
+        }
     );
     assert!(with.credential_for("https", "a.hf.space", 443).is_some());
     for (scheme, host, port) in [
@@ -404,6 +407,56 @@ fn credentials_go_to_their_hosts_by_https_only() {
             .is_none()
             && !without.credentials.allows("hf")
     );
+}
+
+const BEDROCK: &str = "[[request.http]]\nbase-url = \"base-url\"\nmethods = [\"POST\"]\n
+[[request.credential]]\nname = \"aws\"\nsign = \"aws-sigv4\"\nservice = \"bedrock\"\nregion = \"region\"\nbase-url = \"base-url\"\nenv = [\"AWS_ACCESS_KEY_ID\", \"AWS_SECRET_ACCESS_KEY\"]\n
+[[request.config]]\nkey = \"region\"\nenv = [\"AWS_REGION\", \"AWS_DEFAULT_REGION\"]\n
+[[request.config]]\nkey = \"base-url\"\ndefault = \"https://bedrock-runtime.us-east-1.amazonaws.com\"\n";
+
+#[test]
+fn a_credential_that_signs_takes_its_region_from_the_configuration() {
+    let request = request(BEDROCK);
+    let all = Grant::all_of(&request);
+    let region = |pairs| {
+        let effective = effective(&request, &all, pairs);
+        match effective.credentials.rules()[0].applied.clone() {
+            CredentialUse::AwsSigV4 { region, .. } => region,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(region(&[]), None);
+    assert_eq!(region(&[("region", "")]), None);
+    assert_eq!(
+        region(&[("region", "eu-west-1")]).as_deref(),
+        Some("eu-west-1")
+    );
+    let bad = config(&[("region", "eu-west-1/iam")]);
+    let error = Effective::compute("providers.bedrock", &request, &all, &bad).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "[providers.bedrock.config] `region`: not a region: `eu-west-1/iam`; write one such as `us-east-1`"
+    );
+    let lines = effective(&request, &all, &[]).describe();
+    assert!(
+        lines.contains(&"signs with the credential `aws` (AWS SigV4, service bedrock) (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) for bedrock-runtime.us-east-1.amazonaws.com".to_owned()),
+        "{lines:?}"
+    );
+    // Another region is another rule, so that what was granted is told again.
+    let one = effective(&request, &all, &[("region", "a")]);
+    let other = effective(&request, &all, &[("region", "b")]);
+    assert!(one.credentials.and(&other.credentials).rules().is_empty());
+}
+
+#[test]
+fn a_configuration_key_has_one_variable_or_several() {
+    let env = |text: &str| {
+        let request = request(&format!("[[request.config]]\nkey = \"k\"\n{text}"));
+        request.config[0].env.clone()
+    };
+    assert!(env("").is_empty());
+    assert_eq!(env("env = \"A\""), ["A"]);
+    assert_eq!(env("env = [\"B\", \"A\"]"), ["B", "A"]);
 }
 
 const WORK: &str = "[[request.fs]]\nmount = \"/workspace\"\naccess = \"read-write\"\n[request.process]\nprograms = [\"git\", \"sh\"]\n[request.jobs]\nflavors = [\"*\"]\nmax-usd = 5\n";

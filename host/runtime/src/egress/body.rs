@@ -33,6 +33,11 @@ impl Sent {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Nothing of it leaves after all.
+    pub(crate) fn nothing(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
     /// Why the host ended the body, if it did.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.stopped.get().copied()

@@ -1,11 +1,12 @@
 //! Headers: what a plugin may say, what the host adds, what an answer may carry.
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
-use ml_intern_manifest::CredentialRule;
+use ml_intern_manifest::{CredentialRule, CredentialUse};
 use wasmtime_wasi_http::Error;
 use zeroize::Zeroizing;
 
 use crate::call::Call;
+use crate::egress::credential::CredentialValue;
 use crate::egress::secret::Secrets;
 use crate::egress::{Refusal, coding};
 
@@ -44,7 +45,7 @@ pub(super) fn check(
             )));
         }
         if let Some(credential) = credential
-            && (is_key_like(&plain) || plain == credential.header.replace('_', "-"))
+            && (is_key_like(&plain) || belongs_to(credential, &plain))
         {
             return Err(Refusal::denied(format!(
                 "the header `{name}` is not allowed where the host adds the credential `{}`; leave it out",
@@ -70,6 +71,14 @@ fn belongs_to_the_connection(name: &str) -> bool {
             | "transfer-encoding"
             | "upgrade"
     ) || name.starts_with("proxy-")
+}
+
+/// Whether the header is one that the host writes where it adds the credential.
+fn belongs_to(credential: &CredentialRule, name: &str) -> bool {
+    match &credential.applied {
+        CredentialUse::Header { header, .. } => name == header.replace('_', "-"),
+        CredentialUse::AwsSigV4 { .. } => name.starts_with("x-amz-"),
+    }
 }
 
 fn is_key_like(name: &str) -> bool {
@@ -98,30 +107,41 @@ pub(super) fn complete(
     }
 }
 
+/// The value that the user has set for a rule.
+pub(super) fn value<'a>(call: &'a Call, rule: &CredentialRule) -> Option<&'a CredentialValue> {
+    let all = &call.setup.credentials;
+    all.iter()
+        .find(|credential| credential.name == rule.name)
+        .map(|credential| &credential.value)
+}
+
+/// A value that cannot be used as the rule says.
+pub(super) fn unfit(rule: &CredentialRule) -> Refusal {
+    let why = match &rule.applied {
+        CredentialUse::Header { .. } => "holds characters that a header cannot",
+        CredentialUse::AwsSigV4 { .. } => "holds no AWS keys",
+    };
+    Refusal::denied(format!("the credential `{}` {why}; set it anew", rule.name))
+}
+
 fn add_credential(
     call: &Call,
     rule: &CredentialRule,
     headers: &mut HeaderMap,
 ) -> Result<(), Refusal> {
-    // Without a value the request goes out as it is: the service's answer says what is missing.
-    let Some(credential) = call
-        .setup
-        .credentials
-        .iter()
-        .find(|credential| credential.name == rule.name)
-    else {
+    let CredentialUse::Header { header, format } = &rule.applied else {
         return Ok(());
     };
-    let wrong = || {
-        Refusal::denied(format!(
-            "the credential `{}` holds characters that a header cannot; set it anew",
-            rule.name
-        ))
+    let secret = match value(call, rule) {
+        // Without a value the request goes out as it is: the service's answer says what is missing.
+        None => return Ok(()),
+        Some(CredentialValue::Text(secret)) => secret,
+        Some(CredentialValue::AwsKeys(_)) => return Err(unfit(rule)),
     };
-    let text = Zeroizing::new(rule.header_value(credential.value.expose()));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| wrong())?;
+    let text = Zeroizing::new(format.replacen("{}", secret.expose(), 1));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| unfit(rule))?;
     value.set_sensitive(true);
-    let name = HeaderName::from_bytes(rule.header.as_bytes()).map_err(|_| wrong())?;
+    let name = HeaderName::from_bytes(header.as_bytes()).map_err(|_| unfit(rule))?;
     headers.insert(name, value);
     Ok(())
 }

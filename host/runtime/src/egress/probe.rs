@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::RequestOptions;
 
 use crate::call::{Call, CallContext, CallParts, Unobserved};
+use crate::egress::credential::Credential;
 use crate::egress::traffic::Traffic;
 use crate::plugin::Setup;
 use crate::runtime::Runtime;
@@ -24,7 +25,7 @@ pub struct Probe {
 impl Probe {
     /// Requests under this grant, with these credentials.
     pub fn new(runtime: Arc<Runtime>, setup: Setup) -> Self {
-        runtime.learn_secrets(setup.credentials.iter().map(|credential| &credential.value));
+        runtime.learn_secrets(setup.credentials.iter().flat_map(Credential::secrets));
         Self {
             runtime,
             setup: Arc::new(setup),

@@ -48,16 +48,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A credential with its value. Where it goes and in which header is in the plugin's effective
-/// grant, under the same name.
-#[derive(Debug, Clone)]
-pub struct Credential {
-    /// Name, as in the plugin manifest.
-    pub name: String,
-    /// The value, which no plugin sees.
-    pub value: Secret,
-}
-
 /// Values shorter than this are too common in ordinary text to be looked for.
 const SHORTEST: usize = 8;
 /// Stands for a byte of a secret.
@@ -445,11 +435,8 @@ mod tests {
     #[test]
     fn short_values_and_debug_output_reveal_nothing() {
         assert!(secrets(&["", "short"]).is_empty());
-        let credential = Credential {
-            name: "hf".to_owned(),
-            value: Secret::new(" token-value\n"),
-        };
-        assert!(!format!("{credential:?}").contains("token-value"));
-        assert_eq!(credential.value.expose(), "token-value");
+        let secret = Secret::new(" token-value\n");
+        assert!(!format!("{secret:?}").contains("token-value"));
+        assert_eq!(secret.expose(), "token-value");
     }
 }

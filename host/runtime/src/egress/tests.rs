@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod names;
 mod recorded;
+mod signed;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::call::{CallContext, CallParts, LogLine, Observer, Stream};
 use crate::egress::connect::Clients;
-use crate::egress::secret::{Credential, Secret, Secrets};
+use crate::egress::credential::{AwsKeys, Credential, CredentialValue};
+use crate::egress::secret::{Secret, Secrets};
 use crate::egress::traffic::Traffic;
 use crate::meter::lock;
 use crate::plugin::Setup;
@@ -148,6 +150,7 @@ struct Rules<'a> {
     request: String,
     grant: String,
     token: Option<&'a str>,
+    keys: Option<&'a str>,
     read_only: bool,
     timeout: Duration,
     limits: Limits,
@@ -170,6 +173,7 @@ impl<'a> Rules<'a> {
             ),
             grant: format!("http = [{{ {place} }}]"),
             token: None,
+            keys: None,
             read_only: false,
             timeout: Duration::from_secs(20),
             limits: Limits::default(),
@@ -187,6 +191,17 @@ impl<'a> Rules<'a> {
         self
     }
 
+    /// Requests to the server are signed with these keys, where there are any.
+    fn with_keys(mut self, server: &Server, keys: Option<&'a str>) -> Self {
+        let url = server.url("");
+        self.request.push_str(&format!(
+            "[[request.config]]\nkey = \"base-url\"\ndefault = \"{url}\"\n[[request.config]]\nkey = \"region\"\ndefault = \"eu-west-1\"\n[[request.credential]]\nname = \"aws\"\nbase-url = \"base-url\"\nsign = \"aws-sigv4\"\nservice = \"bedrock\"\nregion = \"region\"\n"
+        ));
+        self.grant.push_str(", credentials = [\"aws\"]");
+        self.keys = keys;
+        self
+    }
+
     fn caller(&self, network: &Arc<Clients>) -> Caller {
         let plugin = format!(
             "[plugin]\nid = \"t/t\"\nversion = \"0.1.0\"\ndescription = \"x\"\nlicense = \"MIT\"\nabi = \"0.1\"\n{}",
@@ -201,19 +216,20 @@ impl<'a> Rules<'a> {
         let grant = run.plugins[0].grant_for(&plugin.request);
         let effective =
             Effective::compute("plugins.t", &plugin.request, &grant, &BTreeMap::new()).unwrap();
-        let credentials: Vec<Credential> = self
-            .token
-            .iter()
-            .map(|token| Credential {
-                name: "hf".to_owned(),
-                value: Secret::new(token),
-            })
-            .collect();
+        let token = self.token.map(|token| Credential {
+            name: "hf".to_owned(),
+            value: CredentialValue::Text(Secret::new(token)),
+        });
+        let keys = self.keys.map(|keys| Credential {
+            name: "aws".to_owned(),
+            value: CredentialValue::AwsKeys(AwsKeys::parse(keys).unwrap()),
+        });
+        let credentials: Vec<Credential> = token.into_iter().chain(keys).collect();
         let audits = Arc::new(Audits::default());
         let call = Call::new(CallParts {
             plugin: "t/t".to_owned(),
             secrets: Arc::new(Secrets::new(
-                credentials.iter().map(|credential| &credential.value),
+                credentials.iter().flat_map(Credential::secrets),
             )),
             traffic: Arc::new(Traffic::new(&self.limits)),
             setup: Arc::new(Setup {

@@ -1,6 +1,7 @@
 //! Readers of single values. Each checks where it reads, so that the error has a position.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -138,27 +139,64 @@ pub(crate) fn variables<'de, D: Deserializer<'de>>(
     )
 }
 
-pub(crate) fn public_variable<'de, D: Deserializer<'de>>(
+/// More names than one value has.
+const MAX_PUBLIC_VARIABLES: usize = 8;
+
+/// One or several: a service's own client often reads two.
+pub(crate) fn public_variables<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    let public = |text: &str| {
-        let secret = |word| {
-            matches!(
-                word,
-                "TOKEN"
-                    | "KEY"
-                    | "SECRET"
-                    | "PASSWORD"
-                    | "PASS"
-                    | "PAT"
-                    | "CREDENTIAL"
-                    | "CREDENTIALS"
-                    | "AUTH"
-            )
-        };
-        is_variable(text) && !text.split('_').any(secret)
+) -> Result<Vec<String>, D::Error> {
+    let names = deserializer.deserialize_any(OneOrMany)?;
+    if names.is_empty() || names.len() > MAX_PUBLIC_VARIABLES {
+        return Err(de::Error::custom(format!(
+            "{} variables; write one to {MAX_PUBLIC_VARIABLES}, or remove the key",
+            names.len()
+        )));
+    }
+    distinct("variable", names.iter()).map_err(de::Error::custom)?;
+    match names.iter().find(|name| !is_public_variable(name)) {
+        Some(name) => Err(de::Error::custom(format!(
+            "`{}` does not fit; write a variable such as `OPENAI_BASE_URL`; a plugin reads its configuration, so secrets belong under [[request.credential]]",
+            shorten(name)
+        ))),
+        None => Ok(names),
+    }
+}
+
+struct OneOrMany;
+
+impl<'de> de::Visitor<'de> for OneOrMany {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of strings")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+        Ok(vec![text.to_owned()])
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Vec<String>, A::Error> {
+        Vec::deserialize(de::value::SeqAccessDeserializer::new(list))
+    }
+}
+
+fn is_public_variable(text: &str) -> bool {
+    let secret = |word| {
+        matches!(
+            word,
+            "TOKEN"
+                | "KEY"
+                | "SECRET"
+                | "PASSWORD"
+                | "PASS"
+                | "PAT"
+                | "CREDENTIAL"
+                | "CREDENTIALS"
+                | "AUTH"
+        )
     };
-    checked(deserializer, public, "write a variable such as `OPENAI_BASE_URL`; a plugin reads its configuration, so secrets belong under [[request.credential]]").map(Some)
+    is_variable(text) && !text.split('_').any(secret)
 }
 
 pub(crate) fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
@@ -171,7 +209,9 @@ pub(crate) fn max_response<'de, D: Deserializer<'de>>(
     within(deserializer, Size(1024), Size(1 << 30)).map(Some)
 }
 
-pub(crate) fn header<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn header<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     let ok = |text: &str| {
         // These frame or route the message; a secret in them would change where it goes.
         let reserved = [
@@ -198,9 +238,12 @@ pub(crate) fn header<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
         ok,
         "write a header in lower case, such as `authorization` or `x-api-key`",
     )
+    .map(Some)
 }
 
-pub(crate) fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn format<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     let ok = |text: &str| {
         text.len() <= 128
             && text.matches("{}").count() == 1
@@ -211,6 +254,21 @@ pub(crate) fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
         ok,
         "write printable text with `{}` once, such as `Bearer {}`",
     )
+    .map(Some)
+}
+
+/// A service of AWS, as its signatures name it.
+pub(crate) fn service<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    // S3 alone has its paths signed as they are.
+    let ok = |text: &str| is_name(text) && text != "s3";
+    checked(
+        deserializer,
+        ok,
+        "write the service as its signatures name it, such as `bedrock`; S3 is not among them",
+    )
+    .map(Some)
 }
 
 pub(crate) fn mount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
