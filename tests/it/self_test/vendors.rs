@@ -1,0 +1,164 @@
+//! The vendors' own clients against our fakes of their services: what these programs, which nobody
+//! here wrote, take for a proper answer and for an error of a certain type.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{process::Command, time::timeout};
+
+use crate::support::{
+    fake::{ApiError, Call, Fake, MODEL, Model, Reply, Script, Service, Setup},
+    venv::python,
+};
+
+/// Longest run of one program. Most of it is the import of the client, which takes seconds on a
+/// machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+const KEY: &str = "key-of-the-test";
+
+/// Does what the prompt says.
+fn obedient() -> Script {
+    Script::new(|asked| {
+        let prompt = asked.messages.iter().rfind(|one| one["role"] == "user");
+        let prompt = prompt
+            .and_then(|one| one["content"].as_str())
+            .unwrap_or_default();
+        let answered = asked
+            .messages
+            .last()
+            .is_some_and(|last| last["role"] == "tool");
+        let call = |city: &str| Call::new("weather", json!({"city": city}));
+        match prompt {
+            _ if answered => Reply::text(format!("so: {}", results(asked.messages).join(", "))),
+            "use a tool" => Reply::message("let me see ", [call("Zürich")]),
+            "use two tools" => Reply::calls([call("Köln"), call("Łódź")]),
+            "think and use a tool" => {
+                Reply::calls([call("Rome")]).reasoning("is it raining in Rome? ", false)
+            }
+            "refuse" => Reply::refusal("that would be wrong"),
+            "fail with 429" => Reply::rate_limited(7),
+            "fail with 500" => Reply::server_error(),
+            "fail with 529" => Reply::overloaded(),
+            "fail with 402" => Reply::unpaid(),
+            "fail with context" => Reply::context_too_long(),
+            "fail in the stream" => {
+                let error = ApiError::new(500, "server_error", "gone in the middle");
+                Reply::text("one two three four").error_after(3, error)
+            }
+            _ => Reply::text("grüß dich, world").usage(111, 7),
+        }
+    })
+}
+
+fn results(messages: &[Value]) -> Vec<&str> {
+    let results = messages.iter().filter(|one| one["role"] == "tool");
+    results.filter_map(|one| one["content"].as_str()).collect()
+}
+
+async fn fake(service: Service, key: &str) -> Fake {
+    let models = [MODEL, "second", "third"].map(Model::new);
+    Setup::new(service)
+        .key(key)
+        .models(models)
+        .start(obedient())
+        .await
+}
+
+/// Runs a program of `tests/vendors` and returns the object that it prints.
+async fn run(program: &str, base_url: &str, key: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vendors");
+    let running = Command::new(python("vendor-clients", "scripts/vendor-clients"))
+        .arg("-B")
+        .arg(folder.join(program))
+        .args([base_url, key, MODEL])
+        // Without the keys, proxies and settings of whoever runs the tests.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let done = timeout(PATIENCE, running)
+        .await
+        .unwrap_or_else(|_| panic!("{program} took more than {PATIENCE:?}"))
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success(),
+        "{program}: {}\n{complaint}",
+        done.status
+    );
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|error| {
+        let said = String::from_utf8_lossy(&done.stdout);
+        panic!("{program}: {error} in `{said}`\n{complaint}")
+    })
+}
+
+/// Panics unless a case came to the same in a stream and at once, namely to this.
+#[track_caller]
+fn assert_both(results: &Value, case: &str, expected: &Value) {
+    assert_eq!(&results[case]["whole"], expected, "{case}, at once");
+    assert_eq!(&results[case]["stream"], expected, "{case}, in a stream");
+}
+
+/// Panics unless each case ended in an error that is, or derives from, the type, with this status.
+#[track_caller]
+fn assert_errors(results: &Value, expected: &[(&str, &str, Value)]) {
+    for (case, kind, status) in expected {
+        let error = &results["errors"][*case];
+        let bases = error["bases"].as_array().cloned().unwrap_or_default();
+        assert!(bases.contains(&json!(kind)), "{case}: {error}");
+        assert_eq!(&error["status"], status, "{case}: {error}");
+    }
+    assert_eq!(results["errors"]["rate limit"]["retry_after"], "7");
+}
+
+#[tokio::test]
+async fn anthropics_client_takes_our_messages_for_anthropics() {
+    let fake = fake(Service::Anthropic, KEY).await;
+    let got = run("anthropic_client.py", &fake.base_url(), KEY).await;
+    let hello = json!({"text": "grüß dich, world", "stop": "end_turn", "usage": [111, 7]});
+    assert_both(&got, "text", &hello);
+    let one = json!({
+        "calls": [["weather", {"city": "Zürich"}]], "stop": "tool_use",
+        "answer": "so: rain in Zürich",
+    });
+    assert_both(&got, "tools", &one);
+    let two = json!({
+        "calls": [["weather", {"city": "Köln"}], ["weather", {"city": "Łódź"}]],
+        "stop": "tool_use", "answer": "so: rain in Köln, rain in Łódź",
+    });
+    assert_both(&got, "parallel", &two);
+    let thought = json!({"thought": ["is it raining in Rome? "], "answer": "so: rain"});
+    assert_both(&got, "thinking", &thought);
+    assert_both(
+        &got,
+        "refusal",
+        &json!({"stop": "refusal", "why": "that would be wrong"}),
+    );
+    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third"]));
+    assert_eq!(got["models"]["effort"], true);
+    assert!(got["count_tokens"].as_u64().unwrap() > 0);
+    let cache = &got["cache"];
+    assert!(cache[0].as_u64().unwrap() > 80, "{cache}");
+    assert_eq!(
+        [&cache[1], &cache[2], &cache[3]],
+        [&json!(0), &json!(0), &cache[0]]
+    );
+    assert_errors(
+        &got,
+        &[
+            ("rate limit", "RateLimitError", json!(429)),
+            ("server", "InternalServerError", json!(500)),
+            ("overloaded", "OverloadedError", json!(529)),
+            ("unpaid", "PaymentRequiredError", json!(402)),
+            ("too long", "BadRequestError", json!(400)),
+            // The status of the answer itself was 200.
+            ("in the stream", "APIStatusError", json!(200)),
+            ("bad request", "BadRequestError", json!(400)),
+            ("no model", "NotFoundError", json!(404)),
+            ("wrong key", "AuthenticationError", json!(401)),
+        ],
+    );
+}
