@@ -2,7 +2,7 @@
 
 import anthropic
 
-from cases import TOOLS_PROMPT, failure, main, tool_answer
+from cases import TOOLS_PROMPT, failure, main, strictly, tool_answer
 
 TOOL = {
     "name": "weather",
@@ -29,7 +29,7 @@ class Cases:
         messages = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
         request = {"model": self.model, "max_tokens": 1000, "messages": messages, **more}
         if not stream:
-            return self.client.messages.create(**request)
+            return strictly(self.client.messages.create(**request))
         with self.client.messages.stream(**request) as events:
             return events.get_final_message()
 
@@ -42,6 +42,20 @@ class Cases:
 
     def text(self, stream):
         return self.said(self.ask("say hello", stream))
+
+    def events(self):
+        return [
+            strictly(event).type
+            for prompt in ("think and use a tool", "say hello", "refuse")
+            for event in self.client.messages.create(
+                model=self.model,
+                max_tokens=1000,
+                messages=[{"role": "user", "content": prompt}],
+                stream=True,
+                thinking={"type": "adaptive"},
+                tools=[TOOL],
+            )
+        ]
 
     def tools(self, stream, prompt=TOOLS_PROMPT):
         messages = [{"role": "user", "content": prompt}]
@@ -93,7 +107,7 @@ class Cases:
     def models(self):
         page = self.client.models.list(limit=2)
         return {
-            "ids": [model.id for model in page],
+            "ids": [strictly(model).id for model in page],
             "effort": page.data[0].capabilities.effort.xhigh.supported,
             "context": page.data[0].max_input_tokens,
         }

@@ -66,12 +66,13 @@ async fn fake(service: Service, key: &str) -> Fake {
 }
 
 /// Runs a program of `tests/vendors` and returns the object that it prints.
-async fn run(program: &str, base_url: &str, key: &str) -> Value {
+async fn run(program: &str, base_url: &str, key: &str, more: &[&str]) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vendors");
     let running = Command::new(python("vendor-clients", "scripts/vendor-clients"))
         .arg("-B")
         .arg(folder.join(program))
         .args([base_url, key, MODEL])
+        .args(more)
         // Without the keys, proxies and settings of whoever runs the tests.
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -114,22 +115,40 @@ fn assert_errors(results: &Value, expected: &[(&str, &str, Value)]) {
     assert_eq!(results["errors"]["rate limit"]["retry_after"], "7");
 }
 
+/// Panics unless one call, and two at once, came to their answers.
+#[track_caller]
+fn assert_tools(results: &Value, stop: &str) {
+    let one = json!({
+        "calls": [["weather", {"city": "Zürich"}]], "stop": stop, "answer": "so: rain in Zürich",
+    });
+    assert_both(results, "tools", &one);
+    let two = json!({
+        "calls": [["weather", {"city": "Köln"}], ["weather", {"city": "Łódź"}]], "stop": stop,
+        "answer": "so: rain in Köln, rain in Łódź",
+    });
+    assert_both(results, "parallel", &two);
+}
+
+/// Panics unless every one of these kinds of events was taken for what it says that it is.
+#[track_caller]
+fn assert_events(results: &Value, kinds: &[&str]) {
+    let events = results["events"].as_array().unwrap();
+    for kind in kinds {
+        assert!(events.contains(&json!(kind)), "{kind}: {events:?}");
+    }
+}
+
 #[tokio::test]
 async fn anthropics_client_takes_our_messages_for_anthropics() {
     let fake = fake(Service::Anthropic, KEY).await;
-    let got = run("anthropic_client.py", &fake.base_url(), KEY).await;
+    let got = run("anthropic_client.py", &fake.base_url(), KEY, &[]).await;
     let hello = json!({"text": "grüß dich, world", "stop": "end_turn", "usage": [111, 7]});
     assert_both(&got, "text", &hello);
-    let one = json!({
-        "calls": [["weather", {"city": "Zürich"}]], "stop": "tool_use",
-        "answer": "so: rain in Zürich",
-    });
-    assert_both(&got, "tools", &one);
-    let two = json!({
-        "calls": [["weather", {"city": "Köln"}], ["weather", {"city": "Łódź"}]],
-        "stop": "tool_use", "answer": "so: rain in Köln, rain in Łódź",
-    });
-    assert_both(&got, "parallel", &two);
+    assert_tools(&got, "tool_use");
+    assert_events(
+        &got,
+        &["content_block_delta", "message_delta", "message_stop"],
+    );
     let thought = json!({"thought": ["is it raining in Rome? "], "answer": "so: rain"});
     assert_both(&got, "thinking", &thought);
     assert_both(
@@ -156,6 +175,78 @@ async fn anthropics_client_takes_our_messages_for_anthropics() {
             ("too long", "BadRequestError", json!(400)),
             // The status of the answer itself was 200.
             ("in the stream", "APIStatusError", json!(200)),
+            ("bad request", "BadRequestError", json!(400)),
+            ("no model", "NotFoundError", json!(404)),
+            ("wrong key", "AuthenticationError", json!(401)),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn openais_client_takes_our_responses_for_openais() {
+    let fake = fake(Service::OpenAi, KEY).await;
+    let got = run("openai_client.py", &fake.base_url(), KEY, &["responses"]).await;
+    let hello = json!({"text": "grüß dich, world", "stop": "completed", "usage": [111, 7]});
+    assert_both(&got, "text", &hello);
+    assert_tools(&got, "completed");
+    assert_events(
+        &got,
+        &[
+            "response.reasoning_summary_text.delta",
+            "response.function_call_arguments.done",
+            "response.output_text.delta",
+            "response.refusal.done",
+            "response.output_item.done",
+            "response.completed",
+        ],
+    );
+    let thought = json!({"thought": ["is it raining in Rome? "], "answer": "so: rain"});
+    assert_both(&got, "thinking", &thought);
+    assert_both(
+        &got,
+        "refusal",
+        &json!({"stop": "completed", "why": "that would be wrong"}),
+    );
+    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third"]));
+    assert_errors(
+        &got,
+        &[
+            ("rate limit", "RateLimitError", json!(429)),
+            ("server", "InternalServerError", json!(500)),
+            ("overloaded", "InternalServerError", json!(503)),
+            ("unpaid", "RateLimitError", json!(429)),
+            ("too long", "BadRequestError", json!(400)),
+            ("in the stream", "APIError", Value::Null),
+            ("bad request", "BadRequestError", json!(400)),
+            ("no model", "BadRequestError", json!(400)),
+            ("wrong key", "AuthenticationError", json!(401)),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn openais_client_takes_our_completions_for_openais() {
+    let fake = fake(Service::OpenAi, KEY).await;
+    let got = run("openai_client.py", &fake.base_url(), KEY, &["chat"]).await;
+    let hello = json!({"text": "grüß dich, world", "stop": "stop", "usage": [111, 7]});
+    assert_both(&got, "text", &hello);
+    assert_tools(&got, "tool_calls");
+    assert_events(&got, &["chat.completion.chunk"]);
+    assert_both(
+        &got,
+        "refusal",
+        &json!({"stop": "stop", "why": "that would be wrong"}),
+    );
+    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third"]));
+    assert_errors(
+        &got,
+        &[
+            ("rate limit", "RateLimitError", json!(429)),
+            ("server", "InternalServerError", json!(500)),
+            ("overloaded", "InternalServerError", json!(503)),
+            ("unpaid", "RateLimitError", json!(429)),
+            ("too long", "BadRequestError", json!(400)),
+            ("in the stream", "APIError", Value::Null),
             ("bad request", "BadRequestError", json!(400)),
             ("no model", "NotFoundError", json!(404)),
             ("wrong key", "AuthenticationError", json!(401)),
