@@ -1,6 +1,6 @@
 """OpenAI's own client against a server: one JSON object with what each case came to.
 
-The fourth argument is what is asked: `responses` or `chat`.
+The fourth argument is what is asked: `responses`, `chat`, or `openrouter` for its additions.
 """
 
 import json
@@ -28,7 +28,9 @@ class Common:
         self.client = client_for(base_url, key)
 
     def models(self):
-        return {"ids": [strictly(model).id for model in self.client.models.list()]}
+        models = list(self.client.models.list())
+        # OpenRouter's have no `object` and more than OpenAI's otherwise.
+        return {"ids": [model.id for model in models if not model.object or strictly(model)]}
 
     def errors(self):
         wrong = type(self)(self.base_url, "wrong", self.model)
@@ -142,6 +144,8 @@ def clean(items):
 
 
 class Chat(Common):
+    """Chat completions."""
+
     TOOL = {
         "type": "function",
         "function": {"name": "weather", "parameters": PARAMETERS, "strict": True},
@@ -212,4 +216,46 @@ class Chat(Common):
         return {"stop": choice.finish_reason, "why": choice.message.refusal}
 
 
-main({"responses": Responses, "chat": Chat}[sys.argv[4]])
+class OpenRouter(Chat):
+    """Chat completions with reasoning that is sent back, and money."""
+
+    # The client's helper for streams raises at the finish reason that this is.
+    refusal = None
+
+    def thinking(self, stream):
+        more = {"tools": [self.TOOL], "extra_body": {"reasoning": {"effort": "low"}}}
+        messages = [{"role": "user", "content": "think and use a tool"}]
+        first = self.ask(messages, stream, **more).choices[0].message
+        details = first.reasoning_details
+        if stream:
+            # The client joins strings of fields that it does not know, and collects lists.
+            details = whole(details)
+        call = first.tool_calls[0]
+        function = {"name": call.function.name, "arguments": call.function.arguments}
+        messages.append({
+            "role": "assistant",
+            "content": first.content,
+            "tool_calls": [{"id": call.id, "type": "function", "function": function}],
+            "reasoning_details": details,
+        })
+        messages.append({"role": "tool", "tool_call_id": call.id, "content": "rain"})
+        last = self.ask(messages, stream, **more)
+        return {"thought": [first.reasoning], "answer": last.choices[0].message.content}
+
+    def cache(self):
+        usage = self.ask("say hello").usage
+        return [usage.cost, usage.prompt_tokens_details.cache_write_tokens]
+
+
+def whole(details):
+    """Reasoning of one index, put together as OpenRouter wants it back."""
+    joined = {}
+    for detail in details:
+        one = joined.setdefault(detail["index"], {"text": ""})
+        text = one["text"] + (detail.get("text") or "")
+        one.update(detail)
+        one["text"] = text
+    return list(joined.values())
+
+
+main({"responses": Responses, "chat": Chat, "openrouter": OpenRouter}[sys.argv[4]])

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::{process::Command, time::timeout};
 
 use crate::support::{
-    fake::{ApiError, Call, Fake, MODEL, Model, Reply, Script, Service, Setup},
+    fake::{ApiError, Call, Fake, Flaw, MODEL, Model, Reply, Script, Service, Setup},
     venv::python,
 };
 
@@ -43,9 +43,10 @@ fn obedient() -> Script {
             "fail with 402" => Reply::unpaid(),
             "fail with context" => Reply::context_too_long(),
             "fail in the stream" => {
-                let error = ApiError::new(500, "server_error", "gone in the middle");
+                let error = ApiError::new(500, "ThrottlingException", "gone in the middle");
                 Reply::text("one two three four").error_after(3, error)
             }
+            "break a checksum" => Reply::text("one two three").flawed(Flaw::WrongChecksum),
             _ => Reply::text("grüß dich, world").usage(111, 7),
         }
     })
@@ -57,7 +58,7 @@ fn results(messages: &[Value]) -> Vec<&str> {
 }
 
 async fn fake(service: Service, key: &str) -> Fake {
-    let models = [MODEL, "second", "third"].map(Model::new);
+    let models = [MODEL, "second", "third-v1:0"].map(Model::new);
     Setup::new(service)
         .key(key)
         .models(models)
@@ -115,6 +116,17 @@ fn assert_errors(results: &Value, expected: &[(&str, &str, Value)]) {
     assert_eq!(results["errors"]["rate limit"]["retry_after"], "7");
 }
 
+/// Panics unless the second of two requests with the same marks read what the first had written.
+#[track_caller]
+fn assert_cached(results: &Value) {
+    let cache = &results["cache"];
+    assert!(cache[0].as_u64().unwrap() > 80, "{cache}");
+    assert_eq!(
+        [&cache[1], &cache[2], &cache[3]],
+        [&json!(0), &json!(0), &cache[0]]
+    );
+}
+
 /// Panics unless one call, and two at once, came to their answers.
 #[track_caller]
 fn assert_tools(results: &Value, stop: &str) {
@@ -156,15 +168,10 @@ async fn anthropics_client_takes_our_messages_for_anthropics() {
         "refusal",
         &json!({"stop": "refusal", "why": "that would be wrong"}),
     );
-    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third"]));
+    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third-v1:0"]));
     assert_eq!(got["models"]["effort"], true);
     assert!(got["count_tokens"].as_u64().unwrap() > 0);
-    let cache = &got["cache"];
-    assert!(cache[0].as_u64().unwrap() > 80, "{cache}");
-    assert_eq!(
-        [&cache[1], &cache[2], &cache[3]],
-        [&json!(0), &json!(0), &cache[0]]
-    );
+    assert_cached(&got);
     assert_errors(
         &got,
         &[
@@ -207,7 +214,7 @@ async fn openais_client_takes_our_responses_for_openais() {
         "refusal",
         &json!({"stop": "completed", "why": "that would be wrong"}),
     );
-    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third"]));
+    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third-v1:0"]));
     assert_errors(
         &got,
         &[
@@ -237,7 +244,7 @@ async fn openais_client_takes_our_completions_for_openais() {
         "refusal",
         &json!({"stop": "stop", "why": "that would be wrong"}),
     );
-    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third"]));
+    assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third-v1:0"]));
     assert_errors(
         &got,
         &[
@@ -251,5 +258,122 @@ async fn openais_client_takes_our_completions_for_openais() {
             ("no model", "NotFoundError", json!(404)),
             ("wrong key", "AuthenticationError", json!(401)),
         ],
+    );
+}
+
+#[tokio::test]
+async fn amazons_client_takes_our_converse_for_bedrocks() {
+    let key = "AKIATEST:secret/of+the=test";
+    let fake = fake(Service::Bedrock, key).await;
+    let got = run("bedrock_client.py", &fake.base_url(), key, &[]).await;
+    let hello = json!({"text": "grüß dich, world", "stop": "end_turn", "usage": [111, 7]});
+    assert_both(&got, "text", &hello);
+    assert_tools(&got, "tool_use");
+    let thought = json!({"thought": ["is it raining in Rome? "], "answer": "so: rain"});
+    assert_both(&got, "thinking", &thought);
+    assert_both(
+        &got,
+        "refusal",
+        &json!({"stop": "content_filtered", "why": "that would be wrong"}),
+    );
+    assert!(got["count_tokens"].as_u64().unwrap() > 0);
+    assert_cached(&got);
+    assert_errors(
+        &got,
+        &[
+            ("rate limit", "ThrottlingException", json!(429)),
+            ("server", "InternalServerException", json!(500)),
+            ("overloaded", "ServiceUnavailableException", json!(503)),
+            ("unpaid", "AccessDeniedException", json!(403)),
+            ("too long", "ValidationException", json!(400)),
+            ("in the stream", "EventStreamError", Value::Null),
+            ("bad request", "ValidationException", json!(400)),
+            ("no model", "ValidationException", json!(400)),
+            // Errors of the signature are none of the service's own.
+            ("wrong secret", "ClientError", json!(403)),
+            ("wrong key", "ClientError", json!(403)),
+            ("wrong checksum", "ChecksumMismatch", Value::Null),
+        ],
+    );
+    let said = |case: &str| got["errors"][case]["text"].as_str().unwrap().to_owned();
+    assert!(said("wrong secret").contains("InvalidSignatureException"));
+    assert!(said("wrong key").contains("UnrecognizedClientException"));
+    assert!(said("in the stream").contains("throttlingException"));
+}
+
+#[tokio::test]
+async fn hugging_faces_client_takes_our_completions_for_the_routers() {
+    let fake = fake(Service::Router, KEY).await;
+    let got = run("huggingface_client.py", &fake.base_url(), KEY, &[]).await;
+    let hello = json!({"text": "grüß dich, world", "stop": "stop", "usage": [111, 7]});
+    assert_both(&got, "text", &hello);
+    assert_tools(&got, "tool_calls");
+    assert_errors(
+        &got,
+        &[
+            ("rate limit", "HfHubHTTPError", json!(429)),
+            ("server", "HfHubHTTPError", json!(500)),
+            ("unpaid", "HfHubHTTPError", json!(402)),
+            ("too long", "BadRequestError", json!(400)),
+            ("bad request", "BadRequestError", json!(400)),
+            ("no model", "HfHubHTTPError", json!(404)),
+            ("no provider", "HfHubHTTPError", json!(404)),
+            ("wrong key", "HfHubHTTPError", json!(401)),
+        ],
+    );
+    let payer = fake.chats()[0].header("x-hf-bill-to").map(str::to_owned);
+    assert_eq!(payer.as_deref(), Some("an-organisation"));
+}
+
+#[tokio::test]
+async fn openais_client_takes_our_completions_for_those_of_its_kin() {
+    for (service, mode) in [
+        (Service::Router, "chat"),
+        (Service::Ollama, "chat"),
+        (Service::OpenRouter, "openrouter"),
+    ] {
+        let fake = fake(service, KEY).await;
+        let base_url = match service {
+            Service::Ollama => format!("{}/v1", fake.base_url()),
+            _ => fake.base_url(),
+        };
+        let got = run("openai_client.py", &base_url, KEY, &[mode]).await;
+        let hello = json!({"text": "grüß dich, world", "stop": "stop", "usage": [111, 7]});
+        assert_both(&got, "text", &hello);
+        assert_tools(&got, "tool_calls");
+        assert_eq!(got["models"]["ids"], json!([MODEL, "second", "third-v1:0"]));
+        assert_errors(
+            &got,
+            &[
+                ("rate limit", "RateLimitError", json!(429)),
+                ("server", "InternalServerError", json!(500)),
+                ("overloaded", "InternalServerError", json!(503)),
+                ("in the stream", "APIError", Value::Null),
+                ("bad request", "BadRequestError", json!(400)),
+                ("no model", "NotFoundError", json!(404)),
+                ("wrong key", "AuthenticationError", json!(401)),
+            ],
+        );
+        if service == Service::OpenRouter {
+            let thought = json!({"thought": ["is it raining in Rome? "], "answer": "so: rain"});
+            assert_both(&got, "thinking", &thought);
+            assert_eq!(got["cache"], json!([0.000_118, 0]));
+            assert_eq!(got["errors"]["unpaid"]["status"], 402);
+        }
+    }
+}
+
+#[tokio::test]
+async fn ollamas_client_takes_our_catalogue_for_ollamas() {
+    let fake = fake(Service::Ollama, KEY).await;
+    let got = run("ollama_client.py", &fake.base_url(), KEY, &[]).await;
+    assert_eq!(
+        got["catalogue"],
+        json!({
+            "models": [MODEL, "second", "third-v1:0"],
+            "capabilities": ["completion", "tools", "vision", "thinking"],
+            "context": 128_000, "family": "fake",
+            "missing": [404, "model 'none' not found"],
+        })
     );
 }

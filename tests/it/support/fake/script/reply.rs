@@ -103,6 +103,8 @@ pub(crate) enum Flaw {
     CrLf,
     /// Comments, or the protocol's own pings, between the events of a stream.
     KeepAlive,
+    /// A checksum in the middle of the stream is wrong; Bedrock only.
+    WrongChecksum,
 }
 
 impl Reply {
