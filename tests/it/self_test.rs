@@ -3,4 +3,5 @@ mod fake_openai_protocol;
 mod fake_openai_refusals;
 mod runner;
 mod tiny_llm;
+mod vendors;
 mod webhook_sink;

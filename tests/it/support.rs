@@ -1,9 +1,11 @@
 //! What the tests are made with: the far ends of the binary's connections, and a runner for it.
 
+pub(crate) mod fake;
 pub(crate) mod fake_openai;
 pub(crate) mod guests;
 pub(crate) mod http;
 pub(crate) mod ml_intern;
 pub(crate) mod tiny_llm;
+pub(crate) mod venv;
 pub(crate) mod webhook_sink;
 pub(crate) mod world;

@@ -4,11 +4,7 @@
 //! What it says is word salad; what it does is in `tests/tiny-llm/README.md`. It needs the Python
 //! environment that `scripts/tiny-llm-venv` makes once below the target directory.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,6 +13,8 @@ use tokio::{
     process::{Child, Command},
     time::timeout,
 };
+
+use super::venv::python;
 
 /// Longest wait for the model file, and again for the server; each takes under a second on an
 /// idle machine, but they share it with the tests and, the first time, with a cold disk.
@@ -103,20 +101,8 @@ impl TinyLlm {
 }
 
 fn script(name: &str) -> Command {
-    let mut command = Command::new(python());
+    let mut command = Command::new(python("tiny-llm-venv", "scripts/tiny-llm-venv"));
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny-llm");
     command.arg(scripts.join(name)).kill_on_drop(true);
     command
-}
-
-/// The interpreter of the environment below the target directory that this test was built in.
-fn python() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let candidates = test
-        .ancestors()
-        .map(|dir| dir.join("tiny-llm-venv/bin/python"));
-    candidates
-        .into_iter()
-        .find(|python| python.is_file())
-        .expect("there is no tiny-llm-venv in the target directory: run scripts/tiny-llm-venv")
 }

@@ -8,33 +8,67 @@
 
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
-
-type Checked<T = ()> = Result<T, ApiError>;
+use super::super::{
+    Shared,
+    answer::{is_encrypted, seal},
+    error::ApiError,
+    node::Checked,
+    service::Service,
+};
 
 /// Most tools that a request may offer, from the API reference of chat completions.
 const MAX_TOOLS: usize = 128;
 /// Longest name of a function, from the same page; letters, digits, `_` and `-`.
 const MAX_NAME: usize = 64;
 
-/// Reads and judges the body of `POST /v1/chat/completions`.
-pub(super) fn request(body: &[u8], models: &[String]) -> Checked<Value> {
-    let request: Value = serde_json::from_slice(body).map_err(|error| {
-        let hint = "We could not parse the JSON body of your request";
-        ApiError::new(400, "invalid_request_error", format!("{hint}: {error}"))
-    })?;
-    let fields = object(&request, "body")?;
-    for name in fields.keys() {
-        if !TOP_LEVEL.contains(&name.as_str()) {
-            let message = format!("Unrecognized request argument supplied: {name}");
-            return Err(ApiError::invalid(name, message).code("unknown_parameter"));
-        }
+/// Judges the body of a request for a completion.
+pub(super) fn request(request: &Value, shared: &Shared) -> Checked {
+    let service = shared.service;
+    let fields = object(request, "body")?;
+    let known = |name: &str| TOP_LEVEL.contains(&name) || extra(service).contains(&name);
+    if let Some(name) = fields.keys().find(|name| !known(name)) {
+        let message = format!("Unrecognized request argument supplied: {name}");
+        return Err(ApiError::invalid(name, message).code("unknown_parameter"));
     }
-    model(fields, models)?;
+    model(fields, shared)?;
     settings(fields)?;
     tools(fields)?;
-    conversation(required(fields, "messages", "messages")?)?;
-    Ok(request)
+    let messages = required(fields, "messages", "messages")?;
+    if service != Service::OpenRouter {
+        no_marks(messages)?;
+    }
+    conversation(messages, service)
+}
+
+/// Marks for the cache are an addition of OpenRouter's.
+fn no_marks(messages: &Value) -> Checked {
+    for (index, message) in messages.as_array().into_iter().flatten().enumerate() {
+        for part in message["content"].as_array().into_iter().flatten() {
+            if part.get("cache_control").is_some() {
+                let at = format!("messages[{index}].content.cache_control");
+                let message = format!("Unknown parameter: '{at}'.");
+                return Err(ApiError::invalid(at, message).code("unknown_parameter"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a service takes beyond the protocol.
+fn extra(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::OpenRouter => &["reasoning", "usage", "provider", "models", "session_id"],
+        _ => &[],
+    }
+}
+
+/// What a service takes in a message of the assistant beyond the protocol.
+fn extra_of_assistant(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::OpenRouter => &["reasoning", "reasoning_details"],
+        Service::Ollama => &["reasoning"],
+        _ => &[],
+    }
 }
 
 /// The fields of a request that a client of ours has a reason to send.
@@ -68,14 +102,39 @@ const TOP_LEVEL: &[&str] = &[
     "service_tier",
 ];
 
-fn model(fields: &Map<String, Value>, models: &[String]) -> Checked {
-    let model = string(required(fields, "model", "model")?, "model")?;
-    if models.iter().any(|known| known == model) {
-        return Ok(());
+fn model(fields: &Map<String, Value>, shared: &Shared) -> Checked {
+    let id = string(required(fields, "model", "model")?, "model")?;
+    let Some(model) = super::model(shared, id) else {
+        let message = format!("The model `{id}` does not exist or you do not have access to it.");
+        let error = ApiError::new(404, "invalid_request_error", message);
+        return Err(error.code("model_not_found"));
+    };
+    if !model.tools && fields.contains_key("tools") {
+        let message = format!("{id} does not support tools");
+        return Err(ApiError::invalid("tools", message));
     }
-    let message = format!("The model `{model}` does not exist or you do not have access to it.");
-    let error = ApiError::new(404, "invalid_request_error", message);
-    Err(error.code("model_not_found"))
+    let messages = fields.get("messages").and_then(Value::as_array);
+    let contents = messages.into_iter().flatten().map(|one| &one["content"]);
+    let mut parts = contents.filter_map(Value::as_array).flatten();
+    if !model.images && parts.any(|part| part["type"] == "image_url") {
+        let message = format!("{id} does not support image input");
+        return Err(ApiError::invalid("messages", message));
+    }
+    let efforts = [
+        &fields.get("reasoning_effort"),
+        &fields.get("reasoning").and_then(|r| r.get("effort")),
+    ];
+    for effort in efforts.into_iter().flatten() {
+        let effort = string(effort, "reasoning_effort")?;
+        // `none` and `minimal` are the ways to switch reasoning off.
+        if !matches!(effort, "none" | "minimal") && !model.efforts.contains(&effort) {
+            let message = format!(
+                "Unsupported value: 'reasoning_effort' does not support '{effort}' with this model."
+            );
+            return Err(ApiError::invalid("reasoning_effort", message).code("unsupported_value"));
+        }
+    }
+    Ok(())
 }
 
 fn settings(fields: &Map<String, Value>) -> Checked {
@@ -174,7 +233,7 @@ fn parameters(schema: &Value, name: &str, at: &str) -> Checked {
     }
 }
 
-fn conversation(messages: &Value) -> Checked {
+fn conversation(messages: &Value, service: Service) -> Checked {
     let messages = filled_array(messages, "messages")?;
     // The ids of the calls of the last assistant message that have no result so far.
     let mut open: Vec<&str> = Vec::new();
@@ -193,7 +252,7 @@ fn conversation(messages: &Value) -> Checked {
         match role {
             "system" | "developer" => plain_message(message, &["role", "content", "name"], &at)?,
             "user" => plain_message(message, &["role", "content", "name"], &at)?,
-            "assistant" => open = assistant(message, &at)?,
+            "assistant" => open = assistant(message, &at, service)?,
             "tool" => tool_result(message, &mut open, &at)?,
             other => {
                 let message = format!(
@@ -233,12 +292,16 @@ fn plain_message(message: &Map<String, Value>, fields: &[&str], at: &str) -> Che
 }
 
 /// Judges an assistant message and returns the ids of its calls.
-fn assistant<'a>(message: &'a Map<String, Value>, at: &str) -> Checked<Vec<&'a str>> {
-    only(
-        message,
-        &["role", "content", "tool_calls", "name", "refusal"],
-        at,
-    )?;
+fn assistant<'a>(
+    message: &'a Map<String, Value>,
+    at: &str,
+    service: Service,
+) -> Checked<Vec<&'a str>> {
+    let known = ["role", "content", "tool_calls", "name", "refusal"];
+    only(message, &[&known, extra_of_assistant(service)].concat(), at)?;
+    if let Some(details) = message.get("reasoning_details") {
+        reasoning_details(details, &format!("{at}.reasoning_details"))?;
+    }
     let text = message.get("content").filter(|content| !content.is_null());
     if let Some(text) = text {
         content(text, &format!("{at}.content"))?;
@@ -282,6 +345,26 @@ fn assistant<'a>(message: &'a Map<String, Value>, at: &str) -> Checked<Vec<&'a s
     Ok(ids)
 }
 
+/// Reasoning that was streamed in pieces comes back in whole ones, with their seals.
+fn reasoning_details(details: &Value, at: &str) -> Checked {
+    for (index, detail) in filled_array(details, at)?.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let detail = object(detail, &at)?;
+        let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
+        let known = match text("type") {
+            "reasoning.text" => text("signature") == seal(text("text")),
+            "reasoning.encrypted" => is_encrypted(text("data")),
+            "reasoning.summary" => !text("summary").is_empty(),
+            _ => return Err(wrong_type(&format!("{at}.type"), "a type of reasoning")),
+        };
+        if !known {
+            let message = format!("Invalid reasoning in '{at}': it is not what was sent.");
+            return Err(ApiError::invalid(at, message));
+        }
+    }
+    Ok(())
+}
+
 fn tool_result(message: &Map<String, Value>, open: &mut Vec<&str>, at: &str) -> Checked {
     plain_message(message, &["role", "content", "tool_call_id"], at)?;
     let at = format!("{at}.tool_call_id");
@@ -305,7 +388,7 @@ fn content(content: &Value, at: &str) -> Checked {
         let part = object(part, &at)?;
         match part.get("type").and_then(Value::as_str) {
             Some("text") => {
-                only(part, &["type", "text"], &at)?;
+                only(part, &["type", "text", "cache_control"], &at)?;
                 string(required(part, "text", &at)?, &at)?;
             }
             Some("image_url") => {

@@ -15,6 +15,8 @@ pub(crate) struct Exchange {
     pub(crate) connection: u64,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// What follows the question mark, without it.
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     /// The body as it came.
     pub(crate) body: Bytes,
@@ -36,18 +38,36 @@ impl Exchange {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The bytes of the `messages` array, or nothing where there is none.
+    /// The bytes of the array of messages, which the Responses API calls `input`, or nothing
+    /// where there is none.
     pub(crate) fn messages(&self) -> &str {
         self.raw()
-            .and_then(|raw| raw.messages)
+            .and_then(|raw| raw.messages.or(raw.input))
             .map_or("", RawValue::get)
     }
 
-    /// The bytes of the `tools` array, or nothing where there is none.
+    /// The bytes of the tools that are offered, or nothing where there are none.
     pub(crate) fn tools(&self) -> &str {
         self.raw()
-            .and_then(|raw| raw.tools)
+            .and_then(|raw| raw.tools.or(raw.tool_config))
             .map_or("", RawValue::get)
+    }
+
+    /// The value of a header, where it came and is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether a model was asked to say something, in whatever protocol.
+    pub(super) fn is_ask(&self) -> bool {
+        const ENDS: [&str; 5] = [
+            "/chat/completions",
+            "/responses",
+            "/messages",
+            "/converse",
+            "/converse-stream",
+        ];
+        ENDS.iter().any(|end| self.path.ends_with(end)) && self.method == "POST"
     }
 
     fn raw(&self) -> Option<Raw<'_>> {
@@ -60,7 +80,11 @@ struct Raw<'a> {
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
     #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
     tools: Option<&'a RawValue>,
+    #[serde(borrow, rename = "toolConfig")]
+    tool_config: Option<&'a RawValue>,
 }
 
 /// All exchanges in the order of arrival, with a signal for those who wait for more.

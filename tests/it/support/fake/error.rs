@@ -1,11 +1,10 @@
-//! Errors in the shape of the OpenAI API: `{"error": {"message", "type", "param", "code"}}`.
+//! Errors of the services; each writes them in a shape of its own (`Service::error_body`).
 
-use serde_json::{Value, json};
-
-/// One refusal: an HTTP status and what stands in the `error` object.
+/// One refusal: an HTTP status and what is said about it.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
+    /// The type of the error: `rate_limit_error`, `ThrottlingException`.
     pub(crate) kind: &'static str,
     pub(crate) param: Option<String>,
     pub(crate) code: Option<&'static str>,
@@ -40,12 +39,5 @@ impl ApiError {
             code: Some(code),
             ..self
         }
-    }
-
-    /// The body of the answer.
-    pub(crate) fn body(&self) -> Value {
-        json!({"error": {
-            "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
-        }})
     }
 }
