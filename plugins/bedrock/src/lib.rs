@@ -13,7 +13,7 @@ use ml_intern_plugin::provider::ids;
 use ml_intern_plugin::provider::lenient::number;
 use ml_intern_plugin::provider::settings::from_host;
 use ml_intern_plugin::provider::{Reply, Service, errors};
-use ml_intern_plugin::{Error, Model, Provider, Request, Response};
+use ml_intern_plugin::{Error, Listing, Provider, Request, Response};
 use output::Output;
 use serde::Deserialize;
 use settings::Settings;
@@ -25,8 +25,8 @@ const CREDENTIAL: &str = "aws";
 pub struct Bedrock;
 
 impl Provider for Bedrock {
-    fn models() -> Result<Vec<Model>, Error> {
-        Ok(models::all(Settings::read(&from_host)?.price))
+    fn models() -> Result<Listing, Error> {
+        Ok(models::all(Settings::read(&from_host)?.price).into())
     }
 
     fn complete(request: Request) -> Result<Response, Error> {

@@ -3,9 +3,34 @@
 //! Shape: `GET /models` of the router as its clients read it, as of November 2026. Prices are US dollars for a million
 //! tokens, other than on OpenRouter.
 
-use ml_intern_plugin::provider::{self, value};
+use ml_intern_plugin::provider::{self, Known, value};
 use ml_intern_plugin::{Error, Model, Price};
 use serde_json::Value;
+
+/// Day of the table.
+pub(crate) const AS_OF: &str = "2026-09-01";
+
+/// Models that the router has had for long; who serves them, and for how much, only the router knows.
+pub(crate) const TABLE: &[Known] = &[
+    named("anthropic/claude-opus-4.8:fal-ai"),
+    named("openai/gpt-5.5:fal-ai"),
+    named("moonshotai/Kimi-K2.6:novita"),
+    named("MiniMaxAI/MiniMax-M2.7:novita"),
+    named("zai-org/GLM-5.1:novita"),
+    named("deepseek-ai/DeepSeek-V4-Pro:novita"),
+];
+
+const fn named(id: &'static str) -> Known {
+    Known {
+        id,
+        context_window: 0,
+        max_output: 0,
+        images: false,
+        efforts: &[],
+        price: None,
+        long_price: None,
+    }
+}
 
 /// Models read. The router lists a few hundred.
 const MAX_MODELS: usize = 2000;

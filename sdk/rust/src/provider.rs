@@ -27,4 +27,4 @@ pub mod value;
 
 pub use reply::{Emit, Fragment, MAX_CALLS, Reply, to_sink};
 pub use service::{Flow, Framing, Protocol, Service};
-pub use table::{Known, cost, price};
+pub use table::{Known, cost, or_known, price};

@@ -119,6 +119,11 @@ fn tell_problems(known: &[Known], one: bool) -> Result<u8> {
                     "{name}: {problem}; what it said at {day} is shown"
                 ));
             }
+            None if !listing.models.is_empty() => {
+                ui::warn(&format!(
+                    "{name}: {problem}; what the plugin knows of is shown"
+                ));
+            }
             None if one => {
                 let error = anyhow::anyhow!("{name}: {problem}");
                 return Err(Failure::new(Kind::Failed, error));
