@@ -171,7 +171,7 @@ fn details(one: &Known, model: &Model) {
     let tokens = |tokens: Option<u64>| {
         tokens.map_or("unknown".to_owned(), |tokens| format!("{tokens} tokens"))
     };
-    let mut table = Table::new(&["MODEL", &one.full_name(model)]);
+    let mut table = Table::new(&["MODEL", &one.full_name(model)]).last(120);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
     row("provider", one.name.clone());
     row("context window", tokens(model.context_window));
@@ -203,7 +203,7 @@ fn details(one: &Known, model: &Model) {
         (None, None) => "the service, now".to_owned(),
     };
     row("said by", source);
-    ui::out(&table.last(120).render(Style::stdout()));
+    ui::out(&table.render(Style::stdout()));
 }
 
 fn per_million(price: &Price) -> String {
