@@ -39,7 +39,7 @@ fn of(kind: &str, field: &str, value: &str) -> String {
 /// The block that reasoning came from, as JSON; none where it came from another service.
 pub(crate) fn block(reasoning: &Reasoning) -> Option<String> {
     let opaque = reasoning.opaque.as_deref()?;
-    let block: Block = serde_json::from_str(opaque).ok()?;
+    let block: Block = serde_json::from_slice(opaque.as_bytes()).ok()?;
     match (block.kind.as_deref(), block.signature, block.data) {
         (Some("thinking"), Some(signature), _) => {
             let mut json = Json::default();

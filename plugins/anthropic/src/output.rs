@@ -144,7 +144,7 @@ impl<'a> Output<'a> {
         match message.kind.as_deref().unwrap_or_default() {
             "message_start" => {
                 let head = message.message.map_or("{}", RawValue::get);
-                let head: Message<'_> = serde_json::from_str(head)
+                let head: Message<'_> = serde_json::from_slice(head.as_bytes())
                     .map_err(|error| unreadable(&error, head.as_bytes()))?;
                 self.head(head.id, head.model, head.usage);
             }

@@ -284,7 +284,7 @@ struct Opaque {
 impl Opaque {
     /// None where it is of another service.
     fn of(reasoning: &Reasoning) -> Option<Self> {
-        let opaque: Self = serde_json::from_str(reasoning.opaque.as_deref()?).ok()?;
+        let opaque: Self = serde_json::from_slice(reasoning.opaque.as_deref()?.as_bytes()).ok()?;
         let any = opaque.signature.is_some() || opaque.redacted_content.is_some();
         any.then_some(opaque)
     }

@@ -230,7 +230,7 @@ impl Message<'_> {
     /// A call begins, or there is more of it.
     fn call(&mut self, index: u64, call: &Call<'_>) -> Result<(), Error> {
         let input = call.input.map_or("", RawValue::get);
-        let piece = serde_json::from_str::<String>(input);
+        let piece = serde_json::from_slice::<String>(input.as_bytes());
         let arguments = piece.as_deref().unwrap_or(input);
         let begins = call.name.is_some();
         self.bare_call = (begins || self.bare_call) && arguments.is_empty();

@@ -1,6 +1,8 @@
 //! Dialects of JSON Schema that services take.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// Keywords that constrained generation of the hosted services knows, beside those for structure.
 const KNOWN: [&str; 17] = [
@@ -30,47 +32,67 @@ const DEPTH: usize = 5;
 /// lists all its properties as required and allows no others, and nothing stands in it that the services would
 /// refuse. A schema that is not is sent as it is, without that promise; the host checks arguments in any case.
 pub fn is_strict(schema: &str) -> bool {
-    serde_json::from_str::<Value>(schema)
-        .is_ok_and(|schema| schema["type"] == "object" && fits(&schema, 0))
+    read::<Fields<'_>>(schema).is_some_and(|fields| names_object(&fields)) && fits(schema, 0)
 }
 
-fn fits(schema: &Value, depth: usize) -> bool {
-    let Some(fields) = schema.as_object().filter(|_| depth <= DEPTH) else {
+/// A schema's keywords. Reading one level at a time is all that is needed, and there is no tree of values to build.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_slice(json.as_bytes()).ok()
+}
+
+fn fits(schema: &str, depth: usize) -> bool {
+    let Some(fields) = read::<Fields<'_>>(schema).filter(|_| depth <= DEPTH) else {
         return false;
     };
     fields.keys().all(|key| KNOWN.contains(&key.as_str()))
-        && is_closed(fields)
-        && inner(fields).all(|schema| fits(schema, depth + 1))
+        && is_closed(&fields)
+        && inner(&fields).all(|schema| fits(schema.get(), depth + 1))
+}
+
+/// Whether it is an object and nothing else.
+fn names_object(fields: &Fields<'_>) -> bool {
+    fields
+        .get("type")
+        .is_some_and(|kind| kind.get() == "\"object\"")
 }
 
 /// Whether an object says all that may stand in it.
-fn is_closed(fields: &Map<String, Value>) -> bool {
-    let names_object = |kind: &Value| {
-        kind == "object"
-            || kind
-                .as_array()
-                .is_some_and(|kinds| kinds.contains(&"object".into()))
+fn is_closed(fields: &Fields<'_>) -> bool {
+    let list = |key: &str| {
+        let list = fields.get(key).map(|list| list.get());
+        list.and_then(read::<Vec<&RawValue>>).unwrap_or_default()
     };
-    if !fields.get("type").is_some_and(names_object) {
+    let among = list("type");
+    if !names_object(fields) && !among.iter().any(|kind| kind.get() == "\"object\"") {
         return true;
     }
-    let required = fields.get("required").and_then(Value::as_array);
-    let is_required =
-        |name: &String| required.is_some_and(|names| names.contains(&Value::from(name.as_str())));
-    let properties = fields.get("properties").and_then(Value::as_object);
-    fields.get("additionalProperties") == Some(&Value::Bool(false))
-        && properties.is_some_and(|properties| properties.keys().all(is_required))
+    let required: Vec<String> = list("required")
+        .iter()
+        .filter_map(|name| read(name.get()))
+        .collect();
+    let properties = fields.get("properties").map(|all| all.get());
+    fields
+        .get("additionalProperties")
+        .is_some_and(|additional| additional.get() == "false")
+        && properties
+            .and_then(read::<Fields<'_>>)
+            .is_some_and(|properties| properties.keys().all(|name| required.contains(name)))
 }
 
-fn inner(fields: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+fn inner<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a RawValue> {
+    let own = |key: &str| fields.get(key).map(|value| value.get());
     let named = ["properties", "$defs"]
         .into_iter()
-        .filter_map(|key| fields.get(key)?.as_object());
-    let listed = fields.get("anyOf").and_then(Value::as_array);
+        .filter_map(|key| own(key).and_then(read::<Fields<'_>>));
+    let listed = own("anyOf").and_then(read::<Vec<&RawValue>>);
     named
-        .flat_map(Map::values)
+        .flat_map(BTreeMap::into_values)
         .chain(listed.into_iter().flatten())
-        .chain(fields.get("items"))
+        .chain(fields.get("items").copied())
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 #[cfg(test)]
