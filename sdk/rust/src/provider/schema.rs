@@ -1,8 +1,7 @@
 //! Dialects of JSON Schema that services take.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use crate::provider::json::Json;
+use crate::provider::lenient::Fields;
 
 /// Keywords that constrained generation of the hosted services knows, beside those for structure.
 const KNOWN: [&str; 17] = [
@@ -32,67 +31,49 @@ const DEPTH: usize = 5;
 /// lists all its properties as required and allows no others, and nothing stands in it that the services would
 /// refuse. A schema that is not is sent as it is, without that promise; the host checks arguments in any case.
 pub fn is_strict(schema: &str) -> bool {
-    read::<Fields<'_>>(schema).is_some_and(|fields| names_object(&fields)) && fits(schema, 0)
+    Fields::read(schema.as_bytes()).is_ok_and(|fields| fields.raw("type") == Some(OBJECT))
+        && fits(schema, 0)
 }
 
-/// A schema's keywords. Reading one level at a time is all that is needed, and there is no tree of values to build.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
-
-fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
-    serde_json::from_slice(json.as_bytes()).ok()
-}
+/// The type of objects, as JSON.
+const OBJECT: &str = "\"object\"";
 
 fn fits(schema: &str, depth: usize) -> bool {
-    let Some(fields) = read::<Fields<'_>>(schema).filter(|_| depth <= DEPTH) else {
+    let Ok(fields) = Fields::read(schema.as_bytes()) else {
         return false;
     };
-    fields.keys().all(|key| KNOWN.contains(&key.as_str()))
+    depth <= DEPTH
+        && fields.names().all(|key| KNOWN.contains(&key))
         && is_closed(&fields)
-        && inner(&fields).all(|schema| fits(schema.get(), depth + 1))
-}
-
-/// Whether it is an object and nothing else.
-fn names_object(fields: &Fields<'_>) -> bool {
-    fields
-        .get("type")
-        .is_some_and(|kind| kind.get() == "\"object\"")
+        && inner(&fields).iter().all(|schema| fits(schema, depth + 1))
 }
 
 /// Whether an object says all that may stand in it.
 fn is_closed(fields: &Fields<'_>) -> bool {
-    let list = |key: &str| {
-        let list = fields.get(key).map(|list| list.get());
-        list.and_then(read::<Vec<&RawValue>>).unwrap_or_default()
-    };
-    let among = list("type");
-    if !names_object(fields) && !among.iter().any(|kind| kind.get() == "\"object\"") {
+    let kinds = fields.list("type").unwrap_or_default();
+    if fields.raw("type") != Some(OBJECT) && !kinds.contains(&OBJECT) {
         return true;
     }
-    let required: Vec<String> = list("required")
-        .iter()
-        .filter_map(|name| read(name.get()))
-        .collect();
-    let properties = fields.get("properties").map(|all| all.get());
-    fields
-        .get("additionalProperties")
-        .is_some_and(|additional| additional.get() == "false")
-        && properties
-            .and_then(read::<Fields<'_>>)
-            .is_some_and(|properties| properties.keys().all(|name| required.contains(name)))
+    let required = fields.list("required").unwrap_or_default();
+    let is_required = |name: &str| {
+        let mut json = Json::default();
+        json.string(name);
+        required.contains(&json.into_text().as_str())
+    };
+    let properties = fields.object("properties");
+    fields.raw("additionalProperties") == Some("false")
+        && properties.is_some_and(|properties| properties.names().all(is_required))
 }
 
-fn inner<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a RawValue> {
-    let own = |key: &str| fields.get(key).map(|value| value.get());
-    let named = ["properties", "$defs"]
-        .into_iter()
-        .filter_map(|key| own(key).and_then(read::<Fields<'_>>));
-    let listed = own("anyOf").and_then(read::<Vec<&RawValue>>);
-    named
-        .flat_map(BTreeMap::into_values)
-        .chain(listed.into_iter().flatten())
-        .chain(fields.get("items").copied())
-        .collect::<Vec<_>>()
-        .into_iter()
+fn inner<'a>(fields: &Fields<'a>) -> Vec<&'a str> {
+    let mut all = fields.list("anyOf").unwrap_or_default();
+    for named in ["properties", "$defs"] {
+        if let Some(named) = fields.object(named) {
+            all.extend(named.values());
+        }
+    }
+    all.extend(fields.raw("items"));
+    all
 }
 
 #[cfg(test)]
