@@ -1,61 +1,9 @@
 //! Models: what the service lists, and of prices, which it does not list, what is known.
 
 use crate::settings::Settings;
-use ml_intern_plugin::provider::lenient::{number, text};
+use ml_intern_plugin::provider::lenient::Fields;
 use ml_intern_plugin::provider::{Known, claude, errors};
 use ml_intern_plugin::{Error, Model};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<Listed>,
-    #[serde(default)]
-    has_more: Option<bool>,
-    #[serde(default, deserialize_with = "text")]
-    last_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    #[serde(default, deserialize_with = "text")]
-    lifecycle: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    max_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    max_tokens: Option<u64>,
-    #[serde(default)]
-    capabilities: Option<Capabilities>,
-}
-
-#[derive(Deserialize)]
-struct Capabilities {
-    #[serde(default)]
-    effort: Option<Efforts>,
-    #[serde(default)]
-    image_input: Option<Support>,
-}
-
-/// In the order in which they are listed.
-#[derive(Deserialize)]
-struct Efforts {
-    #[serde(default)]
-    low: Option<Support>,
-    #[serde(default)]
-    medium: Option<Support>,
-    #[serde(default)]
-    high: Option<Support>,
-    #[serde(default)]
-    xhigh: Option<Support>,
-    #[serde(default)]
-    max: Option<Support>,
-}
-
-#[derive(Deserialize)]
-struct Support {
-    #[serde(default)]
-    supported: Option<bool>,
-}
 
 /// Adds the models of a page of `GET /models`; returns the id after which the next page begins, if there is one.
 ///
@@ -66,23 +14,31 @@ pub(crate) fn page(
     settings: &Settings,
     all: &mut Vec<Model>,
 ) -> Result<Option<String>, Error> {
-    let page: Page = serde_json::from_slice(body).map_err(|error| {
-        errors::broken(&format!(
-            "the server's answer is no list of models ({error}): {}",
+    let page = Fields::read(body).unwrap_or_default();
+    let Some(listed) = page.list("data") else {
+        return Err(errors::broken(&format!(
+            "the server's answer is no list of models: {}",
             errors::bounded(&String::from_utf8_lossy(body), 200)
-        ))
-    })?;
-    let callable = |listed: &Listed| listed.lifecycle.as_deref() != Some("retired");
-    let callable = page.data.into_iter().filter(callable);
-    all.extend(callable.map(|listed| model(listed, settings)));
-    Ok(page.last_id.filter(|_| page.has_more == Some(true)))
+        )));
+    };
+    for listed in listed {
+        let listed = Fields::read(listed.as_bytes()).unwrap_or_default();
+        let retired = listed.raw("lifecycle") == Some("\"retired\"");
+        all.extend(
+            listed
+                .text("id")
+                .filter(|_| !retired)
+                .map(|id| model(id, &listed, settings)),
+        );
+    }
+    Ok(page.text("last_id").filter(|_| page.is_true("has_more")))
 }
 
-fn model(listed: Listed, settings: &Settings) -> Model {
-    let base = match Known::of(claude::TABLE, &listed.id) {
-        Some(known) => known.model(&listed.id, claude::AS_OF),
+fn model(id: String, listed: &Fields<'_>, settings: &Settings) -> Model {
+    let base = match Known::of(claude::TABLE, &id) {
+        Some(known) => known.model(&id, claude::AS_OF),
         None => Model {
-            id: listed.id.clone(),
+            id,
             context_window: 0,
             max_output: 0,
             tools: true,
@@ -94,44 +50,33 @@ fn model(listed: Listed, settings: &Settings) -> Model {
         },
     };
     // Some gateways list 0 or nothing.
-    let count = |count: Option<u64>| {
-        let count = count.filter(|count| *count > 0);
-        count.map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+    let count = |name: &str, known: u32| match listed.number(name) {
+        None | Some(0) => known,
+        Some(count) => u32::try_from(count).unwrap_or(u32::MAX),
     };
-    let capabilities = listed.capabilities;
-    let images = capabilities
-        .as_ref()
-        .and_then(|all| all.image_input.as_ref().map(supports));
-    let efforts = capabilities.and_then(|all| all.effort);
+    let capabilities = listed.object("capabilities").unwrap_or_default();
+    let images = capabilities.object("image_input");
+    let efforts = capabilities.object("effort");
     Model {
-        context_window: count(listed.max_input_tokens).unwrap_or(base.context_window),
-        max_output: count(listed.max_tokens).unwrap_or(base.max_output),
-        images: images.unwrap_or(base.images),
-        efforts: efforts.map_or(base.efforts, |efforts| efforts.words()),
+        context_window: count("max_input_tokens", base.context_window),
+        max_output: count("max_tokens", base.max_output),
+        images: images.map_or(base.images, |images| images.is_true("supported")),
+        efforts: efforts.map_or(base.efforts, |efforts| words(&efforts)),
         price: settings.price.or(base.price),
         long_price: base.long_price.filter(|_| settings.price.is_none()),
         ..base
     }
 }
 
-fn supports(support: &Support) -> bool {
-    support.supported == Some(true)
-}
-
-impl Efforts {
-    fn words(&self) -> Vec<String> {
-        let all = [
-            ("low", &self.low),
-            ("medium", &self.medium),
-            ("high", &self.high),
-            ("xhigh", &self.xhigh),
-            ("max", &self.max),
-        ];
-        let own = all
-            .iter()
-            .filter(|(_, support)| support.as_ref().is_some_and(supports));
-        own.map(|(word, _)| (*word).to_owned()).collect()
-    }
+/// The efforts that a model takes, the lowest first.
+fn words(efforts: &Fields<'_>) -> Vec<String> {
+    let supports = |word: &&str| {
+        let effort = efforts.object(word);
+        effort.is_some_and(|effort| effort.is_true("supported"))
+    };
+    let all = ["low", "medium", "high", "xhigh", "max"];
+    let own = all.into_iter().filter(supports);
+    own.map(str::to_owned).collect()
 }
 
 #[cfg(test)]

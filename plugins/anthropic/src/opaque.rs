@@ -3,18 +3,7 @@
 
 use ml_intern_plugin::chat::Reasoning;
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::lenient::text;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Block {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    data: Option<String>,
-}
+use ml_intern_plugin::provider::lenient::Fields;
 
 /// The opaque side of a thinking block.
 pub(crate) fn of_thinking(signature: &str) -> String {
@@ -39,9 +28,10 @@ fn of(kind: &str, field: &str, value: &str) -> String {
 /// The block that reasoning came from, as JSON; none where it came from another service.
 pub(crate) fn block(reasoning: &Reasoning) -> Option<String> {
     let opaque = reasoning.opaque.as_deref()?;
-    let block: Block = serde_json::from_str(opaque).ok()?;
-    match (block.kind.as_deref(), block.signature, block.data) {
-        (Some("thinking"), Some(signature), _) => {
+    let block = Fields::read(opaque.as_bytes()).ok()?;
+    let kind = block.text("type")?;
+    match (kind.as_str(), block.text("signature"), block.text("data")) {
+        ("thinking", Some(signature), _) => {
             let mut json = Json::default();
             json.raw("{\"type\":\"thinking\",\"thinking\":");
             json.string(&reasoning.text);
@@ -50,7 +40,7 @@ pub(crate) fn block(reasoning: &Reasoning) -> Option<String> {
             json.raw("}");
             Some(json.into_text())
         }
-        (Some("redacted_thinking"), _, Some(data)) => Some(of_redacted(&data)),
+        ("redacted_thinking", _, Some(data)) => Some(of_redacted(&data)),
         _ => None,
     }
 }

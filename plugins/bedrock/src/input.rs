@@ -12,9 +12,8 @@ use ml_intern_plugin::chat::{
 };
 use ml_intern_plugin::provider::conversation::{self, Piece, Side, Turn, is_blank};
 use ml_intern_plugin::provider::json::{self, Extra, Json};
-use ml_intern_plugin::provider::lenient::text;
+use ml_intern_plugin::provider::lenient::Fields;
 use ml_intern_plugin::provider::{claude, ids};
-use serde::Deserialize;
 
 /// Fields that carry the conversation.
 const FIXED: [&str; 4] = ["modelId", "messages", "system", "toolConfig"];
@@ -193,7 +192,7 @@ fn tool(json: &mut Json, tool: &ToolSpec) -> Result<(), Error> {
 fn is_sent(part: &Part) -> bool {
     match part {
         Part::Text(text) => !is_blank(text),
-        Part::Reasoning(reasoning) => Opaque::of(reasoning).is_some(),
+        Part::Reasoning(reasoning) => thought(reasoning).is_some(),
         Part::Image(_) | Part::Call(_) | Part::Result(_) => true,
     }
 }
@@ -202,7 +201,7 @@ fn piece(json: &mut Json, piece: &Piece<'_>, model: &str) -> Result<(), Error> {
     match piece.part {
         Part::Text(text) => said(json, text),
         Part::Image(image) => pictured(json, image)?,
-        Part::Reasoning(reasoning) => thought(json, reasoning),
+        Part::Reasoning(reasoning) => json.raw(&thought(reasoning).unwrap_or_default()),
         Part::Call(call) => called(json, call),
         Part::Result(result) => answered(json, result, model)?,
     }
@@ -271,23 +270,24 @@ fn answered(json: &mut Json, result: &ToolResult, model: &str) -> Result<(), Err
     Ok(())
 }
 
-/// The opaque side of reasoning, as [`signed`] and [`redacted`] write it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Opaque {
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    redacted_content: Option<String>,
-}
-
-impl Opaque {
-    /// None where it is of another service.
-    fn of(reasoning: &Reasoning) -> Option<Self> {
-        let opaque: Self = serde_json::from_str(reasoning.opaque.as_deref()?).ok()?;
-        let any = opaque.signature.is_some() || opaque.redacted_content.is_some();
-        any.then_some(opaque)
+/// The block that reasoning came from, as JSON; none where it came from another service.
+fn thought(reasoning: &Reasoning) -> Option<String> {
+    let opaque = Fields::read(reasoning.opaque.as_deref()?.as_bytes()).ok()?;
+    let mut json = Json::default();
+    json.raw("{\"reasoningContent\":{");
+    if let Some(content) = opaque.raw("redactedContent") {
+        json.raw("\"redactedContent\":");
+        json.raw(content);
+    } else {
+        let signature = opaque.raw("signature")?;
+        json.raw("\"reasoningText\":{\"text\":");
+        json.string(&reasoning.text);
+        json.field("signature");
+        json.raw(signature);
+        json.raw("}");
     }
+    json.raw("}}");
+    Some(json.into_text())
 }
 
 /// The opaque side of reasoning with a signature.
@@ -306,24 +306,6 @@ fn opaque(start: &str, value: &str) -> String {
     json.string(value);
     json.raw("}");
     json.into_text()
-}
-
-fn thought(json: &mut Json, reasoning: &Reasoning) {
-    let Some(opaque) = Opaque::of(reasoning) else {
-        return;
-    };
-    json.raw("{\"reasoningContent\":{");
-    if let Some(content) = opaque.redacted_content {
-        json.raw("\"redactedContent\":");
-        json.string(&content);
-    } else {
-        json.raw("\"reasoningText\":{\"text\":");
-        json.string(&reasoning.text);
-        json.field("signature");
-        json.string(&opaque.signature.unwrap_or_default());
-        json.raw("}");
-    }
-    json.raw("}}");
 }
 
 #[cfg(test)]

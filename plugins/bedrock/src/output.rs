@@ -6,11 +6,9 @@ use crate::frames::{Frame, Frames};
 use crate::input;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::lenient::{number, text};
+use ml_intern_plugin::provider::lenient::Fields;
 use ml_intern_plugin::provider::{Flow, Fragment, Framing, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// A reply that arrives in frames.
 pub(crate) struct Output<'a> {
@@ -31,95 +29,6 @@ struct Message<'a> {
     bare_call: bool,
     reason: Option<String>,
     counted: bool,
-}
-
-/// The content of an event, or a whole answer.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event<'a> {
-    #[serde(default, deserialize_with = "number")]
-    content_block_index: Option<u64>,
-    #[serde(default, borrow)]
-    start: Option<Content<'a>>,
-    #[serde(default, borrow)]
-    delta: Option<Content<'a>>,
-    #[serde(default, borrow)]
-    output: Option<Answer<'a>>,
-    #[serde(default, deserialize_with = "text")]
-    stop_reason: Option<String>,
-    #[serde(default)]
-    usage: Option<Tokens>,
-}
-
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(default, borrow)]
-    message: Option<Whole<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(default, borrow)]
-    content: Vec<Content<'a>>,
-}
-
-/// A block, its start, or what is new of it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Content<'a> {
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, borrow)]
-    tool_use: Option<Call<'a>>,
-    #[serde(default)]
-    reasoning_content: Option<Reasoning>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Call<'a> {
-    #[serde(default, deserialize_with = "text")]
-    tool_use_id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    name: Option<String>,
-    /// An object in a whole answer, a text with a piece of one in a stream.
-    #[serde(default, borrow)]
-    input: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reasoning {
-    #[serde(default)]
-    reasoning_text: Option<Thought>,
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    /// In base64.
-    #[serde(default, deserialize_with = "text")]
-    redacted_content: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Thought {
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Tokens {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    output_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_write_input_tokens: Option<u64>,
 }
 
 impl<'a> Output<'a> {
@@ -164,27 +73,23 @@ impl Message<'_> {
             }
             _ => return Ok(Flow::More),
         }
-        let event = parsed(frame.payload)?;
-        let index = event.content_block_index.unwrap_or(0);
+        let event = read(frame.payload)?;
+        let index = event.number("contentBlockIndex").unwrap_or(0);
         match frame.header(":event-type").unwrap_or_default() {
             "contentBlockStart" => {
                 self.turn_to(index)?;
-                if let Some(call) = event.start.and_then(|start| start.tool_use) {
-                    self.call(index, &call)?;
-                }
+                self.content(index, &event.object("start").unwrap_or_default())?;
             }
             "contentBlockDelta" => {
                 self.turn_to(index)?;
-                if let Some(delta) = event.delta {
-                    self.content(index, delta)?;
-                }
+                self.content(index, &event.object("delta").unwrap_or_default())?;
             }
             "contentBlockStop" => self.close()?,
             "messageStop" => {
                 self.close()?;
-                self.reason = event.stop_reason;
+                self.reason = event.text("stopReason");
             }
-            "metadata" => self.count(event.usage),
+            "metadata" => self.count(&event),
             // `messageStart`, and whatever comes to be.
             _ => {}
         }
@@ -206,38 +111,37 @@ impl Message<'_> {
         Ok(())
     }
 
-    fn content(&mut self, index: u64, new: Content<'_>) -> Result<(), Error> {
-        self.reply.text(&new.text.unwrap_or_default());
-        if let Some(call) = new.tool_use {
+    /// A block, its start, or what is new of it.
+    fn content(&mut self, index: u64, new: &Fields<'_>) -> Result<(), Error> {
+        self.reply.text(&new.text("text").unwrap_or_default());
+        if let Some(call) = new.object("toolUse") {
             self.call(index, &call)?;
         }
-        if let Some(reasoning) = new.reasoning_content {
-            let whole = reasoning.reasoning_text;
-            let (text, signature) = match whole {
-                Some(whole) => (whole.text, whole.signature),
-                None => (reasoning.text, reasoning.signature),
-            };
-            self.reply.reasoning(&text.unwrap_or_default());
-            self.signature.push_str(&signature.unwrap_or_default());
+        if let Some(reasoning) = new.object("reasoningContent") {
             // It comes in one piece: two pieces of base64 would not be one.
-            if let Some(content) = reasoning.redacted_content {
+            if let Some(content) = reasoning.text("redactedContent") {
                 self.reply.opaque(input::redacted(&content));
             }
+            let reasoning = reasoning.object("reasoningText").unwrap_or(reasoning);
+            self.reply
+                .reasoning(&reasoning.text("text").unwrap_or_default());
+            self.signature
+                .push_str(&reasoning.text("signature").unwrap_or_default());
         }
         Ok(())
     }
 
     /// A call begins, or there is more of it.
-    fn call(&mut self, index: u64, call: &Call<'_>) -> Result<(), Error> {
-        let input = call.input.map_or("", RawValue::get);
-        let piece = serde_json::from_str::<String>(input);
-        let arguments = piece.as_deref().unwrap_or(input);
-        let begins = call.name.is_some();
-        self.bare_call = (begins || self.bare_call) && arguments.is_empty();
+    fn call(&mut self, index: u64, call: &Fields<'_>) -> Result<(), Error> {
+        let name = call.text("name");
+        // An object in a whole answer, a text with a piece of one in a stream.
+        let piece = call.text("input");
+        let arguments = piece.as_deref().or(call.raw("input")).unwrap_or_default();
+        self.bare_call = (name.is_some() || self.bare_call) && arguments.is_empty();
         self.reply.call(Fragment {
             index: Some(index),
-            id: call.tool_use_id.as_deref().unwrap_or_default(),
-            name: call.name.as_deref().unwrap_or_default(),
+            id: &call.text("toolUseId").unwrap_or_default(),
+            name: &name.unwrap_or_default(),
             arguments,
         })
     }
@@ -261,12 +165,12 @@ impl Message<'_> {
         Ok(())
     }
 
-    fn count(&mut self, tokens: Option<Tokens>) {
-        let Some(tokens) = tokens else {
+    fn count(&mut self, message: &Fields<'_>) {
+        let Some(tokens) = message.object("usage") else {
             return;
         };
         self.counted = true;
-        self.reply.usage = tokens.usage();
+        self.reply.usage = usage(&tokens);
         let usage = &self.reply.usage;
         self.reply.cost_usd = self.price.as_ref().map(|price| cost(usage, price));
     }
@@ -342,17 +246,21 @@ impl Framing for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let answer = parsed(body)?;
-        let Some(message) = answer.output.and_then(|output| output.message) else {
+        let answer = read(body)?;
+        let message = answer
+            .object("output")
+            .and_then(|output| output.object("message"));
+        let Some(content) = message.and_then(|message| message.list("content")) else {
             return Err(unreadable("no message in it", body));
         };
-        for (index, block) in message.content.into_iter().enumerate() {
+        for (index, block) in content.into_iter().enumerate() {
             self.message.turn_to(index as u64)?;
-            self.message.content(index as u64, block)?;
+            self.message
+                .content(index as u64, &read(block.as_bytes())?)?;
         }
         self.message.close()?;
-        self.message.reason = answer.stop_reason;
-        self.message.count(answer.usage);
+        self.message.reason = answer.text("stopReason");
+        self.message.count(&answer);
         Ok(())
     }
 
@@ -365,8 +273,8 @@ impl Framing for Output<'_> {
     }
 }
 
-fn parsed(body: &[u8]) -> Result<Event<'_>, Error> {
-    serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string(), body))
+fn read(json: &[u8]) -> Result<Fields<'_>, Error> {
+    Fields::read(json).map_err(|error| unreadable(&error.to_string(), json))
 }
 
 fn unreadable(why: &str, body: &[u8]) -> Error {
@@ -376,21 +284,19 @@ fn unreadable(why: &str, body: &[u8]) -> Error {
     ))
 }
 
-impl Tokens {
-    /// The service counts cached input apart, the host with the rest. What of the output was reasoning it does not say.
-    fn usage(&self) -> Usage {
-        let count = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
-        let read = count(self.cache_read_input_tokens);
-        let written = count(self.cache_write_input_tokens);
-        Usage {
-            input: count(self.input_tokens)
-                .saturating_add(read)
-                .saturating_add(written),
-            output: count(self.output_tokens),
-            cache_read: read,
-            cache_write: written,
-            reasoning: 0,
-        }
+/// The service counts cached input apart, the host with the rest. What of the output was reasoning it does not say.
+fn usage(tokens: &Fields<'_>) -> Usage {
+    let count = |name: &str| u32::try_from(tokens.number(name).unwrap_or(0)).unwrap_or(u32::MAX);
+    let read = count("cacheReadInputTokens");
+    let written = count("cacheWriteInputTokens");
+    Usage {
+        input: count("inputTokens")
+            .saturating_add(read)
+            .saturating_add(written),
+        output: count("outputTokens"),
+        cache_read: read,
+        cache_write: written,
+        reasoning: 0,
     }
 }
 

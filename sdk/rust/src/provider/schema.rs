@@ -1,6 +1,7 @@
 //! Dialects of JSON Schema that services take.
 
-use serde_json::{Map, Value};
+use crate::provider::json::Json;
+use crate::provider::lenient::Fields;
 
 /// Keywords that constrained generation of the hosted services knows, beside those for structure.
 const KNOWN: [&str; 17] = [
@@ -30,47 +31,49 @@ const DEPTH: usize = 5;
 /// lists all its properties as required and allows no others, and nothing stands in it that the services would
 /// refuse. A schema that is not is sent as it is, without that promise; the host checks arguments in any case.
 pub fn is_strict(schema: &str) -> bool {
-    serde_json::from_str::<Value>(schema)
-        .is_ok_and(|schema| schema["type"] == "object" && fits(&schema, 0))
+    Fields::read(schema.as_bytes()).is_ok_and(|fields| fields.raw("type") == Some(OBJECT))
+        && fits(schema, 0)
 }
 
-fn fits(schema: &Value, depth: usize) -> bool {
-    let Some(fields) = schema.as_object().filter(|_| depth <= DEPTH) else {
+/// The type of objects, as JSON.
+const OBJECT: &str = "\"object\"";
+
+fn fits(schema: &str, depth: usize) -> bool {
+    let Ok(fields) = Fields::read(schema.as_bytes()) else {
         return false;
     };
-    fields.keys().all(|key| KNOWN.contains(&key.as_str()))
-        && is_closed(fields)
-        && inner(fields).all(|schema| fits(schema, depth + 1))
+    depth <= DEPTH
+        && fields.names().all(|key| KNOWN.contains(&key))
+        && is_closed(&fields)
+        && inner(&fields).iter().all(|schema| fits(schema, depth + 1))
 }
 
 /// Whether an object says all that may stand in it.
-fn is_closed(fields: &Map<String, Value>) -> bool {
-    let names_object = |kind: &Value| {
-        kind == "object"
-            || kind
-                .as_array()
-                .is_some_and(|kinds| kinds.contains(&"object".into()))
-    };
-    if !fields.get("type").is_some_and(names_object) {
+fn is_closed(fields: &Fields<'_>) -> bool {
+    let kinds = fields.list("type").unwrap_or_default();
+    if fields.raw("type") != Some(OBJECT) && !kinds.contains(&OBJECT) {
         return true;
     }
-    let required = fields.get("required").and_then(Value::as_array);
-    let is_required =
-        |name: &String| required.is_some_and(|names| names.contains(&Value::from(name.as_str())));
-    let properties = fields.get("properties").and_then(Value::as_object);
-    fields.get("additionalProperties") == Some(&Value::Bool(false))
-        && properties.is_some_and(|properties| properties.keys().all(is_required))
+    let required = fields.list("required").unwrap_or_default();
+    let is_required = |name: &str| {
+        let mut json = Json::default();
+        json.string(name);
+        required.contains(&json.into_text().as_str())
+    };
+    let properties = fields.object("properties");
+    fields.raw("additionalProperties") == Some("false")
+        && properties.is_some_and(|properties| properties.names().all(is_required))
 }
 
-fn inner(fields: &Map<String, Value>) -> impl Iterator<Item = &Value> {
-    let named = ["properties", "$defs"]
-        .into_iter()
-        .filter_map(|key| fields.get(key)?.as_object());
-    let listed = fields.get("anyOf").and_then(Value::as_array);
-    named
-        .flat_map(Map::values)
-        .chain(listed.into_iter().flatten())
-        .chain(fields.get("items"))
+fn inner<'a>(fields: &Fields<'a>) -> Vec<&'a str> {
+    let mut all = fields.list("anyOf").unwrap_or_default();
+    for named in ["properties", "$defs"] {
+        if let Some(named) = fields.object(named) {
+            all.extend(named.values());
+        }
+    }
+    all.extend(fields.raw("items"));
+    all
 }
 
 #[cfg(test)]
