@@ -1,6 +1,7 @@
 mod fake_openai_faults;
 mod fake_openai_protocol;
 mod fake_openai_refusals;
+mod litellm;
 mod runner;
 mod tiny_llm;
 mod vendors;
