@@ -71,7 +71,8 @@ async fn what_a_provider_of_the_oldest_contract_returns_is_lifted_to_the_newest(
         long_price: None,
         as_of: None,
     };
-    assert_eq!(models.unwrap(), [expected]);
+    let listing = models.unwrap();
+    assert_eq!((listing.models, listing.problem), (vec![expected], None));
     let response = plugin
         .complete(
             &request(),
