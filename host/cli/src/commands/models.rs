@@ -251,7 +251,7 @@ fn features(model: &Model) -> String {
 fn amount(usd: f64) -> String {
     let digits = match usd {
         usd if usd >= 100.0 => 0,
-        usd if usd >= 0.1 => 2,
+        usd if usd >= 1.0 => 2,
         _ => 4,
     };
     let text = format!("{usd:.digits$}");
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn amounts_and_tokens_are_short() {
         let amounts = [0.0, 0.005, 0.1, 0.125, 3.75, 15.0, 180.0].map(amount);
-        assert_eq!(amounts, ["0", "0.005", "0.1", "0.13", "3.75", "15", "180"]);
+        assert_eq!(amounts, ["0", "0.005", "0.1", "0.125", "3.75", "15", "180"]);
         let tokens = [4096, 128_000, 1_050_000, 1_000_000, 10_000_000].map(short);
         assert_eq!(tokens, ["4096", "128k", "1.05M", "1M", "10M"]);
     }
