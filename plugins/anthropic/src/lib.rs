@@ -10,12 +10,11 @@ mod output;
 mod settings;
 
 use ml_intern_plugin::provider::ids;
-use ml_intern_plugin::provider::lenient::number;
 use ml_intern_plugin::provider::settings::from_host;
+use ml_intern_plugin::provider::value::{self, NULL};
 use ml_intern_plugin::provider::{Reply, Service, errors};
 use ml_intern_plugin::{Error, Model, Provider, Request, Response};
 use output::Output;
-use serde::Deserialize;
 use settings::Settings;
 
 /// Name of the credential in `plugin.toml`.
@@ -108,16 +107,9 @@ fn hint(error: Error, model: &str) -> Error {
     }
 }
 
-#[derive(Deserialize)]
-struct Count {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
-}
-
 fn count(answer: &[u8]) -> Result<u32, Error> {
-    let count = serde_json::from_slice::<Count>(answer).ok();
-    let count = count.and_then(|count| count.input_tokens);
-    let count = count.and_then(|count| u32::try_from(count).ok());
+    let count = value::parse(answer).unwrap_or(NULL).get("input_tokens");
+    let count = count.number().and_then(|count| u32::try_from(count).ok());
     count.ok_or_else(|| errors::broken("the server's answer holds no count of tokens"))
 }
 
