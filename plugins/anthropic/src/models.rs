@@ -17,8 +17,8 @@ pub(crate) fn page(
     settings: &Settings,
     all: &mut Vec<Model>,
 ) -> Result<Option<String>, Error> {
-    let page = value::sent("list of models", body)?;
-    let [data, more, last] = page.pick(["data", "has_more", "last_id"]);
+    let names = ["data", "has_more", "last_id"];
+    let [data, more, last] = value::sent("list of models", body, names)?;
     if !data.is_list() {
         return Err(no_list(body));
     }

@@ -5,7 +5,7 @@
 use crate::opaque;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
 use ml_intern_plugin::provider::sse::Event;
-use ml_intern_plugin::provider::value::{self, Value};
+use ml_intern_plugin::provider::value::{self, NULL, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
 
@@ -65,13 +65,19 @@ impl<'a> Output<'a> {
     }
 
     fn message(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let message = value::sent("message", data)?;
-        let [kind, index, delta] = message.pick(["type", "index", "delta"]);
+        let names = [
+            "type",
+            "index",
+            "delta",
+            "message",
+            "content_block",
+            "usage",
+        ];
+        let [kind, index, delta, message, block, usage] = value::sent("message", data, names)?;
         let index = index.number().unwrap_or(0);
         match &*kind.text().unwrap_or_default() {
-            "message_start" => self.head(message.get("message")),
+            "message_start" => self.head(message),
             "content_block_start" => {
-                let block = message.get("content_block");
                 if !block.is_null() {
                     self.begin(index, block)?;
                 }
@@ -79,7 +85,7 @@ impl<'a> Output<'a> {
             "content_block_delta" => self.more(index, delta)?,
             "content_block_stop" => self.close()?,
             "message_delta" => {
-                self.tokens.update(message.get("usage"));
+                self.tokens.update(usage);
                 self.end(delta);
             }
             "message_stop" => {
@@ -226,10 +232,9 @@ impl Protocol for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let message = value::sent("message", body)?;
-        let content = message.get("content");
+        let [kind, content] = value::sent("message", body, ["type", "content"])?;
         if content.is_null() {
-            return Err(match message.get("type").is("error") {
+            return Err(match kind.is("error") {
                 true => errors::in_stream(&self.service, body),
                 false => errors::broken(&format!(
                     "the server's answer holds no message: {}",
@@ -237,6 +242,7 @@ impl Protocol for Output<'_> {
                 )),
             });
         }
+        let message = value::parse(body).unwrap_or(NULL);
         self.head(message);
         for (index, block) in content.elements().enumerate() {
             self.begin(index as u64, block)?;

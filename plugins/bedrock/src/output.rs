@@ -74,13 +74,13 @@ impl Message<'_> {
             }
             _ => return Ok(Flow::More),
         }
-        let event = value::sent("reply", frame.payload)?;
-        let [index, delta] = event.pick(["contentBlockIndex", "delta"]);
+        let names = ["contentBlockIndex", "start", "delta", "stopReason", "usage"];
+        let [index, start, delta, reason, usage] = value::sent("reply", frame.payload, names)?;
         let index = index.number().unwrap_or(0);
         match frame.header(":event-type").unwrap_or_default() {
             "contentBlockStart" => {
                 self.turn_to(index)?;
-                self.call(index, event.get("start").get("toolUse"))?;
+                self.call(index, start.get("toolUse"))?;
             }
             "contentBlockDelta" => {
                 self.turn_to(index)?;
@@ -89,9 +89,9 @@ impl Message<'_> {
             "contentBlockStop" => self.close()?,
             "messageStop" => {
                 self.close()?;
-                self.reason = event.get("stopReason").owned();
+                self.reason = reason.owned();
             }
-            "metadata" => self.count(event.get("usage")),
+            "metadata" => self.count(usage),
             // `messageStart`, and whatever comes to be.
             _ => {}
         }
@@ -256,8 +256,8 @@ impl Framing for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let answer = value::sent("reply", body)?;
-        let [output, reason, usage] = answer.pick(["output", "stopReason", "usage"]);
+        let names = ["output", "stopReason", "usage"];
+        let [output, reason, usage] = value::sent("reply", body, names)?;
         let message = output.get("message");
         if !message.is_object() {
             return Err(errors::broken(&format!(

@@ -40,8 +40,15 @@ impl<'a> Output<'a> {
     }
 
     fn message(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let message = value::sent("response", data)?;
-        let [kind, delta, index] = message.pick(["type", "delta", "output_index"]);
+        let names = [
+            "type",
+            "delta",
+            "output_index",
+            "summary_index",
+            "item",
+            "response",
+        ];
+        let [kind, delta, index, part, item, response] = value::sent("response", data, names)?;
         let delta = delta.text().unwrap_or_default();
         let index = index.number().unwrap_or(0);
         match &*kind.text().unwrap_or_default() {
@@ -54,9 +61,7 @@ impl<'a> Output<'a> {
                 self.refused = true;
                 self.reply.text(&delta);
             }
-            "response.reasoning_summary_part.added"
-                if message.get("summary_index").number().unwrap_or(0) > 0 =>
-            {
+            "response.reasoning_summary_part.added" if part.number().is_some_and(|at| at > 0) => {
                 self.reply.reasoning("\n\n");
             }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
@@ -71,13 +76,18 @@ impl<'a> Output<'a> {
                     ..Fragment::default()
                 })?;
             }
-            "response.output_item.added" => self.begin(message.get("item"), index)?,
-            "response.output_item.done" => self.item(message.get("item"), index)?,
+            "response.output_item.added" => self.begin(item, index)?,
+            "response.output_item.done" => self.item(item, index)?,
             "response.completed" | "response.incomplete" => {
-                self.end(message.get("response"), false)?;
+                self.end(response.raw().as_bytes(), false)?;
                 return Ok(Flow::Done);
             }
-            "response.failed" | "error" => return Err(self.failed(message)),
+            "response.failed" | "error" => {
+                return Err(match response.is_null() {
+                    true => errors::in_stream(&self.service, data),
+                    false => errors::in_stream(&self.service, response.raw().as_bytes()),
+                });
+            }
             // Progress of the service's own tools, and whatever comes to be.
             _ => {}
         }
@@ -153,8 +163,8 @@ impl<'a> Output<'a> {
     }
 
     /// The whole response; `items`: none has come so far.
-    fn end(&mut self, whole: Value<'_>, items: bool) -> Result<(), Error> {
-        let [object, id, status, error, details, output, usage] = whole.pick([
+    fn end(&mut self, whole: &[u8], items: bool) -> Result<(), Error> {
+        let names = [
             "object",
             "id",
             "status",
@@ -162,12 +172,14 @@ impl<'a> Output<'a> {
             "incomplete_details",
             "output",
             "usage",
-        ]);
+        ];
+        let [object, id, status, error, details, output, usage] =
+            value::sent("response", whole, names)?;
         if !error.is_null() || status.is("failed") {
-            return Err(self.failed(whole));
+            return Err(errors::in_stream(&self.service, whole));
         }
         if !object.is("response") && output.is_null() {
-            let start = errors::beginning(whole.raw().as_bytes());
+            let start = errors::beginning(whole);
             return Err(errors::broken(&format!(
                 "the server's answer holds no reply: {start}"
             )));
@@ -188,13 +200,6 @@ impl<'a> Output<'a> {
             reason: details.get("reason").owned(),
         });
         Ok(())
-    }
-
-    /// The error that an event or a response reports, the response's own first.
-    fn failed(&self, event: Value<'_>) -> Error {
-        let response = event.get("response");
-        let report = if response.is_null() { event } else { response };
-        errors::in_stream(&self.service, report.raw().as_bytes())
     }
 
     fn stop(&self, end: &End) -> Result<Stop, Error> {
@@ -223,7 +228,7 @@ impl Protocol for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        self.end(value::sent("response", body)?, true)
+        self.end(body, true)
     }
 
     fn has_finished(&self) -> bool {

@@ -21,7 +21,7 @@ mod scan;
 
 use crate::Error;
 use crate::provider::errors;
-use scan::Scan;
+use scan::{Members, Scan};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -51,10 +51,7 @@ impl fmt::Display for NoJson {
 ///
 /// [`NoJson`].
 pub fn parse(text: &[u8]) -> Result<Value<'_>, NoJson> {
-    let text = std::str::from_utf8(text).map_err(|error| NoJson {
-        at: error.valid_up_to(),
-    })?;
-    let mut scan = Scan::new(text);
+    let mut scan = Scan::new(utf8(text)?);
     scan.blanks();
     if let Some(value) = scan.value() {
         scan.blanks();
@@ -65,21 +62,55 @@ pub fn parse(text: &[u8]) -> Result<Value<'_>, NoJson> {
     Err(NoJson { at: scan.place() })
 }
 
-/// The object that a service sent as its `what`: `"chat completion"`.
+/// These fields of the object that a service sent as its `what`, as in `"chat completion"`: looks at the document
+/// once for both, which counts where thousands of them make a reply.
 ///
 /// # Errors
 ///
 /// `upstream` (retryable), with the beginning of what it is instead.
-pub fn sent<'a>(what: &str, body: &'a [u8]) -> Result<Value<'a>, Error> {
-    let why = match parse(body) {
-        Ok(value) if value.is_object() => return Ok(value),
-        Ok(_) => "no object".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let start = errors::beginning(body);
-    Err(errors::broken(&format!(
-        "the server sent what is no {what} ({why}): {start}"
-    )))
+pub fn sent<'a, const N: usize>(
+    what: &str,
+    body: &'a [u8],
+    names: [&str; N],
+) -> Result<[Value<'a>; N], Error> {
+    let mut found = [NULL; N];
+    match read(body, &names, &mut found) {
+        Ok(()) => Ok(found),
+        Err(why) => {
+            let start = errors::beginning(body);
+            Err(errors::broken(&format!(
+                "the server sent what is no {what} ({why}): {start}"
+            )))
+        }
+    }
+}
+
+fn read<'a>(body: &'a [u8], names: &[&str], found: &mut [Value<'a>]) -> Result<(), NoJson> {
+    let body = body.trim_ascii();
+    let text = utf8(body)?;
+    if !text.starts_with('{') {
+        return Err(NoJson { at: 0 });
+    }
+    let mut members = Scan::members(text);
+    take(&mut members, names, found);
+    members.finish().map_err(|at| NoJson { at })
+}
+
+fn utf8(text: &[u8]) -> Result<&str, NoJson> {
+    std::str::from_utf8(text).map_err(|error| NoJson {
+        at: error.valid_up_to(),
+    })
+}
+
+/// Puts the values of these names in their places.
+fn take<'a>(members: &mut Members<'a>, names: &[&str], found: &mut [Value<'a>]) {
+    for (own, value) in members {
+        let own = scan::unescaped(own);
+        let mut wanted = names.iter().zip(found.iter_mut());
+        if let Some((_, place)) = wanted.find(|(name, _)| own == **name) {
+            *place = Value(value);
+        }
+    }
 }
 
 impl<'a> Value<'a> {
@@ -114,7 +145,7 @@ impl<'a> Value<'a> {
 
     /// Whether it is this string.
     pub fn is(self, word: &str) -> bool {
-        scan::is_string(self.0, word)
+        self.string().is_some_and(|own| own == word)
     }
 
     /// The field of this name. Of several with one name the last one counts.
@@ -126,20 +157,10 @@ impl<'a> Value<'a> {
     /// The fields of these names, for no more than reading an object once.
     pub fn pick<const N: usize>(self, names: [&str; N]) -> [Self; N] {
         let mut found = [NULL; N];
-        self.find(&names, &mut found);
+        if self.is_object() {
+            take(&mut Scan::members(self.0), &names, &mut found);
+        }
         found
-    }
-
-    fn find(self, names: &[&str], found: &mut [Self]) {
-        if !self.is_object() {
-            return;
-        }
-        for (own, value) in Scan::members(self.0) {
-            let mut wanted = names.iter().zip(found.iter_mut());
-            if let Some((_, place)) = wanted.find(|(name, _)| scan::is_string(own, name)) {
-                *place = Value(value);
-            }
-        }
     }
 
     /// The fields of an object in their order; none of what is no object.

@@ -44,9 +44,8 @@ impl<'a> Completion<'a> {
 
     /// Takes a chunk or a whole answer as JSON: they differ in `delta` and `message`.
     fn json(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let chunk = value::sent("chat completion", data)?;
-        let [id, choices, usage, error, object] =
-            chunk.pick(["id", "choices", "usage", "error", "object"]);
+        let names = ["id", "choices", "usage", "error", "object"];
+        let [id, choices, usage, error, object] = value::sent("chat completion", data, names)?;
         if !error.is_null() || object.is("error") {
             return Err(errors::in_stream(&self.service, data));
         }

@@ -19,9 +19,12 @@ impl<'a> Scan<'a> {
 
     /// The elements of a list, or the fields of an object with their names as they are written.
     pub(super) fn members(text: &'a str) -> Members<'a> {
+        let named = text.starts_with('{');
         Members {
             scan: Self { text, at: 1 },
-            named: text.starts_with('{'),
+            end: if named { b'}' } else { b']' },
+            first: true,
+            ended: false,
         }
     }
 
@@ -152,40 +155,58 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// What stands in a list or an object: names, which are empty in a list, and values.
+/// What stands in a list or an object: names, which are empty in a list, and values. Ends early at what is no JSON.
 pub(super) struct Members<'a> {
     scan: Scan<'a>,
-    named: bool,
+    end: u8,
+    first: bool,
+    ended: bool,
+}
+
+impl Members<'_> {
+    /// After the last one: whether nothing but blanks follows.
+    ///
+    /// # Errors
+    ///
+    /// The place of the first byte that does not belong there.
+    pub(super) fn finish(mut self) -> Result<(), usize> {
+        if self.ended {
+            self.scan.blanks();
+        }
+        match self.ended && self.scan.is_at_end() {
+            true => Ok(()),
+            false => Err(self.scan.place()),
+        }
+    }
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = (&'a str, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.scan.blanks();
-        if self.scan.take(b',') {
-            self.scan.blanks();
+        let scan = &mut self.scan;
+        scan.blanks();
+        let first = std::mem::take(&mut self.first);
+        if self.ended || scan.take(self.end) {
+            self.ended = true;
+            return None;
+        }
+        if !first {
+            scan.expect(b',')?;
+            scan.blanks();
         }
         let mut name = "";
-        if self.named {
-            name = self.scan.value()?;
-            self.scan.colon()?;
+        if self.end == b'}' {
+            let start = scan.at;
+            scan.string()?;
+            name = scan.text.get(start..scan.at)?;
+            scan.colon()?;
         }
-        // At its end stands no value.
-        Some((name, self.scan.value()?))
+        let start = scan.at;
+        // The list or the object is one of those around the value.
+        scan.pass(MAX_DEPTH - 1)?;
+        Some((name, scan.text.get(start..scan.at)?))
     }
-}
-
-/// Whether a value is this string.
-pub(super) fn is_string(value: &str, word: &str) -> bool {
-    let inside = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    // What is written with escapes is longer than what it says.
-    inside.is_some_and(|inside| {
-        inside == word
-            || inside.len() > word.len() && inside.contains('\\') && unescaped(value) == word
-    })
 }
 
 /// What a string says; nothing for what is no string. Half a pair of surrogates stands for no character: it becomes

@@ -127,9 +127,34 @@ fn fields_are_found_whatever_stands_around_them() {
 }
 
 #[test]
+fn what_a_service_sent_is_told_where_it_is_something_else() {
+    let read = |text: &str| {
+        let [a, b] =
+            sent("thing", text.as_bytes(), ["a", "b"]).map_err(|e| e.message().to_owned())?;
+        Ok::<_, String>((a.number(), b.number()))
+    };
+    assert_eq!(read(" {\"b\":2,\"c\":{\"a\":3}} "), Ok((None, Some(2))));
+    for (text, place) in [
+        ("7", 0),
+        ("[]", 0),
+        ("", 0),
+        ("{\"a\":1", 6),
+        ("{} {}", 3),
+        ("{\"a\":1,}", 7),
+    ] {
+        let expected =
+            format!("the server sent what is no thing (no JSON from byte {place} on): {text}");
+        assert_eq!(read(text), Err(expected));
+    }
+}
+
+#[test]
 fn depth_is_bounded() {
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(parse(nested(128).as_bytes()).is_ok());
+    let field = |depth| format!("{{\"a\":{}}}", nested(depth));
+    assert!(sent("x", field(127).as_bytes(), ["a"]).is_ok());
+    assert!(sent("x", field(128).as_bytes(), ["a"]).is_err());
     for depth in [129, 1_000_000] {
         assert_eq!(parse(nested(depth).as_bytes()), Err(NoJson { at: 128 }));
     }
@@ -255,6 +280,8 @@ fn broken_documents_are_refused_as_another_reader_refuses_them() {
             }
         }
         let own = parse(&text);
+        let is_object = own.is_ok_and(Value::is_object);
+        assert_eq!(sent("x", &text, ["a"]).is_ok(), is_object);
         let other = serde_json::from_slice::<&serde_json::value::RawValue>(&text);
         let shown = String::from_utf8_lossy(&text);
         assert_eq!(own.is_ok(), other.is_ok(), "{shown}");
