@@ -77,11 +77,7 @@ impl<'a> Output<'a> {
         let index = index.number().unwrap_or(0);
         match &*kind.text().unwrap_or_default() {
             "message_start" => self.head(message),
-            "content_block_start" => {
-                if !block.is_null() {
-                    self.begin(index, block)?;
-                }
-            }
+            "content_block_start" if !block.is_null() => self.begin(index, block)?,
             "content_block_delta" => self.more(index, delta)?,
             "content_block_stop" => self.close()?,
             "message_delta" => {

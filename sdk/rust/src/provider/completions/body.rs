@@ -308,7 +308,7 @@ impl<'a> Messages<'a> {
         self.start("user");
         let plain = content().all(|part| matches!(part, Part::Text(_))) && content().count() < 2;
         let has_text = |part: &&Part| matches!(part, Part::Text(text) if !text.is_empty());
-        let mark = content().filter(has_text).last().filter(|_| marked);
+        let mark = content().rfind(has_text).filter(|_| marked);
         if plain && !marked {
             self.text(parts, false)?;
         } else {
