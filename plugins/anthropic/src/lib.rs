@@ -10,8 +10,8 @@ mod output;
 mod settings;
 
 use ml_intern_plugin::provider::ids;
-use ml_intern_plugin::provider::lenient::Fields;
 use ml_intern_plugin::provider::settings::from_host;
+use ml_intern_plugin::provider::value::{self, NULL};
 use ml_intern_plugin::provider::{Reply, Service, claude, errors, or_known};
 use ml_intern_plugin::{Error, Listing, Model, Provider, Request, Response};
 use output::Output;
@@ -97,9 +97,8 @@ fn hint(error: Error, model: &str) -> Error {
 }
 
 fn count(answer: &[u8]) -> Result<u32, Error> {
-    let fields = Fields::read(answer).unwrap_or_default();
-    let count = fields.number("input_tokens");
-    let count = count.and_then(|count| u32::try_from(count).ok());
+    let count = value::parse(answer).unwrap_or(NULL).get("input_tokens");
+    let count = count.number().and_then(|count| u32::try_from(count).ok());
     count.ok_or_else(|| errors::broken("the server's answer holds no count of tokens"))
 }
 

@@ -1,9 +1,12 @@
 //! Models: what the service lists, and of prices, which it does not list, what is known.
 
 use crate::settings::Settings;
-use ml_intern_plugin::provider::lenient::Fields;
+use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Known, claude, errors};
 use ml_intern_plugin::{Error, Model};
+
+/// In the order in which they are listed.
+const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
 /// Adds the models of a page of `GET /models`; returns the id after which the next page begins, if there is one.
 ///
@@ -14,31 +17,32 @@ pub(crate) fn page(
     settings: &Settings,
     all: &mut Vec<Model>,
 ) -> Result<Option<String>, Error> {
-    let page = Fields::read(body).unwrap_or_default();
-    let Some(listed) = page.list("data") else {
-        return Err(errors::broken(&format!(
-            "the server's answer is no list of models: {}",
-            errors::bounded(&String::from_utf8_lossy(body), 200)
-        )));
-    };
-    for listed in listed {
-        let listed = Fields::read(listed.as_bytes()).unwrap_or_default();
-        let retired = listed.raw("lifecycle") == Some("\"retired\"");
-        all.extend(
-            listed
-                .text("id")
-                .filter(|_| !retired)
-                .map(|id| model(id, &listed, settings)),
-        );
+    let names = ["data", "has_more", "last_id"];
+    let [data, more, last] = value::sent("list of models", body, names)?;
+    if !data.is_list() {
+        return Err(no_list(body));
     }
-    Ok(page.text("last_id").filter(|_| page.is_true("has_more")))
+    for listed in data.elements() {
+        let id = listed.get("id").string().ok_or_else(|| no_list(body))?;
+        if !listed.get("lifecycle").is("retired") {
+            all.push(model(&id, listed, settings));
+        }
+    }
+    Ok(last.owned().filter(|_| more.boolean() == Some(true)))
 }
 
-fn model(id: String, listed: &Fields<'_>, settings: &Settings) -> Model {
-    let base = match Known::of(claude::TABLE, &id) {
-        Some(known) => known.model(&id, claude::AS_OF),
+fn no_list(body: &[u8]) -> Error {
+    let start = errors::beginning(body);
+    errors::broken(&format!(
+        "the server's answer is no list of models: {start}"
+    ))
+}
+
+fn model(id: &str, listed: Value<'_>, settings: &Settings) -> Model {
+    let base = match Known::of(claude::TABLE, id) {
+        Some(known) => known.model(id, claude::AS_OF),
         None => Model {
-            id,
+            id: id.to_owned(),
             context_window: 0,
             max_output: 0,
             tools: true,
@@ -50,33 +54,28 @@ fn model(id: String, listed: &Fields<'_>, settings: &Settings) -> Model {
         },
     };
     // Some gateways list 0 or nothing.
-    let count = |name: &str, known: u32| match listed.number(name) {
-        None | Some(0) => known,
-        Some(count) => u32::try_from(count).unwrap_or(u32::MAX),
+    let count = |count: Value<'_>| count.tokens().filter(|count| *count > 0);
+    let [input, output, capabilities] =
+        listed.pick(["max_input_tokens", "max_tokens", "capabilities"]);
+    let [effort, image] = capabilities.pick(["effort", "image_input"]);
+    let supports = |support: Value<'_>| support.get("supported").boolean() == Some(true);
+    let own = EFFORTS.iter().filter(|word| supports(effort.get(word)));
+    let efforts = match effort.is_object() {
+        true => own.map(|word| (*word).to_owned()).collect(),
+        false => base.efforts,
     };
-    let capabilities = listed.object("capabilities").unwrap_or_default();
-    let images = capabilities.object("image_input");
-    let efforts = capabilities.object("effort");
     Model {
-        context_window: count("max_input_tokens", base.context_window),
-        max_output: count("max_tokens", base.max_output),
-        images: images.map_or(base.images, |images| images.is_true("supported")),
-        efforts: efforts.map_or(base.efforts, |efforts| words(&efforts)),
+        context_window: count(input).unwrap_or(base.context_window),
+        max_output: count(output).unwrap_or(base.max_output),
+        images: match image.is_object() {
+            true => supports(image),
+            false => base.images,
+        },
+        efforts,
         price: settings.price.or(base.price),
         long_price: base.long_price.filter(|_| settings.price.is_none()),
         ..base
     }
-}
-
-/// The efforts that a model takes, the lowest first.
-fn words(efforts: &Fields<'_>) -> Vec<String> {
-    let supports = |word: &&str| {
-        let effort = efforts.object(word);
-        effort.is_some_and(|effort| effort.is_true("supported"))
-    };
-    let all = ["low", "medium", "high", "xhigh", "max"];
-    let own = all.into_iter().filter(supports);
-    own.map(str::to_owned).collect()
 }
 
 #[cfg(test)]

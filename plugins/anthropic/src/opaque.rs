@@ -3,7 +3,7 @@
 
 use ml_intern_plugin::chat::Reasoning;
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::lenient::Fields;
+use ml_intern_plugin::provider::value;
 
 /// The opaque side of a thinking block.
 pub(crate) fn of_thinking(signature: &str) -> String {
@@ -28,10 +28,10 @@ fn of(kind: &str, field: &str, value: &str) -> String {
 /// The block that reasoning came from, as JSON; none where it came from another service.
 pub(crate) fn block(reasoning: &Reasoning) -> Option<String> {
     let opaque = reasoning.opaque.as_deref()?;
-    let block = Fields::read(opaque.as_bytes()).ok()?;
-    let kind = block.text("type")?;
-    match (kind.as_str(), block.text("signature"), block.text("data")) {
-        ("thinking", Some(signature), _) => {
+    let block = value::parse(opaque.as_bytes()).ok()?;
+    let [kind, signature, data] = block.pick(["type", "signature", "data"]);
+    match (kind.text().as_deref(), signature.text(), data.text()) {
+        (Some("thinking"), Some(signature), _) => {
             let mut json = Json::default();
             json.raw("{\"type\":\"thinking\",\"thinking\":");
             json.string(&reasoning.text);
@@ -40,7 +40,7 @@ pub(crate) fn block(reasoning: &Reasoning) -> Option<String> {
             json.raw("}");
             Some(json.into_text())
         }
-        ("redacted_thinking", _, Some(data)) => Some(of_redacted(&data)),
+        (Some("redacted_thinking"), _, Some(data)) => Some(of_redacted(&data)),
         _ => None,
     }
 }

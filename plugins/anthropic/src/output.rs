@@ -4,8 +4,8 @@
 
 use crate::opaque;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
-use ml_intern_plugin::provider::lenient::Fields;
 use ml_intern_plugin::provider::sse::Event;
+use ml_intern_plugin::provider::value::{self, NULL, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
 
@@ -42,8 +42,8 @@ enum Block {
 #[derive(Default)]
 struct Tokens {
     input: Option<u64>,
-    cache_read: Option<u64>,
-    cache_write: Option<u64>,
+    read: Option<u64>,
+    written: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
 }
@@ -65,20 +65,24 @@ impl<'a> Output<'a> {
     }
 
     fn message(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let message = read(data)?;
-        let index = message.number("index").unwrap_or(0);
-        match message.text("type").as_deref().unwrap_or_default() {
-            "message_start" => self.head(&message.object("message").unwrap_or_default()),
-            "content_block_start" => {
-                self.begin(index, &message.object("content_block").unwrap_or_default())?;
-            }
-            "content_block_delta" => {
-                self.more(index, &message.object("delta").unwrap_or_default())?;
-            }
+        let names = [
+            "type",
+            "index",
+            "delta",
+            "message",
+            "content_block",
+            "usage",
+        ];
+        let [kind, index, delta, message, block, usage] = value::sent("message", data, names)?;
+        let index = index.number().unwrap_or(0);
+        match &*kind.text().unwrap_or_default() {
+            "message_start" => self.head(message),
+            "content_block_start" if !block.is_null() => self.begin(index, block)?,
+            "content_block_delta" => self.more(index, delta)?,
             "content_block_stop" => self.close()?,
             "message_delta" => {
-                self.head(&message);
-                self.end(&message.object("delta").unwrap_or_default());
+                self.tokens.update(usage);
+                self.end(delta);
             }
             "message_stop" => {
                 self.done = true;
@@ -94,43 +98,43 @@ impl<'a> Output<'a> {
         })
     }
 
-    /// What stands in a message beside its content.
-    fn head(&mut self, message: &Fields<'_>) {
-        if let Some(id) = message.text("id") {
+    /// What stands at the beginning of a message, and around a whole one.
+    fn head(&mut self, message: Value<'_>) {
+        let [id, model, usage] = message.pick(["id", "model", "usage"]);
+        if let Some(id) = id.owned() {
             self.reply.id = Some(id);
         }
         let asked = self.service.model;
-        let model = message.text("model");
-        if let Some(model) = model.filter(|model| !model.is_empty() && model != asked) {
-            self.reply.model = Some(model);
+        if let Some(model) = model.filled().filter(|model| model != asked) {
+            self.reply.model = Some(model.into_owned());
         }
-        if let Some(usage) = message.object("usage") {
-            self.tokens.update(&usage);
-        }
+        self.tokens.update(usage);
     }
 
     /// A block begins, or comes whole.
-    fn begin(&mut self, index: u64, block: &Fields<'_>) -> Result<(), Error> {
+    fn begin(&mut self, index: u64, block: Value<'_>) -> Result<(), Error> {
         self.close()?;
         self.reply.apart();
-        self.block = Some(match block.text("type").as_deref() {
-            Some("thinking") => Block::Thinking {
+        self.block = Some(match &*block.get("type").text().unwrap_or_default() {
+            "thinking" => Block::Thinking {
                 signature: String::new(),
             },
-            Some("tool_use") => {
+            "tool_use" => {
+                let [id, name, input] = block.pick(["id", "name", "input"]);
                 self.reply.call(Fragment {
                     index: Some(index),
-                    id: &block.text("id").unwrap_or_default(),
-                    name: &block.text("name").unwrap_or_default(),
+                    id: &id.text().unwrap_or_default(),
+                    name: &name.text().unwrap_or_default(),
                     arguments: "",
                 })?;
+                let input = if input.is_null() { "{}" } else { input.raw() };
                 Block::Call {
                     index,
-                    input: Some(block.raw("input").unwrap_or("{}").to_owned()),
+                    input: Some(input.to_owned()),
                 }
             }
-            Some("redacted_thinking") => {
-                if let Some(data) = block.text("data") {
+            "redacted_thinking" => {
+                if let Some(data) = block.get("data").text() {
                     self.reply.opaque(opaque::of_redacted(&data));
                 }
                 Block::Plain
@@ -141,31 +145,31 @@ impl<'a> Output<'a> {
     }
 
     /// More of a block.
-    fn more(&mut self, index: u64, new: &Fields<'_>) -> Result<(), Error> {
-        if let Some(text) = new.text("text").filter(|text| !text.is_empty()) {
+    fn more(&mut self, index: u64, new: Value<'_>) -> Result<(), Error> {
+        let [text, thinking, signature, fragment] =
+            new.pick(["text", "thinking", "signature", "partial_json"]);
+        if let Some(text) = text.filled() {
             self.said = true;
             self.reply.text(&text);
         }
-        if let Some(text) = new.text("thinking") {
+        if let Some(text) = thinking.filled() {
             self.reply.reasoning(&text);
         }
-        if let (Some(Block::Thinking { signature }), Some(more)) =
-            (&mut self.block, new.text("signature"))
-        {
-            signature.push_str(&more);
+        match (&mut self.block, signature.text(), fragment.filled()) {
+            (Some(Block::Thinking { signature }), Some(more), _) => signature.push_str(&more),
+            (block, _, Some(fragment)) => {
+                if let Some(Block::Call { input, .. }) = block {
+                    *input = None;
+                }
+                self.reply.call(Fragment {
+                    index: Some(index),
+                    arguments: &fragment,
+                    ..Fragment::default()
+                })?;
+            }
+            _ => {}
         }
-        let fragment = new.text("partial_json").unwrap_or_default();
-        if fragment.is_empty() {
-            return Ok(());
-        }
-        if let Some(Block::Call { input, .. }) = &mut self.block {
-            *input = None;
-        }
-        self.reply.call(Fragment {
-            index: Some(index),
-            arguments: &fragment,
-            ..Fragment::default()
-        })
+        Ok(())
     }
 
     /// The block is at its end.
@@ -187,12 +191,12 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    fn end(&mut self, message: &Fields<'_>) {
-        if let Some(reason) = message.text("stop_reason") {
+    fn end(&mut self, end: Value<'_>) {
+        let [reason, details] = end.pick(["stop_reason", "stop_details"]);
+        if let Some(reason) = reason.owned() {
             self.reason = Some(reason);
         }
-        let details = message.object("stop_details");
-        if let Some(explanation) = details.and_then(|details| details.text("explanation")) {
+        if let Some(explanation) = details.get("explanation").owned() {
             self.explanation = Some(explanation);
         }
     }
@@ -224,19 +228,23 @@ impl Protocol for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let message = read(body)?;
-        let Some(content) = message.list("content") else {
-            return Err(match message.text("type").as_deref() {
-                Some("error") => errors::in_stream(&self.service, body),
-                _ => unreadable("no content in it", body),
+        let [kind, content] = value::sent("message", body, ["type", "content"])?;
+        if content.is_null() {
+            return Err(match kind.is("error") {
+                true => errors::in_stream(&self.service, body),
+                false => errors::broken(&format!(
+                    "the server's answer holds no message: {}",
+                    errors::beginning(body)
+                )),
             });
-        };
-        self.head(&message);
-        for (index, block) in content.into_iter().enumerate() {
-            self.begin(index as u64, &read(block.as_bytes())?)?;
+        }
+        let message = value::parse(body).unwrap_or(NULL);
+        self.head(message);
+        for (index, block) in content.elements().enumerate() {
+            self.begin(index as u64, block)?;
         }
         self.close()?;
-        self.end(&message);
+        self.end(message);
         self.done = true;
         Ok(())
     }
@@ -266,34 +274,27 @@ impl Protocol for Output<'_> {
     }
 }
 
-fn read(json: &[u8]) -> Result<Fields<'_>, Error> {
-    Fields::read(json).map_err(|error| unreadable(&error.to_string(), json))
-}
-
-fn unreadable(why: &str, data: &[u8]) -> Error {
-    errors::broken(&format!(
-        "the server sent what is no message ({why}): {}",
-        errors::bounded(&String::from_utf8_lossy(data), 200)
-    ))
-}
-
 impl Tokens {
     /// Later counts replace earlier ones.
-    fn update(&mut self, usage: &Fields<'_>) {
-        let replace = |own: &mut Option<u64>, name: &str| *own = usage.number(name).or(*own);
-        replace(&mut self.input, "input_tokens");
-        replace(&mut self.cache_read, "cache_read_input_tokens");
-        replace(&mut self.cache_write, "cache_creation_input_tokens");
-        replace(&mut self.output, "output_tokens");
-        if let Some(details) = usage.object("output_tokens_details") {
-            self.thinking = details.number("thinking_tokens").or(self.thinking);
-        }
+    fn update(&mut self, usage: Value<'_>) {
+        let [input, read, written, output, details] = usage.pick([
+            "input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+            "output_tokens",
+            "output_tokens_details",
+        ]);
+        self.input = input.number().or(self.input);
+        self.read = read.number().or(self.read);
+        self.written = written.number().or(self.written);
+        self.output = output.number().or(self.output);
+        self.thinking = details.get("thinking_tokens").number().or(self.thinking);
     }
 
     /// The service counts cached input apart, the host with the rest.
     fn usage(&self) -> Usage {
         let count = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
-        let (read, written) = (count(self.cache_read), count(self.cache_write));
+        let (read, written) = (count(self.read), count(self.written));
         Usage {
             input: count(self.input)
                 .saturating_add(read)

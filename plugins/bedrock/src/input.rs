@@ -12,8 +12,8 @@ use ml_intern_plugin::chat::{
 };
 use ml_intern_plugin::provider::conversation::{self, Piece, Side, Turn, is_blank};
 use ml_intern_plugin::provider::json::{self, Extra, Json};
-use ml_intern_plugin::provider::lenient::Fields;
-use ml_intern_plugin::provider::{claude, ids};
+use ml_intern_plugin::provider::{claude, ids, value};
+use std::borrow::Cow;
 
 /// Fields that carry the conversation.
 const FIXED: [&str; 4] = ["modelId", "messages", "system", "toolConfig"];
@@ -37,7 +37,7 @@ pub(crate) fn body(request: &Request) -> Result<Vec<u8>, Error> {
     // The first field has no comma before it.
     json.raw("{\"inferenceConfig\":");
     match (extra.get("inferenceConfig"), request.max_tokens) {
-        (Some(own), _) => json.raw(own.get()),
+        (Some(own), _) => json.raw(own),
         (None, Some(tokens)) => {
             json.raw("{\"maxTokens\":");
             json.number(tokens);
@@ -46,10 +46,7 @@ pub(crate) fn body(request: &Request) -> Result<Vec<u8>, Error> {
         (None, None) => json.raw("{}"),
     }
     parameters(&mut json, request, &extra)?;
-    for (name, value) in extra.iter().filter(|(name, _)| *name != "inferenceConfig") {
-        json.field(name);
-        json.raw(value.get());
-    }
+    extra.write_but("inferenceConfig", &mut json);
     json.raw(",");
     conversation(json, request, models::caches(&request.model))
 }
@@ -70,7 +67,7 @@ pub(crate) fn counted(request: &Request) -> Result<Vec<u8>, Error> {
 fn parameters(json: &mut Json, request: &Request, extra: &Extra<'_>) -> Result<(), Error> {
     let effort = request.effort.as_deref();
     let format = request.response_schema.as_deref();
-    if !extra.contains_key("outputConfig") && (effort.is_some() || format.is_some()) {
+    if !extra.contains("outputConfig") && (effort.is_some() || format.is_some()) {
         json.raw(",\"outputConfig\":{");
         if let Some(effort) = effort {
             json.raw("\"effort\":");
@@ -92,7 +89,7 @@ fn parameters(json: &mut Json, request: &Request, extra: &Extra<'_>) -> Result<(
             ToolChoice::Required | ToolChoice::Named(_)
         );
     let thinks = models::is_claude(&request.model) && claude::thinks_adaptively(&request.model);
-    if thinks && !forced && !extra.contains_key("additionalModelRequestFields") {
+    if thinks && !forced && !extra.contains("additionalModelRequestFields") {
         json.raw(",\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"adaptive\",\"display\":\"summarized\"}}");
     }
     Ok(())
@@ -192,7 +189,7 @@ fn tool(json: &mut Json, tool: &ToolSpec) -> Result<(), Error> {
 fn is_sent(part: &Part) -> bool {
     match part {
         Part::Text(text) => !is_blank(text),
-        Part::Reasoning(reasoning) => thought(reasoning).is_some(),
+        Part::Reasoning(reasoning) => Opaque::of(reasoning).is_some(),
         Part::Image(_) | Part::Call(_) | Part::Result(_) => true,
     }
 }
@@ -201,7 +198,7 @@ fn piece(json: &mut Json, piece: &Piece<'_>, model: &str) -> Result<(), Error> {
     match piece.part {
         Part::Text(text) => said(json, text),
         Part::Image(image) => pictured(json, image)?,
-        Part::Reasoning(reasoning) => json.raw(&thought(reasoning).unwrap_or_default()),
+        Part::Reasoning(reasoning) => thought(json, reasoning),
         Part::Call(call) => called(json, call),
         Part::Result(result) => answered(json, result, model)?,
     }
@@ -270,24 +267,24 @@ fn answered(json: &mut Json, result: &ToolResult, model: &str) -> Result<(), Err
     Ok(())
 }
 
-/// The block that reasoning came from, as JSON; none where it came from another service.
-fn thought(reasoning: &Reasoning) -> Option<String> {
-    let opaque = Fields::read(reasoning.opaque.as_deref()?.as_bytes()).ok()?;
-    let mut json = Json::default();
-    json.raw("{\"reasoningContent\":{");
-    if let Some(content) = opaque.raw("redactedContent") {
-        json.raw("\"redactedContent\":");
-        json.raw(content);
-    } else {
-        let signature = opaque.raw("signature")?;
-        json.raw("\"reasoningText\":{\"text\":");
-        json.string(&reasoning.text);
-        json.field("signature");
-        json.raw(signature);
-        json.raw("}");
+/// The opaque side of reasoning, as [`signed`] and [`redacted`] write it.
+struct Opaque<'a> {
+    signature: Option<Cow<'a, str>>,
+    redacted_content: Option<Cow<'a, str>>,
+}
+
+impl<'a> Opaque<'a> {
+    /// None where it is of another service.
+    fn of(reasoning: &'a Reasoning) -> Option<Self> {
+        let opaque = value::parse(reasoning.opaque.as_deref()?.as_bytes()).ok()?;
+        let [signature, content] = opaque.pick(["signature", "redactedContent"]);
+        let (signature, redacted_content) = (signature.text(), content.text());
+        let any = signature.is_some() || redacted_content.is_some();
+        any.then_some(Self {
+            signature,
+            redacted_content,
+        })
     }
-    json.raw("}}");
-    Some(json.into_text())
 }
 
 /// The opaque side of reasoning with a signature.
@@ -306,6 +303,24 @@ fn opaque(start: &str, value: &str) -> String {
     json.string(value);
     json.raw("}");
     json.into_text()
+}
+
+fn thought(json: &mut Json, reasoning: &Reasoning) {
+    let Some(opaque) = Opaque::of(reasoning) else {
+        return;
+    };
+    json.raw("{\"reasoningContent\":{");
+    if let Some(content) = opaque.redacted_content {
+        json.raw("\"redactedContent\":");
+        json.string(&content);
+    } else {
+        json.raw("\"reasoningText\":{\"text\":");
+        json.string(&reasoning.text);
+        json.field("signature");
+        json.string(&opaque.signature.unwrap_or_default());
+        json.raw("}");
+    }
+    json.raw("}}");
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use crate::frames::{Frame, Frames};
 use crate::input;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::lenient::Fields;
+use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Framing, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
+use std::borrow::Cow;
 
 /// A reply that arrives in frames.
 pub(crate) struct Output<'a> {
@@ -73,23 +74,24 @@ impl Message<'_> {
             }
             _ => return Ok(Flow::More),
         }
-        let event = read(frame.payload)?;
-        let index = event.number("contentBlockIndex").unwrap_or(0);
+        let names = ["contentBlockIndex", "start", "delta", "stopReason", "usage"];
+        let [index, start, delta, reason, usage] = value::sent("reply", frame.payload, names)?;
+        let index = index.number().unwrap_or(0);
         match frame.header(":event-type").unwrap_or_default() {
             "contentBlockStart" => {
                 self.turn_to(index)?;
-                self.content(index, &event.object("start").unwrap_or_default())?;
+                self.call(index, start.get("toolUse"))?;
             }
             "contentBlockDelta" => {
                 self.turn_to(index)?;
-                self.content(index, &event.object("delta").unwrap_or_default())?;
+                self.content(index, delta)?;
             }
             "contentBlockStop" => self.close()?,
             "messageStop" => {
                 self.close()?;
-                self.reason = event.text("stopReason");
+                self.reason = reason.owned();
             }
-            "metadata" => self.count(&event),
+            "metadata" => self.count(usage),
             // `messageStart`, and whatever comes to be.
             _ => {}
         }
@@ -111,38 +113,46 @@ impl Message<'_> {
         Ok(())
     }
 
-    /// A block, its start, or what is new of it.
-    fn content(&mut self, index: u64, new: &Fields<'_>) -> Result<(), Error> {
-        self.reply.text(&new.text("text").unwrap_or_default());
-        if let Some(call) = new.object("toolUse") {
-            self.call(index, &call)?;
-        }
-        if let Some(reasoning) = new.object("reasoningContent") {
-            // It comes in one piece: two pieces of base64 would not be one.
-            if let Some(content) = reasoning.text("redactedContent") {
-                self.reply.opaque(input::redacted(&content));
-            }
-            let reasoning = reasoning.object("reasoningText").unwrap_or(reasoning);
-            self.reply
-                .reasoning(&reasoning.text("text").unwrap_or_default());
-            self.signature
-                .push_str(&reasoning.text("signature").unwrap_or_default());
+    /// A block, or what is new of it.
+    fn content(&mut self, index: u64, new: Value<'_>) -> Result<(), Error> {
+        let [text, call, reasoning] = new.pick(["text", "toolUse", "reasoningContent"]);
+        self.reply.text(&text.text().unwrap_or_default());
+        self.call(index, call)?;
+        let [whole, text, signature, redacted] =
+            reasoning.pick(["reasoningText", "text", "signature", "redactedContent"]);
+        let [text, signature] = match whole.is_null() {
+            true => [text, signature],
+            false => whole.pick(["text", "signature"]),
+        };
+        self.reply.reasoning(&text.text().unwrap_or_default());
+        self.signature
+            .push_str(&signature.text().unwrap_or_default());
+        // It comes in one piece: two pieces of base64 would not be one.
+        if let Some(content) = redacted.text() {
+            self.reply.opaque(input::redacted(&content));
         }
         Ok(())
     }
 
     /// A call begins, or there is more of it.
-    fn call(&mut self, index: u64, call: &Fields<'_>) -> Result<(), Error> {
-        let name = call.text("name");
+    fn call(&mut self, index: u64, call: Value<'_>) -> Result<(), Error> {
+        if !call.is_object() {
+            return Ok(());
+        }
+        let [id, name, input] = call.pick(["toolUseId", "name", "input"]);
         // An object in a whole answer, a text with a piece of one in a stream.
-        let piece = call.text("input");
-        let arguments = piece.as_deref().or(call.raw("input")).unwrap_or_default();
-        self.bare_call = (name.is_some() || self.bare_call) && arguments.is_empty();
+        let arguments = match input.is_null() {
+            true => Cow::Borrowed(""),
+            false => input.string().unwrap_or(Cow::Borrowed(input.raw())),
+        };
+        let name = name.text();
+        let begins = name.is_some();
+        self.bare_call = (begins || self.bare_call) && arguments.is_empty();
         self.reply.call(Fragment {
             index: Some(index),
-            id: &call.text("toolUseId").unwrap_or_default(),
+            id: &id.text().unwrap_or_default(),
             name: &name.unwrap_or_default(),
-            arguments,
+            arguments: &arguments,
         })
     }
 
@@ -165,12 +175,12 @@ impl Message<'_> {
         Ok(())
     }
 
-    fn count(&mut self, message: &Fields<'_>) {
-        let Some(tokens) = message.object("usage") else {
+    fn count(&mut self, tokens: Value<'_>) {
+        if !tokens.is_object() {
             return;
-        };
+        }
         self.counted = true;
-        self.reply.usage = usage(&tokens);
+        self.reply.usage = usage(tokens);
         let usage = &self.reply.usage;
         self.reply.cost_usd = self.price.as_ref().map(|price| cost(usage, price));
     }
@@ -246,21 +256,22 @@ impl Framing for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let answer = read(body)?;
-        let message = answer
-            .object("output")
-            .and_then(|output| output.object("message"));
-        let Some(content) = message.and_then(|message| message.list("content")) else {
-            return Err(unreadable("no message in it", body));
-        };
-        for (index, block) in content.into_iter().enumerate() {
+        let names = ["output", "stopReason", "usage"];
+        let [output, reason, usage] = value::sent("reply", body, names)?;
+        let message = output.get("message");
+        if !message.is_object() {
+            return Err(errors::broken(&format!(
+                "the server sent what is no reply (no message in it): {}",
+                errors::beginning(body)
+            )));
+        }
+        for (index, block) in message.get("content").elements().enumerate() {
             self.message.turn_to(index as u64)?;
-            self.message
-                .content(index as u64, &read(block.as_bytes())?)?;
+            self.message.content(index as u64, block)?;
         }
         self.message.close()?;
-        self.message.reason = answer.text("stopReason");
-        self.message.count(&answer);
+        self.message.reason = reason.owned();
+        self.message.count(usage);
         Ok(())
     }
 
@@ -273,27 +284,19 @@ impl Framing for Output<'_> {
     }
 }
 
-fn read(json: &[u8]) -> Result<Fields<'_>, Error> {
-    Fields::read(json).map_err(|error| unreadable(&error.to_string(), json))
-}
-
-fn unreadable(why: &str, body: &[u8]) -> Error {
-    errors::broken(&format!(
-        "the server sent what is no reply ({why}): {}",
-        errors::bounded(&String::from_utf8_lossy(body), 200)
-    ))
-}
-
 /// The service counts cached input apart, the host with the rest. What of the output was reasoning it does not say.
-fn usage(tokens: &Fields<'_>) -> Usage {
-    let count = |name: &str| u32::try_from(tokens.number(name).unwrap_or(0)).unwrap_or(u32::MAX);
-    let read = count("cacheReadInputTokens");
-    let written = count("cacheWriteInputTokens");
+fn usage(tokens: Value<'_>) -> Usage {
+    let [input, output, read, written] = tokens
+        .pick([
+            "inputTokens",
+            "outputTokens",
+            "cacheReadInputTokens",
+            "cacheWriteInputTokens",
+        ])
+        .map(|count| count.tokens().unwrap_or(0));
     Usage {
-        input: count("inputTokens")
-            .saturating_add(read)
-            .saturating_add(written),
-        output: count("outputTokens"),
+        input: input.saturating_add(read).saturating_add(written),
+        output,
         cache_read: read,
         cache_write: written,
         reasoning: 0,

@@ -15,7 +15,6 @@ pub mod conversation;
 pub mod errors;
 pub mod ids;
 pub mod json;
-pub mod lenient;
 mod reply;
 mod retry_after;
 pub mod schema;

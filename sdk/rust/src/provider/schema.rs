@@ -1,7 +1,6 @@
 //! Dialects of JSON Schema that services take.
 
-use crate::provider::json::Json;
-use crate::provider::lenient::Fields;
+use super::value::{self, Value};
 
 /// Keywords that constrained generation of the hosted services knows, beside those for structure.
 const KNOWN: [&str; 17] = [
@@ -31,49 +30,37 @@ const DEPTH: usize = 5;
 /// lists all its properties as required and allows no others, and nothing stands in it that the services would
 /// refuse. A schema that is not is sent as it is, without that promise; the host checks arguments in any case.
 pub fn is_strict(schema: &str) -> bool {
-    Fields::read(schema.as_bytes()).is_ok_and(|fields| fields.raw("type") == Some(OBJECT))
-        && fits(schema, 0)
+    value::parse(schema.as_bytes())
+        .is_ok_and(|schema| schema.get("type").is("object") && fits(schema, 0))
 }
 
-/// The type of objects, as JSON.
-const OBJECT: &str = "\"object\"";
-
-fn fits(schema: &str, depth: usize) -> bool {
-    let Ok(fields) = Fields::read(schema.as_bytes()) else {
+fn fits(schema: Value<'_>, depth: usize) -> bool {
+    if !schema.is_object() || depth > DEPTH {
         return false;
+    }
+    let all_fit = |mut inner: &mut dyn Iterator<Item = Value<'_>>| {
+        Iterator::all(&mut inner, |schema| fits(schema, depth + 1))
     };
-    depth <= DEPTH
-        && fields.names().all(|key| KNOWN.contains(&key))
-        && is_closed(&fields)
-        && inner(&fields).iter().all(|schema| fits(schema, depth + 1))
+    let [properties, definitions, any_of, items] =
+        schema.pick(["properties", "$defs", "anyOf", "items"]);
+    schema.fields().all(|(key, _)| KNOWN.contains(&&*key))
+        && is_closed(schema)
+        && all_fit(&mut properties.fields().map(|(_, schema)| schema))
+        && all_fit(&mut definitions.fields().map(|(_, schema)| schema))
+        && all_fit(&mut any_of.elements())
+        && (items.is_null() || fits(items, depth + 1))
 }
 
 /// Whether an object says all that may stand in it.
-fn is_closed(fields: &Fields<'_>) -> bool {
-    let kinds = fields.list("type").unwrap_or_default();
-    if fields.raw("type") != Some(OBJECT) && !kinds.contains(&OBJECT) {
-        return true;
-    }
-    let required = fields.list("required").unwrap_or_default();
-    let is_required = |name: &str| {
-        let mut json = Json::default();
-        json.string(name);
-        required.contains(&json.into_text().as_str())
-    };
-    let properties = fields.object("properties");
-    fields.raw("additionalProperties") == Some("false")
-        && properties.is_some_and(|properties| properties.names().all(is_required))
-}
-
-fn inner<'a>(fields: &Fields<'a>) -> Vec<&'a str> {
-    let mut all = fields.list("anyOf").unwrap_or_default();
-    for named in ["properties", "$defs"] {
-        if let Some(named) = fields.object(named) {
-            all.extend(named.values());
-        }
-    }
-    all.extend(fields.raw("items"));
-    all
+fn is_closed(schema: Value<'_>) -> bool {
+    let [kind, required, properties, additional] =
+        schema.pick(["type", "required", "properties", "additionalProperties"]);
+    let is_object = kind.is("object") || kind.contains("object") == Some(true);
+    let is_required = |name: &str| required.contains(name) == Some(true);
+    !is_object
+        || additional.raw() == "false"
+            && properties.is_object()
+            && properties.fields().all(|(name, _)| is_required(&name))
 }
 
 #[cfg(test)]
