@@ -1,0 +1,5 @@
+//! TODO
+
+use super::Case;
+
+pub(super) const CASES: &[Case] = &[];
