@@ -4,7 +4,7 @@
 
 use crate::opaque;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
-use ml_intern_plugin::provider::lenient::{number, text};
+use ml_intern_plugin::provider::lenient::{json_text, number, text};
 use ml_intern_plugin::provider::sse::Event;
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
@@ -86,8 +86,8 @@ struct Content<'a> {
     name: Option<String>,
     #[serde(default, borrow)]
     input: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "text")]
-    partial_json: Option<String>,
+    #[serde(default, borrow)]
+    partial_json: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "text")]
     stop_reason: Option<String>,
     #[serde(default)]
@@ -207,9 +207,13 @@ impl<'a> Output<'a> {
                     name: block.name.as_deref().unwrap_or_default(),
                     arguments: "",
                 })?;
+                let input = match json_text(block.input) {
+                    nothing if nothing.is_empty() => "{}".to_owned(),
+                    input => input,
+                };
                 Block::Call {
                     index,
-                    input: Some(block.input.map_or("{}", RawValue::get).to_owned()),
+                    input: Some(input),
                 }
             }
             Some("redacted_thinking") => {
@@ -232,9 +236,10 @@ impl<'a> Output<'a> {
         if let Some(text) = new.thinking {
             self.reply.reasoning(&text);
         }
-        match (&mut self.block, new.signature, new.partial_json) {
-            (Some(Block::Thinking { signature }), Some(more), _) => signature.push_str(&more),
-            (block, _, Some(fragment)) if !fragment.is_empty() => {
+        let fragment = json_text(new.partial_json);
+        match (&mut self.block, new.signature) {
+            (Some(Block::Thinking { signature }), Some(more)) => signature.push_str(&more),
+            (block, _) if !fragment.is_empty() => {
                 if let Some(Block::Call { input, .. }) = block {
                     *input = None;
                 }

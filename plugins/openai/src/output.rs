@@ -3,7 +3,7 @@
 //! Shapes: the OpenAI API reference, Responses and its streaming events, as of October 2026.
 
 use ml_intern_plugin::chat::{Response, Stop, Usage};
-use ml_intern_plugin::provider::lenient::{number, text};
+use ml_intern_plugin::provider::lenient::{json_text, number, text};
 use ml_intern_plugin::provider::sse::Event;
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, errors};
 use ml_intern_plugin::{Error, Price};
@@ -69,15 +69,15 @@ struct Incomplete {
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct Item<'a> {
     #[serde(default, rename = "type", deserialize_with = "text")]
     kind: Option<String>,
     #[serde(default, deserialize_with = "text")]
     call_id: Option<String>,
     #[serde(default, deserialize_with = "text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    arguments: Option<String>,
+    #[serde(default, borrow)]
+    arguments: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "text")]
     encrypted_content: Option<String>,
     #[serde(default)]
@@ -220,9 +220,9 @@ impl<'a> Output<'a> {
                 index: Some(index),
                 id: item.call_id.as_deref().unwrap_or_default(),
                 name: item.name.as_deref().unwrap_or_default(),
-                arguments: match streamed {
-                    true => "",
-                    false => item.arguments.as_deref().unwrap_or_default(),
+                arguments: &match streamed {
+                    true => String::new(),
+                    false => json_text(item.arguments),
                 },
             })?,
             Some("reasoning") => {
@@ -340,7 +340,7 @@ impl Protocol for Output<'_> {
     }
 }
 
-fn parsed(item: &str) -> Option<Item> {
+fn parsed(item: &str) -> Option<Item<'_>> {
     serde_json::from_str(item).ok()
 }
 

@@ -4,7 +4,18 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::fmt;
+
+/// JSON that some servers send as it is and others as a string that holds it; nothing where there is none.
+pub fn json_text(field: Option<&RawValue>) -> String {
+    let raw = field.map_or("null", RawValue::get);
+    match serde_json::from_slice::<String>(raw.as_bytes()) {
+        Ok(text) => text,
+        Err(_) if raw == "null" => String::new(),
+        Err(_) => raw.to_owned(),
+    }
+}
 
 /// A string; the texts of a list of parts; nothing for everything else.
 ///
@@ -196,6 +207,20 @@ mod tests {
 
     #[derive(Deserialize)]
     struct Price(#[serde(deserialize_with = "amount")] Option<f64>);
+
+    #[test]
+    fn json_may_be_a_string_that_holds_it() {
+        for (field, expected) in [
+            (r#"{"a":1}"#, r#"{"a":1}"#),
+            (r#""{\"a\":1}""#, r#"{"a":1}"#),
+            (r#""{\"a""#, r#"{"a"#),
+            ("null", ""),
+        ] {
+            let raw: &RawValue = serde_json::from_str(field).unwrap();
+            assert_eq!(json_text(Some(raw)), expected);
+        }
+        assert_eq!(json_text(None), "");
+    }
 
     #[test]
     fn amounts_in_every_spelling() {

@@ -1,6 +1,6 @@
 //! What a server of the protocol answers.
 
-use crate::provider::lenient::{amount, number, text};
+use crate::provider::lenient::{amount, json_text, number, text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -69,12 +69,7 @@ pub(crate) struct FunctionDelta<'a> {
 impl FunctionDelta<'_> {
     /// The fragment of the arguments. Some servers send an object instead of its text.
     pub(crate) fn fragment(&self) -> String {
-        let raw = self.arguments.map_or("null", RawValue::get);
-        match serde_json::from_slice::<String>(raw.as_bytes()) {
-            Ok(text) => text,
-            Err(_) if raw == "null" => String::new(),
-            Err(_) => raw.to_owned(),
-        }
+        json_text(self.arguments)
     }
 }
 
