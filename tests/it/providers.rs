@@ -19,6 +19,11 @@ mod sessions;
 mod table;
 mod wire;
 
+/// The guest that is tested here.
+pub(crate) mod guests {
+    pub(crate) use super::answers::painter;
+}
+
 use self::{bench::Bench, column::Provider, excepted::NOT_APPLICABLE};
 
 /// Cells of a group that run side by side: most of their time is waiting between attempts.

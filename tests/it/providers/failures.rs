@@ -24,9 +24,10 @@ async fn is_told_of_the_key(provider: &'static Provider) {
     }
     let ran = bench.ended(3, &["go"]).await;
     assert_eq!(ran.error()["kind"], "auth");
-    assert!(ran.done.stderr.contains(provider.keys[0]), "{}", ran.done.stderr);
     assert_eq!(bench.bodies().len(), 1, "a wrong key does not get better");
     assert!(!ran.done.stdout.contains("wrong-3xYtV5"));
+    let message = ran.error()["message"].as_str().unwrap();
+    assert!(message.contains(provider.keys[0]), "{message}");
 }
 
 async fn is_told_of_close_names(provider: &'static Provider) {

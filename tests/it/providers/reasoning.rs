@@ -42,8 +42,14 @@ async fn returns_hidden_reasoning(provider: &'static Provider) {
 
 /// The fakes take nothing back but what they gave out, each with its seal.
 async fn returned(provider: &'static Provider, opaque: bool) {
+    for flags in [&THINK[..], &["--no-stream", "--effort=high", "think"]] {
+        returned_with(provider, opaque, flags).await;
+    }
+}
+
+async fn returned_with(provider: &'static Provider, opaque: bool, flags: &[&str]) {
     let bench = Bench::steps(provider, thinking(opaque)).await;
-    let ran = bench.done(&THINK).await;
+    let ran = bench.done(flags).await;
     assert_eq!(ran.answer(), "done");
     let id = ran.result()["session"].as_str().unwrap();
     let again = ["--resume", id, "--effort=high", "think"];
