@@ -127,17 +127,31 @@ async fn check(provider: &'static Provider, cases: &'static [Case]) {
     };
     let applies = |case: &&Case| exception(provider, case.name).is_none();
     let all = async {
-        let cells: Vec<_> = cases.iter().filter(applies).map(|case| (case, run(case))).collect();
+        let cells: Vec<_> = cases
+            .iter()
+            .filter(applies)
+            .map(|case| (case, run(case)))
+            .collect();
         let mut failed = Vec::new();
         for (case, cell) in cells {
             if let Err(panic) = cell.await {
-                failed.push(format!("{} × {}: {}", provider.name, case.name, said(panic)));
+                failed.push(format!(
+                    "{} × {}: {}",
+                    provider.name,
+                    case.name,
+                    said(panic)
+                ));
             }
         }
         failed
     };
     let failed = LocalSet::new().run_until(all).await;
-    assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n\n"));
+    assert!(
+        failed.is_empty(),
+        "{} fail:\n{}",
+        failed.len(),
+        failed.join("\n\n")
+    );
 }
 
 /// The words of a panic.

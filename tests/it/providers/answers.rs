@@ -27,7 +27,10 @@ async fn says_text(provider: &'static Provider) {
     assert_eq!(ran.answer(), ANSWER);
     assert_eq!(ran.result()["reason"], "done");
     let usage = &ran.result()["usage"];
-    assert!(usage["input"].as_u64() > Some(0) && usage["output"].as_u64() > Some(0), "{usage}");
+    assert!(
+        usage["input"].as_u64() > Some(0) && usage["output"].as_u64() > Some(0),
+        "{usage}"
+    );
 }
 
 async fn streams(provider: &'static Provider) {
@@ -72,12 +75,23 @@ async fn calls_a_tool(provider: &'static Provider) {
     assert_eq!(ran.answer(), "It is read.");
     let finished = ran.of("tool.finished");
     assert_eq!(finished.len(), 2);
-    assert_eq!((&finished[0]["status"], &finished[1]["status"]), (&json!("ok"), &json!("error")));
-    assert!(finished[0]["content"].as_str().unwrap().contains("the secret of a"));
+    assert_eq!(
+        (&finished[0]["status"], &finished[1]["status"]),
+        (&json!("ok"), &json!("error"))
+    );
+    assert!(
+        finished[0]["content"]
+            .as_str()
+            .unwrap()
+            .contains("the secret of a")
+    );
     if let [first, second, third] = &bench.bodies()[..] {
         assert!(!first.contains("the secret of a") && second.contains("the secret of a"));
         assert!(third.contains("missing.txt"));
-        assert!(goes_on(first, second) && goes_on(second, third), "{second}\n{third}");
+        assert!(
+            goes_on(first, second) && goes_on(second, third),
+            "{second}\n{third}"
+        );
     } else {
         assert!(provider.service.is_none());
     }
@@ -90,7 +104,10 @@ fn goes_on(before: &str, after: &str) -> bool {
         let mut body: Value = serde_json::from_str(body).unwrap();
         unmark(&mut body);
         let messages = ["messages", "input"].map(|field| body[field].as_array().cloned());
-        (messages.into_iter().flatten().next().unwrap(), body["system"].clone())
+        (
+            messages.into_iter().flatten().next().unwrap(),
+            body["system"].clone(),
+        )
     };
     let (before, after) = (conversation(before), conversation(after));
     before.1 == after.1 && after.0.starts_with(&before.0)
@@ -133,21 +150,34 @@ async fn calls_tools_side_by_side(provider: &'static Provider) {
     if provider.service.is_some() {
         let last = text(bench.fake().chats().last().unwrap());
         let place = |secret: &str| last.find(secret).unwrap();
-        assert!(place("the secret of a") < place("the secret of b"), "{last}");
+        assert!(
+            place("the secret of a") < place("the secret of b"),
+            "{last}"
+        );
     }
 }
 
 async fn streams_arguments(provider: &'static Provider) {
     let content = "a line of the file, and \"another\" \u{1f427}\n".repeat(5);
     let arguments = json!({"path": "new.txt", "content": content});
-    let replies = [Reply::call("write", arguments.clone()), Reply::text("Written.")];
+    let replies = [
+        Reply::call("write", arguments.clone()),
+        Reply::text("Written."),
+    ];
     let bench = Bench::steps(provider, replies).await;
     let ran = bench.done(&["write"]).await;
     let deltas = ran.of("call.delta");
     assert_eq!(deltas[0]["tool"], "write");
     assert!(deltas.iter().all(|delta| delta["index"] == 0));
-    let fragments = deltas.iter().filter(|delta| delta["arguments"] != "").count();
-    assert!(fragments >= if provider.service.is_some() { 3 } else { 1 }, "{}", ran.done.stdout);
+    let fragments = deltas
+        .iter()
+        .filter(|delta| delta["arguments"] != "")
+        .count();
+    assert!(
+        fragments >= if provider.service.is_some() { 3 } else { 1 },
+        "{}",
+        ran.done.stdout
+    );
     let streamed: Value = serde_json::from_str(&ran.joined("call.delta", "arguments")).unwrap();
     assert_eq!(streamed, arguments);
     assert_eq!(bench.home.read("new.txt"), content);
@@ -162,9 +192,14 @@ pub(crate) async fn painter(provider: &'static Provider) {
     let bench = Bench::new(provider, script).await;
     install(&bench.home, &[Installed::guest("painter")]).await;
     let manifest = bench.home.read("ml-intern.toml");
-    bench.home.write("ml-intern.toml", manifest + provider.manifest);
+    bench
+        .home
+        .write("ml-intern.toml", manifest + provider.manifest);
     let ran = bench.done(&["paint"]).await;
     assert_eq!(ran.answer(), "I see 1 of them.");
     let body = text(bench.fake().chats().last().unwrap());
-    assert!(body.contains("a red pixel") && body.contains("iVBORw0KGgo"), "{body}");
+    assert!(
+        body.contains("a red pixel") && body.contains("iVBORw0KGgo"),
+        "{body}"
+    );
 }

@@ -82,9 +82,15 @@ impl Bench {
         model: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Program {
-        let mut all: Vec<_> = ["run", "--json", "--permission-mode=auto-edit", "--model", model]
-            .map(Into::into)
-            .to_vec();
+        let mut all: Vec<_> = [
+            "run",
+            "--json",
+            "--permission-mode=auto-edit",
+            "--model",
+            model,
+        ]
+        .map(Into::into)
+        .to_vec();
         all.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self.home.ml_intern(all)
     }
@@ -184,12 +190,16 @@ impl Ran {
     pub(super) fn notices(&self, code: &str) -> Vec<&str> {
         let notices = self.of("notice").into_iter();
         let wanted = notices.filter(|notice| notice["code"] == code);
-        wanted.filter_map(|notice| notice["text"].as_str()).collect()
+        wanted
+            .filter_map(|notice| notice["text"].as_str())
+            .collect()
     }
 
     /// The failure that ended the turn.
     pub(super) fn error(&self) -> &Value {
         let errors = self.of("error");
-        errors.first().unwrap_or_else(|| panic!("no error: {}", self.done.stdout))
+        errors
+            .first()
+            .unwrap_or_else(|| panic!("no error: {}", self.done.stdout))
     }
 }

@@ -46,7 +46,11 @@ pub(super) const NOT_APPLICABLE: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["huggingface", "openai (chat)", "ollama", "vllm"],
-        &["reasoning returned", "hidden reasoning returned", "stale reasoning"],
+        &[
+            "reasoning returned",
+            "hidden reasoning returned",
+            "stale reasoning",
+        ],
         "the service takes no reasoning back",
     ),
     (
@@ -83,7 +87,13 @@ pub(super) const NOT_APPLICABLE: &[(&[&str], &[&str], &str)] = &[
         "its streams are binary frames",
     ),
     (
-        &["huggingface", "openai (Responses)", "openai (chat)", "ollama", "vllm"],
+        &[
+            "huggingface",
+            "openai (Responses)",
+            "openai (chat)",
+            "ollama",
+            "vllm",
+        ],
         &["cache asked for"],
         "only the hosted service is told, or the cache needs no word",
     ),

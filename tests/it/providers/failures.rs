@@ -37,7 +37,10 @@ async fn is_told_of_close_names(provider: &'static Provider) {
     let mistyped = format!("{}x", &known[..known.len() - 1]);
     let running = bench.run_as(&mistyped, ["go"]);
     let done = running.run().await;
-    let ran = Ran { events: done.events(), done };
+    let ran = Ran {
+        events: done.events(),
+        done,
+    };
     assert_ne!(ran.done.code(), Some(0));
     let message = ran.error()["message"].as_str().unwrap();
     assert_eq!(ran.error()["kind"], "not_found", "{message}");
@@ -60,19 +63,34 @@ async fn told_of(provider: &'static Provider, failure: Reply) -> Ran {
 async fn waits_as_long_as_it_is_told(provider: &'static Provider) {
     let ran = told_of(provider, Reply::rate_limited(1)).await;
     let notice = ran.notices("retry")[0];
-    assert!(notice.contains("429") && notice.contains("again in 1 s"), "{notice}");
+    assert!(
+        notice.contains("429") && notice.contains("again in 1 s"),
+        "{notice}"
+    );
     assert!(ran.done.elapsed >= std::time::Duration::from_secs(1));
 }
 
 async fn tries_an_overloaded_service_again(provider: &'static Provider) {
     let ran = told_of(provider, Reply::overloaded().retry_after(0)).await;
-    let status = if provider.name == "anthropic" { "529" } else { "503" };
-    assert!(ran.notices("retry")[0].contains(status), "{:?}", ran.notices("retry"));
+    let status = if provider.name == "anthropic" {
+        "529"
+    } else {
+        "503"
+    };
+    assert!(
+        ran.notices("retry")[0].contains(status),
+        "{:?}",
+        ran.notices("retry")
+    );
 }
 
 async fn tries_a_broken_service_again(provider: &'static Provider) {
     let ran = told_of(provider, Reply::server_error().retry_after(0)).await;
-    assert!(ran.notices("retry")[0].contains("500"), "{:?}", ran.notices("retry"));
+    assert!(
+        ran.notices("retry")[0].contains("500"),
+        "{:?}",
+        ran.notices("retry")
+    );
 }
 
 async fn does_not_ask_for_more(provider: &'static Provider) {
@@ -120,7 +138,10 @@ async fn passes_a_refusal_on(provider: &'static Provider) {
 /// A call whose arguments may be cut is not run, and the model is told. A cut text is an answer.
 async fn runs_no_cut_call(provider: &'static Provider) {
     let call = Reply::call("write", json!({"path": "half.txt", "content": "half"}));
-    let replies = [call.finish("length"), Reply::text("Half a").finish("length")];
+    let replies = [
+        call.finish("length"),
+        Reply::text("Half a").finish("length"),
+    ];
     let bench = Bench::steps(provider, replies).await;
     let ran = bench.done(&["go"]).await;
     assert!(!bench.home.workspace().join("half.txt").exists());

@@ -22,7 +22,10 @@ const THINK: [&str; 2] = ["--effort=high", "think"];
 
 fn thinking(opaque: bool) -> [Reply; 2] {
     let call = Reply::call("list", json!({}));
-    [call.reasoning(THOUGHT, opaque), Reply::text("done").reasoning(THOUGHT, opaque)]
+    [
+        call.reasoning(THOUGHT, opaque),
+        Reply::text("done").reasoning(THOUGHT, opaque),
+    ]
 }
 
 async fn shows_reasoning(provider: &'static Provider) {
@@ -59,7 +62,12 @@ async fn returned_with(provider: &'static Provider, opaque: bool, flags: &[&str]
         ("anthropic", true) => "\"redacted_thinking\"",
         _ => provider.returns.expect("it returns reasoning"),
     };
-    assert_eq!(counts(&bench, marker), [0, 1, 2], "{:?}", bench.bodies().last());
+    assert_eq!(
+        counts(&bench, marker),
+        [0, 1, 2],
+        "{:?}",
+        bench.bodies().last()
+    );
     bench.assert_accepted();
 }
 
@@ -96,7 +104,10 @@ async fn drops_stale_reasoning(provider: &'static Provider) {
 /// How often each request holds a text.
 fn counts(bench: &Bench, text: &str) -> Vec<usize> {
     let bodies = bench.bodies();
-    bodies.iter().map(|body| body.matches(text).count()).collect()
+    bodies
+        .iter()
+        .map(|body| body.matches(text).count())
+        .collect()
 }
 
 /// In the words of the service whose protocol it is.
@@ -119,7 +130,10 @@ async fn asks_for_an_effort(provider: &'static Provider) {
     let ran = bench.done(&["--effort=medium", "go"]).await;
     assert!(ran.of("effort.refused").is_empty());
     let chats = bench.fake().chats();
-    assert_eq!(provider.effort_of(&chats[0].json()).as_deref(), Some("medium"));
+    assert_eq!(
+        provider.effort_of(&chats[0].json()).as_deref(),
+        Some("medium")
+    );
 }
 
 /// From `max` downwards, until the model takes it or there is nothing less to ask for. No attempt is
@@ -133,7 +147,10 @@ async fn asks_for_less(provider: &'static Provider) {
     assert_eq!(ran.answer(), "done");
     assert!(ran.notices("retry").is_empty());
     let refused = ran.of("effort.refused");
-    let refused: Vec<_> = refused.iter().filter_map(|event| event["effort"].as_str()).collect();
+    let refused: Vec<_> = refused
+        .iter()
+        .filter_map(|event| event["effort"].as_str())
+        .collect();
     let expected: &[&str] = match provider.effort {
         Some(_) => &["max", "xhigh"],
         None => &["max", "xhigh", "high", "medium", "low"],

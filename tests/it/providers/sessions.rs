@@ -24,7 +24,9 @@ pub(super) const CASES: &[Case] = cases![
 
 #[track_caller]
 fn assert_dollars(found: &Value, dollars: f64) {
-    let near = found.as_f64().is_some_and(|found| (found - dollars).abs() < 1e-6);
+    let near = found
+        .as_f64()
+        .is_some_and(|found| (found - dollars).abs() < 1e-6);
     assert!(near, "{found} is not {dollars}");
 }
 
@@ -36,11 +38,17 @@ async fn counts_tokens_and_dollars(provider: &'static Provider) {
         let ran = bench.done(flags).await;
         let usage = &ran.result()["usage"];
         if provider.service.is_some() {
-            assert_eq!((&usage["input"], &usage["output"]), (&json!(4000), &json!(600)));
+            assert_eq!(
+                (&usage["input"], &usage["output"]),
+                (&json!(4000), &json!(600))
+            );
             let thought = if provider.name == "bedrock" { 0 } else { 240 };
             assert_eq!(usage["reasoning"], thought);
         }
-        assert_dollars(&ran.result()["cost_usd"], 2.0 * provider.cost(2000, 0, 0, 300));
+        assert_dollars(
+            &ran.result()["cost_usd"],
+            2.0 * provider.cost(2000, 0, 0, 300),
+        );
     }
 }
 
@@ -50,18 +58,28 @@ async fn counts_what_is_cached(provider: &'static Provider) {
     let writes = provider.caches.is_some() && provider.name != "openai (Responses)";
     let written = |tokens: u64| if writes { tokens } else { 0 };
     let replies = [
-        Reply::call("list", json!({})).usage(2000, 100).cached(first.0, written(first.1)),
-        Reply::text("done").usage(2200, 100).cached(second.0, written(second.1)),
+        Reply::call("list", json!({}))
+            .usage(2000, 100)
+            .cached(first.0, written(first.1)),
+        Reply::text("done")
+            .usage(2200, 100)
+            .cached(second.0, written(second.1)),
     ];
     let bench = Bench::steps(provider, replies).await;
     let ran = bench.done(&["go"]).await;
     let usages = ran.of("usage");
-    let read: Vec<_> = usages.iter().map(|usage| usage["cache_read"].as_u64().unwrap_or(0)).collect();
+    let read: Vec<_> = usages
+        .iter()
+        .map(|usage| usage["cache_read"].as_u64().unwrap_or(0))
+        .collect();
     assert_eq!(read, [0, 1500]);
-    let wrote: Vec<_> = usages.iter().map(|usage| usage["cache_write"].as_u64().unwrap_or(0)).collect();
+    let wrote: Vec<_> = usages
+        .iter()
+        .map(|usage| usage["cache_write"].as_u64().unwrap_or(0))
+        .collect();
     assert_eq!(wrote, [written(1500), written(300)]);
-    let dollars = provider.cost(2000, 0, written(1500), 100)
-        + provider.cost(2200, 1500, written(300), 100);
+    let dollars =
+        provider.cost(2000, 0, written(1500), 100) + provider.cost(2200, 1500, written(300), 100);
     assert_dollars(&ran.result()["cost_usd"], dollars);
 }
 
@@ -92,7 +110,9 @@ async fn repairs_an_answer(provider: &'static Provider) {
     let replies = [Reply::text("It is 42."), Reply::text("{\"answer\": 42}")];
     let bench = Bench::steps(provider, replies).await;
     bench.home.write("schema.json", SCHEMA);
-    let ran = bench.done(&["--output-schema=schema.json", "what is it?"]).await;
+    let ran = bench
+        .done(&["--output-schema=schema.json", "what is it?"])
+        .await;
     assert_eq!(ran.answer(), "{\"answer\": 42}");
     assert_eq!(ran.notices("answer_repair").len(), 1);
     let expected: Value = serde_json::from_str(SCHEMA).unwrap();
@@ -111,7 +131,9 @@ async fn repairs_an_answer(provider: &'static Provider) {
 async fn gives_up_on_an_answer(provider: &'static Provider) {
     let bench = Bench::steps(provider, (0..4).map(|_| Reply::text("It is 42."))).await;
     bench.home.write("schema.json", SCHEMA);
-    let ran = bench.ended(1, &["--output-schema=schema.json", "what is it?"]).await;
+    let ran = bench
+        .ended(1, &["--output-schema=schema.json", "what is it?"])
+        .await;
     bench.assert_accepted();
     assert_eq!(ran.error()["kind"], "output_schema");
     assert_eq!(bench.bodies().len(), 3);
@@ -173,7 +195,10 @@ async fn goes_on_with_others_and_back(provider: &'static Provider) {
         if other.prefix == provider.prefix || are_local(other, provider) {
             continue;
         }
-        bench.home.write("ml-intern.toml", format!("{}{}", provider.manifest, other.manifest));
+        bench.home.write(
+            "ml-intern.toml",
+            format!("{}{}", provider.manifest, other.manifest),
+        );
         let fake = served(&bench.home, other, other.models(), turns()).await;
         let run = bench.run_as(&other.named(), ["--resume", id.as_str(), effort, "again"]);
         let there = ended_well(run.run().await);
@@ -181,7 +206,11 @@ async fn goes_on_with_others_and_back(provider: &'static Provider) {
         fake.assert_all_accepted();
         for chat in fake.chats() {
             let body = text(&chat);
-            assert!(body.contains("the secret of a"), "{} has the results", other.name);
+            assert!(
+                body.contains("the secret of a"),
+                "{} has the results",
+                other.name
+            );
             assert_only_own_reasoning(other, &body, 1);
         }
         restore(&bench, provider);
@@ -196,19 +225,31 @@ async fn goes_on_with_others_and_back(provider: &'static Provider) {
 
 fn ended_well(done: Finished) -> Ran {
     done.assert_code(0);
-    Ran { events: done.events(), done }
+    Ran {
+        events: done.events(),
+        done,
+    }
 }
 
 /// Of the `turns` of its own, the last of which is under way, all reasoning but what is to come.
 #[track_caller]
 fn assert_only_own_reasoning(provider: &Provider, body: &str, turns: usize) {
-    let markers = ["\"signature\":", "\"reasoningContent\":", "\"encrypted_content\":", "\"reasoning_details\":"];
+    let markers = [
+        "\"signature\":",
+        "\"reasoningContent\":",
+        "\"encrypted_content\":",
+        "\"reasoning_details\":",
+    ];
     for marker in markers {
         let found = body.matches(marker).count();
         let own = match provider.returns {
             Some(own) if own == marker => 2 * turns - 1,
             // The seals of these two are signatures as well.
-            Some("\"reasoningContent\":" | "\"reasoning_details\":") if marker == "\"signature\":" => found,
+            Some("\"reasoningContent\":" | "\"reasoning_details\":")
+                if marker == "\"signature\":" =>
+            {
+                found
+            }
             _ => 0,
         };
         assert!(found <= own, "{}: {found} times {marker}", provider.name);

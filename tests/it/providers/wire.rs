@@ -39,7 +39,9 @@ async fn tried_again(provider: &'static Provider, failing: Reply) -> Ran {
     assert_eq!(notices.len(), 1, "{}", ran.done.stdout);
     assert!(notices[0].contains("attempt 2 of 3"), "{notices:?}");
     let messages = ran.of("message").into_iter();
-    let said: Vec<_> = messages.filter(|message| message["role"] == "assistant").collect();
+    let said: Vec<_> = messages
+        .filter(|message| message["role"] == "assistant")
+        .collect();
     assert_eq!(said.len(), 1, "{said:?}");
     ran
 }
@@ -48,8 +50,15 @@ async fn tried_again(provider: &'static Provider, failing: Reply) -> Ran {
 #[track_caller]
 fn assert_left_out(ran: &Ran) {
     let notice = ran.notices("retry")[0];
-    assert!(notice.contains("the part of the answer that came is left out"), "{notice}");
-    assert!(ran.joined("text.delta", "text").starts_with("lost "), "{}", ran.done.stdout);
+    assert!(
+        notice.contains("the part of the answer that came is left out"),
+        "{notice}"
+    );
+    assert!(
+        ran.joined("text.delta", "text").starts_with("lost "),
+        "{}",
+        ran.done.stdout
+    );
 }
 
 const LOST: &str = "lost words that nobody will see again in the end";
@@ -75,9 +84,13 @@ async fn notices_a_cut(provider: &'static Provider) {
 
 /// Without the mark nobody knows whether the answer is whole. Where another event has said so, it is.
 async fn notices_a_missing_end(provider: &'static Provider) {
-    let bench = Bench::steps(provider, [
-        Reply::text(ANSWER).flawed(Flaw::NoDone).then(Reply::text(ANSWER)),
-    ]).await;
+    let bench = Bench::steps(
+        provider,
+        [Reply::text(ANSWER)
+            .flawed(Flaw::NoDone)
+            .then(Reply::text(ANSWER))],
+    )
+    .await;
     let ran = bench.done(&["go"]).await;
     assert_eq!(ran.answer(), ANSWER);
     // A finish reason is as good as the mark.
@@ -87,13 +100,20 @@ async fn notices_a_missing_end(provider: &'static Provider) {
 
 async fn notices_a_wrong_checksum(provider: &'static Provider) {
     let ran = tried_again(provider, Reply::text(LOST).flawed(Flaw::WrongChecksum)).await;
-    assert!(ran.notices("retry")[0].contains("was changed on its way"), "{:?}", ran.notices("retry"));
+    assert!(
+        ran.notices("retry")[0].contains("was changed on its way"),
+        "{:?}",
+        ran.notices("retry")
+    );
 }
 
 async fn hears_a_proxy(provider: &'static Provider) {
     let ran = tried_again(provider, Reply::proxy_page(502)).await;
     let notice = ran.notices("retry")[0];
-    assert!(notice.contains("502") && notice.contains("Bad Gateway"), "{notice}");
+    assert!(
+        notice.contains("502") && notice.contains("Bad Gateway"),
+        "{notice}"
+    );
 }
 
 async fn sees_through_a_login_page(provider: &'static Provider) {
@@ -106,7 +126,11 @@ async fn asks_again_after_nothing(provider: &'static Provider) {
     for stream in [true, false] {
         let nothing = Reply::text("").flawed(Flaw::Empty);
         let bench = Bench::steps(provider, [nothing.then(Reply::text(ANSWER))]).await;
-        let flags: &[&str] = if stream { &["go"] } else { &["--no-stream", "go"] };
+        let flags: &[&str] = if stream {
+            &["go"]
+        } else {
+            &["--no-stream", "go"]
+        };
         let ran = bench.done(flags).await;
         assert_eq!(ran.answer(), ANSWER);
         let notices = ran.notices("empty_reply").len() + ran.notices("retry").len();
@@ -131,12 +155,17 @@ async fn called(provider: &'static Provider, flaw: Flaw) {
         ];
         let bench = Bench::steps(provider, replies).await;
         for name in ["a", "b", "c"] {
-            bench.home.write(&format!("{name}.txt"), format!("the secret of {name}\n"));
+            bench
+                .home
+                .write(&format!("{name}.txt"), format!("the secret of {name}\n"));
         }
         let ran = bench.done(flags).await;
         assert_eq!(ran.answer(), ANSWER);
         let finished = ran.of("tool.finished");
-        let mut read: Vec<_> = finished.iter().filter_map(|event| event["content"].as_str()).collect();
+        let mut read: Vec<_> = finished
+            .iter()
+            .filter_map(|event| event["content"].as_str())
+            .collect();
         read.sort_unstable();
         assert_eq!(read.len(), 3, "{}", ran.done.stdout);
         for (text, name) in read.iter().zip(["a", "b", "c"]) {
@@ -164,7 +193,10 @@ async fn sorts_fragments(provider: &'static Provider) {
 /// A call and an answer that come in an unusual way.
 async fn heard(provider: &'static Provider, unusual: impl Fn(Reply) -> Reply) {
     let write = Call::new("write", json!({"path": "ü.txt", "content": ANSWER}));
-    let replies = [Reply::message("Ich schreibe — \u{7f16}.", [write]), Reply::text(ANSWER)];
+    let replies = [
+        Reply::message("Ich schreibe — \u{7f16}.", [write]),
+        Reply::text(ANSWER),
+    ];
     let bench = Bench::steps(provider, replies.map(&unusual)).await;
     let ran = bench.done(&["go"]).await;
     assert_eq!(ran.answer(), ANSWER);
@@ -201,7 +233,10 @@ async fn ends_at_once(provider: &'static Provider) {
     done.assert_code(130);
     assert_eq!(done.result()["reason"], "interrupted");
     let left = |all: &[crate::support::fake::Exchange]| all.iter().all(|one| one.ended.is_some());
-    bench.fake().wait_for("the end of the connection", left).await;
+    bench
+        .fake()
+        .wait_for("the end of the connection", left)
+        .await;
     assert!(!bench.fake().chats()[0].complete);
     let id = done.result()["session"].as_str().unwrap().to_owned();
     let ran = bench.done(&["--resume", &id, "go on"]).await;
