@@ -138,3 +138,31 @@ fn collect(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
         }
     }
 }
+
+/// Bytes of a provider at most: a component is compiled on the user's machine before its first call.
+const MAX_PROVIDER: u64 = 256_000;
+
+/// The build script of the command line has built them before any test runs.
+#[test]
+fn providers_stay_small() {
+    let built = format!(
+        "{}/../plugins/target/wasm32-wasip2/release",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    for name in [
+        "anthropic",
+        "bedrock",
+        "huggingface",
+        "local",
+        "openai",
+        "openrouter",
+    ] {
+        let file = format!("{built}/ml_intern_plugin_{name}.wasm");
+        let bytes = std::fs::metadata(&file).expect(&file).len();
+        assert!(
+            bytes <= MAX_PROVIDER,
+            "the provider {name} has {bytes} bytes, and may have {MAX_PROVIDER}: read JSON with \
+             `provider::value`, without a type for every shape, and see what else is new"
+        );
+    }
+}

@@ -14,6 +14,7 @@ mod bench;
 mod column;
 mod excepted;
 mod failures;
+pub(crate) mod painter;
 mod reasoning;
 mod sessions;
 mod table;
@@ -21,7 +22,7 @@ mod wire;
 
 /// The guest that is tested here.
 pub(crate) mod guests {
-    pub(crate) use super::answers::painter;
+    pub(crate) use super::painter;
 }
 
 use self::{bench::Bench, column::Provider, excepted::NOT_APPLICABLE};

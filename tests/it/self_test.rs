@@ -1,6 +1,9 @@
+mod fake_flaws;
 mod fake_openai_faults;
 mod fake_openai_protocol;
 mod fake_openai_refusals;
+mod litellm;
+mod refusals;
 mod runner;
 mod tiny_llm;
 mod vendors;

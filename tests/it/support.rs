@@ -4,6 +4,7 @@ pub(crate) mod fake;
 pub(crate) mod fake_openai;
 pub(crate) mod guests;
 pub(crate) mod http;
+pub(crate) mod litellm;
 pub(crate) mod ml_intern;
 pub(crate) mod tiny_llm;
 pub(crate) mod venv;

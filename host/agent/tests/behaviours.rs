@@ -10,6 +10,8 @@
 mod bench;
 #[path = "behaviours/broken_off.rs"]
 mod broken_off;
+#[path = "behaviours/efforts.rs"]
+mod efforts;
 #[path = "behaviours/questions.rs"]
 mod questions;
 #[path = "behaviours/replies.rs"]
@@ -18,6 +20,8 @@ mod replies;
 mod retries;
 #[path = "behaviours/room.rs"]
 mod room;
+#[path = "behaviours/shapes.rs"]
+mod shapes;
 #[path = "behaviours/taken_back.rs"]
 mod taken_back;
 #[path = "behaviours/within.rs"]

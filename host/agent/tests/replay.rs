@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "replay/asked.rs"]
+mod asked;
 #[path = "turn/bench.rs"]
 #[expect(
     dead_code,

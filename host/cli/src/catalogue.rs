@@ -96,7 +96,7 @@ impl Catalogue {
             return fresh.clone();
         }
         match self.ask(observer).await {
-            Ok(models) => {
+            Ok((models, None)) => {
                 if let Some(kept) = &self.kept {
                     kept.write(&models);
                 }
@@ -105,7 +105,14 @@ impl Catalogue {
                     ..Listing::default()
                 }
             }
-            // What the service said once is better than nothing.
+            // What the service said once is better than what the plugin knows, and that is better than nothing.
+            Ok((models, Some(problem))) => Listing {
+                problem: Some(problem),
+                ..kept.unwrap_or(Listing {
+                    models,
+                    ..Listing::default()
+                })
+            },
             Err(problem) => Listing {
                 problem: Some(problem),
                 ..kept.unwrap_or_default()
@@ -113,7 +120,11 @@ impl Catalogue {
         }
     }
 
-    async fn ask(&self, observer: Arc<dyn Observer>) -> Result<Vec<Model>, Problem> {
+    /// The models, and why they are not the service's own list.
+    async fn ask(
+        &self,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(Vec<Model>, Option<Problem>), Problem> {
         let cancel = CancellationToken::new();
         let _end_with_the_call = cancel.clone().drop_guard();
         let context = CallContext {
@@ -122,7 +133,11 @@ impl Catalogue {
         };
         let models = self.plugin.models(context, observer, &cancel);
         match tokio::time::timeout(PATIENCE, models).await {
-            Ok(Ok(models)) => Ok(models.into_iter().take(MODELS).map(Model::from).collect()),
+            Ok(Ok(listing)) => {
+                let models = listing.models.into_iter().take(MODELS).map(Model::from);
+                let unlisted = |text| Problem { text, unset: false };
+                Ok((models.collect(), listing.problem.map(unlisted)))
+            }
             Ok(Err(error)) => Err(Problem {
                 text: error.to_string(),
                 unset: matches!(&error, CallError::Guest(error)

@@ -105,7 +105,7 @@ world! {
 
 world! {
     Provider: ProviderPre ProviderGuest, ProviderPluginPre ProviderPlugin.ml_intern_plugin_provider, {
-        fn models => call_models() -> Vec<provider::Model>;
+        fn models => call_models() -> provider::Listing;
         fn complete => call_complete(request: &chat::Request) -> chat::Response;
         fn count_tokens => call_count_tokens(request: &chat::Request) -> Option<u32>;
     }

@@ -6,7 +6,7 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
 use crate::bindings::notifier::exports::ml_intern::plugin::notifier::Receipt;
-use crate::bindings::provider::exports::ml_intern::plugin::provider::Model;
+use crate::bindings::provider::exports::ml_intern::plugin::provider::{Listing, Model};
 use crate::bindings::provider::ml_intern::plugin::chat::{Part, Response};
 use crate::bindings::tool::exports::ml_intern::plugin::tool::{Content, Descriptor, Output};
 use crate::call::Call;
@@ -153,7 +153,7 @@ impl Size for Response {
     }
 }
 
-impl Size for Vec<Model> {
+impl Size for Listing {
     fn size(&self) -> usize {
         let model = |model: &Model| {
             size_of::<Model>()
@@ -164,7 +164,8 @@ impl Size for Vec<Model> {
                     .map(|effort| effort.len() + size_of::<String>())
                     .sum::<usize>()
         };
-        self.iter().map(model).sum()
+        let problem = self.problem.as_ref().map_or(0, String::len);
+        self.models.iter().map(model).sum::<usize>() + problem
     }
 }
 

@@ -250,7 +250,7 @@ impl Plugin {
         context: CallContext,
         observer: Arc<dyn Observer>,
         cancel: &CancellationToken,
-    ) -> Result<Vec<provider::Model>, CallError> {
+    ) -> Result<provider::Listing, CallError> {
         let asked = Asked {
             context,
             observer,

@@ -35,15 +35,12 @@ pub(crate) fn body(request: &Request, settings: &Settings) -> Result<Vec<u8>, Er
         true => ",\"stream\":true",
         false => ",\"stream\":false",
     });
-    if !extra.contains_key("max_tokens") {
+    if !extra.contains("max_tokens") {
         json.field("max_tokens");
         json.number(request.max_tokens.unwrap_or(settings.max_tokens));
     }
     parameters(&mut json, request, settings, &extra)?;
-    for (name, value) in &extra {
-        json.field(name);
-        json.raw(value.get());
-    }
+    extra.write(&mut json);
     conversation(json, request, settings)
 }
 
@@ -53,7 +50,7 @@ pub(crate) fn body(request: &Request, settings: &Settings) -> Result<Vec<u8>, Er
 /// As [`body`].
 pub(crate) fn counted(request: &Request, settings: &Settings) -> Result<Vec<u8>, Error> {
     let mut json = model(request);
-    parameters(&mut json, request, settings, &Extra::new())?;
+    parameters(&mut json, request, settings, &Extra::default())?;
     conversation(json, request, settings)
 }
 
@@ -71,7 +68,7 @@ fn parameters(
     settings: &Settings,
     extra: &Extra<'_>,
 ) -> Result<(), Error> {
-    let free = |name: &str| !extra.contains_key(name);
+    let free = |name: &str| !extra.contains(name);
     if free("thinking") && claude::thinks_adaptively(&request.model) {
         thinking(json, request, settings);
     }

@@ -10,12 +10,11 @@ mod output;
 mod settings;
 
 use ml_intern_plugin::provider::ids;
-use ml_intern_plugin::provider::lenient::number;
 use ml_intern_plugin::provider::settings::from_host;
-use ml_intern_plugin::provider::{Reply, Service, errors};
-use ml_intern_plugin::{Error, Model, Provider, Request, Response};
+use ml_intern_plugin::provider::value::{self, NULL};
+use ml_intern_plugin::provider::{Reply, Service, claude, errors, or_known};
+use ml_intern_plugin::{Error, Listing, Model, Provider, Request, Response};
 use output::Output;
-use serde::Deserialize;
 use settings::Settings;
 
 /// Name of the credential in `plugin.toml`.
@@ -31,20 +30,9 @@ const MAX_PAGES: usize = 10;
 pub struct Anthropic;
 
 impl Provider for Anthropic {
-    fn models() -> Result<Vec<Model>, Error> {
+    fn models() -> Result<Listing, Error> {
         let settings = Settings::read(&from_host)?;
-        let service = service(&settings, "", false);
-        let mut all = Vec::new();
-        let mut path = "/models?limit=1000".to_owned();
-        for _ in 0..MAX_PAGES {
-            let body = service.get_with(&path, &headers(&settings))?;
-            let next = models::page(&body, &settings, &mut all)?;
-            let Some(last) = next else {
-                break;
-            };
-            path = format!("/models?limit=1000&after_id={}", ids::in_url(&last));
-        }
-        Ok(all)
+        or_known(listed(&settings), claude::TABLE, claude::AS_OF)
     }
 
     fn complete(request: Request) -> Result<Response, Error> {
@@ -108,17 +96,26 @@ fn hint(error: Error, model: &str) -> Error {
     }
 }
 
-#[derive(Deserialize)]
-struct Count {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
+fn count(answer: &[u8]) -> Result<u32, Error> {
+    let count = value::parse(answer).unwrap_or(NULL).get("input_tokens");
+    let count = count.number().and_then(|count| u32::try_from(count).ok());
+    count.ok_or_else(|| errors::broken("the server's answer holds no count of tokens"))
 }
 
-fn count(answer: &[u8]) -> Result<u32, Error> {
-    let count = serde_json::from_slice::<Count>(answer).ok();
-    let count = count.and_then(|count| count.input_tokens);
-    let count = count.and_then(|count| u32::try_from(count).ok());
-    count.ok_or_else(|| errors::broken("the server's answer holds no count of tokens"))
+/// The models that the service lists, page by page.
+fn listed(settings: &Settings) -> Result<Vec<Model>, Error> {
+    let service = service(settings, "", false);
+    let mut all = Vec::new();
+    let mut path = "/models?limit=1000".to_owned();
+    for _ in 0..MAX_PAGES {
+        let body = service.get_with(&path, &headers(settings))?;
+        let next = models::page(&body, settings, &mut all)?;
+        let Some(last) = next else {
+            break;
+        };
+        path = format!("/models?limit=1000&after_id={}", ids::in_url(&last));
+    }
+    Ok(all)
 }
 
 ml_intern_plugin::export_provider!(Anthropic);

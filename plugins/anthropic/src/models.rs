@@ -1,61 +1,12 @@
 //! Models: what the service lists, and of prices, which it does not list, what is known.
 
 use crate::settings::Settings;
-use ml_intern_plugin::provider::lenient::{number, text};
+use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Known, claude, errors};
 use ml_intern_plugin::{Error, Model};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<Listed>,
-    #[serde(default)]
-    has_more: Option<bool>,
-    #[serde(default, deserialize_with = "text")]
-    last_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    #[serde(default, deserialize_with = "text")]
-    lifecycle: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    max_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    max_tokens: Option<u64>,
-    #[serde(default)]
-    capabilities: Option<Capabilities>,
-}
-
-#[derive(Deserialize)]
-struct Capabilities {
-    #[serde(default)]
-    effort: Option<Efforts>,
-    #[serde(default)]
-    image_input: Option<Support>,
-}
 
 /// In the order in which they are listed.
-#[derive(Deserialize)]
-struct Efforts {
-    #[serde(default)]
-    low: Option<Support>,
-    #[serde(default)]
-    medium: Option<Support>,
-    #[serde(default)]
-    high: Option<Support>,
-    #[serde(default)]
-    xhigh: Option<Support>,
-    #[serde(default)]
-    max: Option<Support>,
-}
-
-#[derive(Deserialize)]
-struct Support {
-    #[serde(default)]
-    supported: Option<bool>,
-}
+const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 
 /// Adds the models of a page of `GET /models`; returns the id after which the next page begins, if there is one.
 ///
@@ -66,23 +17,32 @@ pub(crate) fn page(
     settings: &Settings,
     all: &mut Vec<Model>,
 ) -> Result<Option<String>, Error> {
-    let page: Page = serde_json::from_slice(body).map_err(|error| {
-        errors::broken(&format!(
-            "the server's answer is no list of models ({error}): {}",
-            errors::bounded(&String::from_utf8_lossy(body), 200)
-        ))
-    })?;
-    let callable = |listed: &Listed| listed.lifecycle.as_deref() != Some("retired");
-    let callable = page.data.into_iter().filter(callable);
-    all.extend(callable.map(|listed| model(listed, settings)));
-    Ok(page.last_id.filter(|_| page.has_more == Some(true)))
+    let names = ["data", "has_more", "last_id"];
+    let [data, more, last] = value::sent("list of models", body, names)?;
+    if !data.is_list() {
+        return Err(no_list(body));
+    }
+    for listed in data.elements() {
+        let id = listed.get("id").string().ok_or_else(|| no_list(body))?;
+        if !listed.get("lifecycle").is("retired") {
+            all.push(model(&id, listed, settings));
+        }
+    }
+    Ok(last.owned().filter(|_| more.boolean() == Some(true)))
 }
 
-fn model(listed: Listed, settings: &Settings) -> Model {
-    let base = match Known::of(claude::TABLE, &listed.id) {
-        Some(known) => known.model(&listed.id, claude::AS_OF),
+fn no_list(body: &[u8]) -> Error {
+    let start = errors::beginning(body);
+    errors::broken(&format!(
+        "the server's answer is no list of models: {start}"
+    ))
+}
+
+fn model(id: &str, listed: Value<'_>, settings: &Settings) -> Model {
+    let base = match Known::of(claude::TABLE, id) {
+        Some(known) => known.model(id, claude::AS_OF),
         None => Model {
-            id: listed.id.clone(),
+            id: id.to_owned(),
             context_window: 0,
             max_output: 0,
             tools: true,
@@ -94,43 +54,27 @@ fn model(listed: Listed, settings: &Settings) -> Model {
         },
     };
     // Some gateways list 0 or nothing.
-    let count = |count: Option<u64>| {
-        let count = count.filter(|count| *count > 0);
-        count.map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+    let count = |count: Value<'_>| count.tokens().filter(|count| *count > 0);
+    let [input, output, capabilities] =
+        listed.pick(["max_input_tokens", "max_tokens", "capabilities"]);
+    let [effort, image] = capabilities.pick(["effort", "image_input"]);
+    let supports = |support: Value<'_>| support.get("supported").boolean() == Some(true);
+    let own = EFFORTS.iter().filter(|word| supports(effort.get(word)));
+    let efforts = match effort.is_object() {
+        true => own.map(|word| (*word).to_owned()).collect(),
+        false => base.efforts,
     };
-    let capabilities = listed.capabilities;
-    let images = capabilities
-        .as_ref()
-        .and_then(|all| all.image_input.as_ref().map(supports));
-    let efforts = capabilities.and_then(|all| all.effort);
     Model {
-        context_window: count(listed.max_input_tokens).unwrap_or(base.context_window),
-        max_output: count(listed.max_tokens).unwrap_or(base.max_output),
-        images: images.unwrap_or(base.images),
-        efforts: efforts.map_or(base.efforts, |efforts| efforts.words()),
+        context_window: count(input).unwrap_or(base.context_window),
+        max_output: count(output).unwrap_or(base.max_output),
+        images: match image.is_object() {
+            true => supports(image),
+            false => base.images,
+        },
+        efforts,
         price: settings.price.or(base.price),
         long_price: base.long_price.filter(|_| settings.price.is_none()),
         ..base
-    }
-}
-
-fn supports(support: &Support) -> bool {
-    support.supported == Some(true)
-}
-
-impl Efforts {
-    fn words(&self) -> Vec<String> {
-        let all = [
-            ("low", &self.low),
-            ("medium", &self.medium),
-            ("high", &self.high),
-            ("xhigh", &self.xhigh),
-            ("max", &self.max),
-        ];
-        let own = all
-            .iter()
-            .filter(|(_, support)| support.as_ref().is_some_and(supports));
-        own.map(|(word, _)| (*word).to_owned()).collect()
     }
 }
 

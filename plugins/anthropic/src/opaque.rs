@@ -3,18 +3,7 @@
 
 use ml_intern_plugin::chat::Reasoning;
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::lenient::text;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Block {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    data: Option<String>,
-}
+use ml_intern_plugin::provider::value;
 
 /// The opaque side of a thinking block.
 pub(crate) fn of_thinking(signature: &str) -> String {
@@ -39,8 +28,9 @@ fn of(kind: &str, field: &str, value: &str) -> String {
 /// The block that reasoning came from, as JSON; none where it came from another service.
 pub(crate) fn block(reasoning: &Reasoning) -> Option<String> {
     let opaque = reasoning.opaque.as_deref()?;
-    let block: Block = serde_json::from_str(opaque).ok()?;
-    match (block.kind.as_deref(), block.signature, block.data) {
+    let block = value::parse(opaque.as_bytes()).ok()?;
+    let [kind, signature, data] = block.pick(["type", "signature", "data"]);
+    match (kind.text().as_deref(), signature.text(), data.text()) {
         (Some("thinking"), Some(signature), _) => {
             let mut json = Json::default();
             json.raw("{\"type\":\"thinking\",\"thinking\":");

@@ -4,12 +4,10 @@
 
 use crate::opaque;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
-use ml_intern_plugin::provider::lenient::{json_text, number, text};
 use ml_intern_plugin::provider::sse::Event;
+use ml_intern_plugin::provider::value::{self, NULL, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// A message under construction.
 pub(crate) struct Output<'a> {
@@ -40,85 +38,14 @@ enum Block {
     },
 }
 
-/// An event, or a whole message.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    index: Option<u64>,
-    #[serde(default, borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    content_block: Option<Content<'a>>,
-    #[serde(default, borrow)]
-    delta: Option<Content<'a>>,
-    #[serde(default, deserialize_with = "text")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    model: Option<String>,
-    #[serde(default, borrow)]
-    content: Option<Vec<Content<'a>>>,
-    #[serde(default, deserialize_with = "text")]
-    stop_reason: Option<String>,
-    #[serde(default)]
-    stop_details: Option<Details>,
-    #[serde(default)]
-    usage: Option<Tokens>,
-}
-
-/// A block, or what is new of it.
-#[derive(Deserialize)]
-struct Content<'a> {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    thinking: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    data: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    name: Option<String>,
-    #[serde(default, borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    partial_json: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "text")]
-    stop_reason: Option<String>,
-    #[serde(default)]
-    stop_details: Option<Details>,
-}
-
-#[derive(Deserialize)]
-struct Details {
-    #[serde(default, deserialize_with = "text")]
-    explanation: Option<String>,
-}
-
 /// Every count is of the whole message so far.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Tokens {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Deserialize)]
-struct OutputDetails {
-    #[serde(default, deserialize_with = "number")]
-    thinking_tokens: Option<u64>,
+    input: Option<u64>,
+    read: Option<u64>,
+    written: Option<u64>,
+    output: Option<u64>,
+    thinking: Option<u64>,
 }
 
 impl<'a> Output<'a> {
@@ -138,32 +65,24 @@ impl<'a> Output<'a> {
     }
 
     fn message(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let message: Message<'_> =
-            serde_json::from_slice(data).map_err(|error| unreadable(&error, data))?;
-        let index = message.index.unwrap_or(0);
-        match message.kind.as_deref().unwrap_or_default() {
-            "message_start" => {
-                let head = message.message.map_or("{}", RawValue::get);
-                let head: Message<'_> = serde_json::from_str(head)
-                    .map_err(|error| unreadable(&error, head.as_bytes()))?;
-                self.head(head.id, head.model, head.usage);
-            }
-            "content_block_start" => {
-                if let Some(block) = message.content_block {
-                    self.begin(index, block)?;
-                }
-            }
-            "content_block_delta" => {
-                if let Some(delta) = message.delta {
-                    self.more(index, delta)?;
-                }
-            }
+        let names = [
+            "type",
+            "index",
+            "delta",
+            "message",
+            "content_block",
+            "usage",
+        ];
+        let [kind, index, delta, message, block, usage] = value::sent("message", data, names)?;
+        let index = index.number().unwrap_or(0);
+        match &*kind.text().unwrap_or_default() {
+            "message_start" => self.head(message),
+            "content_block_start" if !block.is_null() => self.begin(index, block)?,
+            "content_block_delta" => self.more(index, delta)?,
             "content_block_stop" => self.close()?,
             "message_delta" => {
-                self.head(None, None, message.usage);
-                if let Some(delta) = message.delta {
-                    self.end(delta.stop_reason, delta.stop_details);
-                }
+                self.tokens.update(usage);
+                self.end(delta);
             }
             "message_stop" => {
                 self.done = true;
@@ -179,46 +98,47 @@ impl<'a> Output<'a> {
         })
     }
 
-    fn head(&mut self, id: Option<String>, model: Option<String>, tokens: Option<Tokens>) {
-        if id.is_some() {
-            self.reply.id = id;
+    /// What stands at the beginning of a message, and around a whole one.
+    fn head(&mut self, message: Value<'_>) {
+        let [id, model, usage] = message.pick(["id", "model", "usage"]);
+        if let Some(id) = id.owned() {
+            self.reply.id = Some(id);
         }
         let asked = self.service.model;
-        if let Some(model) = model.filter(|model| !model.is_empty() && model != asked) {
-            self.reply.model = Some(model);
+        if let Some(model) = model.filled().filter(|model| model != asked) {
+            self.reply.model = Some(model.into_owned());
         }
-        if let Some(tokens) = tokens {
-            self.tokens.update(tokens);
-        }
+        self.tokens.update(usage);
     }
 
     /// A block begins, or comes whole.
-    fn begin(&mut self, index: u64, block: Content<'_>) -> Result<(), Error> {
+    fn begin(&mut self, index: u64, block: Value<'_>) -> Result<(), Error> {
         self.close()?;
         self.reply.apart();
-        self.block = Some(match block.kind.as_deref() {
-            Some("thinking") => Block::Thinking {
+        self.block = Some(match &*block.get("type").text().unwrap_or_default() {
+            "thinking" => Block::Thinking {
                 signature: String::new(),
             },
-            Some("tool_use") => {
+            "tool_use" => {
+                let [id, name, input] = block.pick(["id", "name", "input"]);
                 self.reply.call(Fragment {
                     index: Some(index),
-                    id: block.id.as_deref().unwrap_or_default(),
-                    name: block.name.as_deref().unwrap_or_default(),
+                    id: &id.text().unwrap_or_default(),
+                    name: &name.text().unwrap_or_default(),
                     arguments: "",
                 })?;
-                let input = match json_text(block.input) {
+                let input = match input.json() {
                     nothing if nothing.is_empty() => "{}".to_owned(),
-                    input => input,
+                    input => input.into_owned(),
                 };
                 Block::Call {
                     index,
                     input: Some(input),
                 }
             }
-            Some("redacted_thinking") => {
-                if let Some(data) = &block.data {
-                    self.reply.opaque(opaque::of_redacted(data));
+            "redacted_thinking" => {
+                if let Some(data) = block.get("data").text() {
+                    self.reply.opaque(opaque::of_redacted(&data));
                 }
                 Block::Plain
             }
@@ -228,16 +148,18 @@ impl<'a> Output<'a> {
     }
 
     /// More of a block.
-    fn more(&mut self, index: u64, new: Content<'_>) -> Result<(), Error> {
-        if let Some(text) = new.text.filter(|text| !text.is_empty()) {
+    fn more(&mut self, index: u64, new: Value<'_>) -> Result<(), Error> {
+        let [text, thinking, signature, fragment] =
+            new.pick(["text", "thinking", "signature", "partial_json"]);
+        if let Some(text) = text.filled() {
             self.said = true;
             self.reply.text(&text);
         }
-        if let Some(text) = new.thinking {
+        if let Some(text) = thinking.filled() {
             self.reply.reasoning(&text);
         }
-        let fragment = json_text(new.partial_json);
-        match (&mut self.block, new.signature) {
+        let fragment = fragment.json();
+        match (&mut self.block, signature.text()) {
             (Some(Block::Thinking { signature }), Some(more)) => signature.push_str(&more),
             (block, _) if !fragment.is_empty() => {
                 if let Some(Block::Call { input, .. }) = block {
@@ -273,11 +195,12 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    fn end(&mut self, reason: Option<String>, details: Option<Details>) {
-        if reason.is_some() {
-            self.reason = reason;
+    fn end(&mut self, end: Value<'_>) {
+        let [reason, details] = end.pick(["stop_reason", "stop_details"]);
+        if let Some(reason) = reason.owned() {
+            self.reason = Some(reason);
         }
-        if let Some(explanation) = details.and_then(|details| details.explanation) {
+        if let Some(explanation) = details.get("explanation").owned() {
             self.explanation = Some(explanation);
         }
     }
@@ -309,23 +232,23 @@ impl Protocol for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let message: Message<'_> =
-            serde_json::from_slice(body).map_err(|error| unreadable(&error, body))?;
-        let Some(content) = message.content else {
-            return Err(match message.kind.as_deref() {
-                Some("error") => errors::in_stream(&self.service, body),
-                _ => errors::broken(&format!(
+        let [kind, content] = value::sent("message", body, ["type", "content"])?;
+        if content.is_null() {
+            return Err(match kind.is("error") {
+                true => errors::in_stream(&self.service, body),
+                false => errors::broken(&format!(
                     "the server's answer holds no message: {}",
-                    errors::bounded(&String::from_utf8_lossy(body), 200)
+                    errors::beginning(body)
                 )),
             });
-        };
-        self.head(message.id, message.model, message.usage);
-        for (index, block) in content.into_iter().enumerate() {
+        }
+        let message = value::parse(body).unwrap_or(NULL);
+        self.head(message);
+        for (index, block) in content.elements().enumerate() {
             self.begin(index as u64, block)?;
         }
         self.close()?;
-        self.end(message.stop_reason, message.stop_details);
+        self.end(message);
         self.done = true;
         Ok(())
     }
@@ -355,43 +278,35 @@ impl Protocol for Output<'_> {
     }
 }
 
-fn unreadable(error: &serde_json::Error, data: &[u8]) -> Error {
-    errors::broken(&format!(
-        "the server sent what is no message ({error}): {}",
-        errors::bounded(&String::from_utf8_lossy(data), 200)
-    ))
-}
-
 impl Tokens {
     /// Later counts replace earlier ones.
-    fn update(&mut self, later: Self) {
-        self.input_tokens = later.input_tokens.or(self.input_tokens);
-        self.cache_read_input_tokens = later
-            .cache_read_input_tokens
-            .or(self.cache_read_input_tokens);
-        self.cache_creation_input_tokens = later
-            .cache_creation_input_tokens
-            .or(self.cache_creation_input_tokens);
-        self.output_tokens = later.output_tokens.or(self.output_tokens);
-        if later.output_tokens_details.is_some() {
-            self.output_tokens_details = later.output_tokens_details;
-        }
+    fn update(&mut self, usage: Value<'_>) {
+        let [input, read, written, output, details] = usage.pick([
+            "input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+            "output_tokens",
+            "output_tokens_details",
+        ]);
+        self.input = input.number().or(self.input);
+        self.read = read.number().or(self.read);
+        self.written = written.number().or(self.written);
+        self.output = output.number().or(self.output);
+        self.thinking = details.get("thinking_tokens").number().or(self.thinking);
     }
 
     /// The service counts cached input apart, the host with the rest.
     fn usage(&self) -> Usage {
         let count = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
-        let read = count(self.cache_read_input_tokens);
-        let written = count(self.cache_creation_input_tokens);
-        let output = self.output_tokens_details.as_ref();
+        let (read, written) = (count(self.read), count(self.written));
         Usage {
-            input: count(self.input_tokens)
+            input: count(self.input)
                 .saturating_add(read)
                 .saturating_add(written),
-            output: count(self.output_tokens),
+            output: count(self.output),
             cache_read: read,
             cache_write: written,
-            reasoning: count(output.and_then(|details| details.thinking_tokens)),
+            reasoning: count(self.thinking),
         }
     }
 }

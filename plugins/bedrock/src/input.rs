@@ -12,9 +12,8 @@ use ml_intern_plugin::chat::{
 };
 use ml_intern_plugin::provider::conversation::{self, Piece, Side, Turn, is_blank};
 use ml_intern_plugin::provider::json::{self, Extra, Json};
-use ml_intern_plugin::provider::lenient::text;
-use ml_intern_plugin::provider::{claude, ids};
-use serde::Deserialize;
+use ml_intern_plugin::provider::{claude, ids, value};
+use std::borrow::Cow;
 
 /// Fields that carry the conversation.
 const FIXED: [&str; 4] = ["modelId", "messages", "system", "toolConfig"];
@@ -38,7 +37,7 @@ pub(crate) fn body(request: &Request) -> Result<Vec<u8>, Error> {
     // The first field has no comma before it.
     json.raw("{\"inferenceConfig\":");
     match (extra.get("inferenceConfig"), request.max_tokens) {
-        (Some(own), _) => json.raw(own.get()),
+        (Some(own), _) => json.raw(own),
         (None, Some(tokens)) => {
             json.raw("{\"maxTokens\":");
             json.number(tokens);
@@ -47,10 +46,7 @@ pub(crate) fn body(request: &Request) -> Result<Vec<u8>, Error> {
         (None, None) => json.raw("{}"),
     }
     parameters(&mut json, request, &extra)?;
-    for (name, value) in extra.iter().filter(|(name, _)| *name != "inferenceConfig") {
-        json.field(name);
-        json.raw(value.get());
-    }
+    extra.write_but("inferenceConfig", &mut json);
     json.raw(",");
     conversation(json, request, models::caches(&request.model))
 }
@@ -71,7 +67,7 @@ pub(crate) fn counted(request: &Request) -> Result<Vec<u8>, Error> {
 fn parameters(json: &mut Json, request: &Request, extra: &Extra<'_>) -> Result<(), Error> {
     let effort = request.effort.as_deref();
     let format = request.response_schema.as_deref();
-    if !extra.contains_key("outputConfig") && (effort.is_some() || format.is_some()) {
+    if !extra.contains("outputConfig") && (effort.is_some() || format.is_some()) {
         json.raw(",\"outputConfig\":{");
         if let Some(effort) = effort {
             json.raw("\"effort\":");
@@ -93,7 +89,7 @@ fn parameters(json: &mut Json, request: &Request, extra: &Extra<'_>) -> Result<(
             ToolChoice::Required | ToolChoice::Named(_)
         );
     let thinks = models::is_claude(&request.model) && claude::thinks_adaptively(&request.model);
-    if thinks && !forced && !extra.contains_key("additionalModelRequestFields") {
+    if thinks && !forced && !extra.contains("additionalModelRequestFields") {
         json.raw(",\"additionalModelRequestFields\":{\"thinking\":{\"type\":\"adaptive\",\"display\":\"summarized\"}}");
     }
     Ok(())
@@ -272,21 +268,22 @@ fn answered(json: &mut Json, result: &ToolResult, model: &str) -> Result<(), Err
 }
 
 /// The opaque side of reasoning, as [`signed`] and [`redacted`] write it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Opaque {
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    redacted_content: Option<String>,
+struct Opaque<'a> {
+    signature: Option<Cow<'a, str>>,
+    redacted_content: Option<Cow<'a, str>>,
 }
 
-impl Opaque {
+impl<'a> Opaque<'a> {
     /// None where it is of another service.
-    fn of(reasoning: &Reasoning) -> Option<Self> {
-        let opaque: Self = serde_json::from_str(reasoning.opaque.as_deref()?).ok()?;
-        let any = opaque.signature.is_some() || opaque.redacted_content.is_some();
-        any.then_some(opaque)
+    fn of(reasoning: &'a Reasoning) -> Option<Self> {
+        let opaque = value::parse(reasoning.opaque.as_deref()?.as_bytes()).ok()?;
+        let [signature, content] = opaque.pick(["signature", "redactedContent"]);
+        let (signature, redacted_content) = (signature.text(), content.text());
+        let any = signature.is_some() || redacted_content.is_some();
+        any.then_some(Self {
+            signature,
+            redacted_content,
+        })
     }
 }
 

@@ -10,12 +10,11 @@ mod output;
 mod settings;
 
 use ml_intern_plugin::provider::ids;
-use ml_intern_plugin::provider::lenient::number;
 use ml_intern_plugin::provider::settings::from_host;
+use ml_intern_plugin::provider::value::{self, NULL};
 use ml_intern_plugin::provider::{Reply, Service, errors};
-use ml_intern_plugin::{Error, Model, Provider, Request, Response};
+use ml_intern_plugin::{Error, Listing, Provider, Request, Response};
 use output::Output;
-use serde::Deserialize;
 use settings::Settings;
 
 /// Name of the credential in `plugin.toml`.
@@ -25,8 +24,8 @@ const CREDENTIAL: &str = "aws";
 pub struct Bedrock;
 
 impl Provider for Bedrock {
-    fn models() -> Result<Vec<Model>, Error> {
-        Ok(models::all(Settings::read(&from_host)?.price))
+    fn models() -> Result<Listing, Error> {
+        Ok(models::all(Settings::read(&from_host)?.price).into())
     }
 
     fn complete(request: Request) -> Result<Response, Error> {
@@ -77,17 +76,9 @@ fn path(model: &str, operation: &str) -> String {
     format!("/model/{}/{operation}", ids::in_url(model))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Count {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
-}
-
 fn count(answer: &[u8]) -> Result<u32, Error> {
-    let count = serde_json::from_slice::<Count>(answer).ok();
-    let count = count.and_then(|count| count.input_tokens);
-    let count = count.and_then(|count| u32::try_from(count).ok());
+    let count = value::parse(answer).unwrap_or(NULL).get("inputTokens");
+    let count = count.number().and_then(|count| u32::try_from(count).ok());
     count.ok_or_else(|| errors::broken("the server's answer holds no count of tokens"))
 }
 

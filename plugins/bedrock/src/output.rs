@@ -6,11 +6,9 @@ use crate::frames::{Frame, Frames};
 use crate::input;
 use ml_intern_plugin::chat::{Response, Stop, Usage};
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::lenient::{number, text};
+use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Framing, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// A reply that arrives in frames.
 pub(crate) struct Output<'a> {
@@ -31,95 +29,6 @@ struct Message<'a> {
     bare_call: bool,
     reason: Option<String>,
     counted: bool,
-}
-
-/// The content of an event, or a whole answer.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event<'a> {
-    #[serde(default, deserialize_with = "number")]
-    content_block_index: Option<u64>,
-    #[serde(default, borrow)]
-    start: Option<Content<'a>>,
-    #[serde(default, borrow)]
-    delta: Option<Content<'a>>,
-    #[serde(default, borrow)]
-    output: Option<Answer<'a>>,
-    #[serde(default, deserialize_with = "text")]
-    stop_reason: Option<String>,
-    #[serde(default)]
-    usage: Option<Tokens>,
-}
-
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(default, borrow)]
-    message: Option<Whole<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(default, borrow)]
-    content: Vec<Content<'a>>,
-}
-
-/// A block, its start, or what is new of it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Content<'a> {
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, borrow)]
-    tool_use: Option<Call<'a>>,
-    #[serde(default)]
-    reasoning_content: Option<Reasoning>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Call<'a> {
-    #[serde(default, deserialize_with = "text")]
-    tool_use_id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    name: Option<String>,
-    /// An object in a whole answer, a text with a piece of one in a stream.
-    #[serde(default, borrow)]
-    input: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reasoning {
-    #[serde(default)]
-    reasoning_text: Option<Thought>,
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-    /// In base64.
-    #[serde(default, deserialize_with = "text")]
-    redacted_content: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Thought {
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    signature: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Tokens {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    output_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_write_input_tokens: Option<u64>,
 }
 
 impl<'a> Output<'a> {
@@ -164,27 +73,24 @@ impl Message<'_> {
             }
             _ => return Ok(Flow::More),
         }
-        let event = parsed(frame.payload)?;
-        let index = event.content_block_index.unwrap_or(0);
+        let names = ["contentBlockIndex", "start", "delta", "stopReason", "usage"];
+        let [index, start, delta, reason, usage] = value::sent("reply", frame.payload, names)?;
+        let index = index.number().unwrap_or(0);
         match frame.header(":event-type").unwrap_or_default() {
             "contentBlockStart" => {
                 self.turn_to(index)?;
-                if let Some(call) = event.start.and_then(|start| start.tool_use) {
-                    self.call(index, &call)?;
-                }
+                self.call(index, start.get("toolUse"))?;
             }
             "contentBlockDelta" => {
                 self.turn_to(index)?;
-                if let Some(delta) = event.delta {
-                    self.content(index, delta)?;
-                }
+                self.content(index, delta)?;
             }
             "contentBlockStop" => self.close()?,
             "messageStop" => {
                 self.close()?;
-                self.reason = event.stop_reason;
+                self.reason = reason.owned();
             }
-            "metadata" => self.count(event.usage),
+            "metadata" => self.count(usage),
             // `messageStart`, and whatever comes to be.
             _ => {}
         }
@@ -206,39 +112,43 @@ impl Message<'_> {
         Ok(())
     }
 
-    fn content(&mut self, index: u64, new: Content<'_>) -> Result<(), Error> {
-        self.reply.text(&new.text.unwrap_or_default());
-        if let Some(call) = new.tool_use {
-            self.call(index, &call)?;
-        }
-        if let Some(reasoning) = new.reasoning_content {
-            let whole = reasoning.reasoning_text;
-            let (text, signature) = match whole {
-                Some(whole) => (whole.text, whole.signature),
-                None => (reasoning.text, reasoning.signature),
-            };
-            self.reply.reasoning(&text.unwrap_or_default());
-            self.signature.push_str(&signature.unwrap_or_default());
-            // It comes in one piece: two pieces of base64 would not be one.
-            if let Some(content) = reasoning.redacted_content {
-                self.reply.opaque(input::redacted(&content));
-            }
+    /// A block, or what is new of it.
+    fn content(&mut self, index: u64, new: Value<'_>) -> Result<(), Error> {
+        let [text, call, reasoning] = new.pick(["text", "toolUse", "reasoningContent"]);
+        self.reply.text(&text.text().unwrap_or_default());
+        self.call(index, call)?;
+        let [whole, text, signature, redacted] =
+            reasoning.pick(["reasoningText", "text", "signature", "redactedContent"]);
+        let [text, signature] = match whole.is_null() {
+            true => [text, signature],
+            false => whole.pick(["text", "signature"]),
+        };
+        self.reply.reasoning(&text.text().unwrap_or_default());
+        self.signature
+            .push_str(&signature.text().unwrap_or_default());
+        // It comes in one piece: two pieces of base64 would not be one.
+        if let Some(content) = redacted.text() {
+            self.reply.opaque(input::redacted(&content));
         }
         Ok(())
     }
 
     /// A call begins, or there is more of it.
-    fn call(&mut self, index: u64, call: &Call<'_>) -> Result<(), Error> {
-        let input = call.input.map_or("", RawValue::get);
-        let piece = serde_json::from_str::<String>(input);
-        let arguments = piece.as_deref().unwrap_or(input);
-        let begins = call.name.is_some();
+    fn call(&mut self, index: u64, call: Value<'_>) -> Result<(), Error> {
+        if !call.is_object() {
+            return Ok(());
+        }
+        let [id, name, input] = call.pick(["toolUseId", "name", "input"]);
+        // An object in a whole answer, a text with a piece of one in a stream.
+        let arguments = input.json();
+        let name = name.text();
+        let begins = name.is_some();
         self.bare_call = (begins || self.bare_call) && arguments.is_empty();
         self.reply.call(Fragment {
             index: Some(index),
-            id: call.tool_use_id.as_deref().unwrap_or_default(),
-            name: call.name.as_deref().unwrap_or_default(),
-            arguments,
+            id: &id.text().unwrap_or_default(),
+            name: &name.unwrap_or_default(),
+            arguments: &arguments,
         })
     }
 
@@ -261,12 +171,12 @@ impl Message<'_> {
         Ok(())
     }
 
-    fn count(&mut self, tokens: Option<Tokens>) {
-        let Some(tokens) = tokens else {
+    fn count(&mut self, tokens: Value<'_>) {
+        if !tokens.is_object() {
             return;
-        };
+        }
         self.counted = true;
-        self.reply.usage = tokens.usage();
+        self.reply.usage = usage(tokens);
         let usage = &self.reply.usage;
         self.reply.cost_usd = self.price.as_ref().map(|price| cost(usage, price));
     }
@@ -342,17 +252,22 @@ impl Framing for Output<'_> {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        let answer = parsed(body)?;
-        let Some(message) = answer.output.and_then(|output| output.message) else {
-            return Err(unreadable("no message in it", body));
-        };
-        for (index, block) in message.content.into_iter().enumerate() {
+        let names = ["output", "stopReason", "usage"];
+        let [output, reason, usage] = value::sent("reply", body, names)?;
+        let message = output.get("message");
+        if !message.is_object() {
+            return Err(errors::broken(&format!(
+                "the server sent what is no reply (no message in it): {}",
+                errors::beginning(body)
+            )));
+        }
+        for (index, block) in message.get("content").elements().enumerate() {
             self.message.turn_to(index as u64)?;
             self.message.content(index as u64, block)?;
         }
         self.message.close()?;
-        self.message.reason = answer.stop_reason;
-        self.message.count(answer.usage);
+        self.message.reason = reason.owned();
+        self.message.count(usage);
         Ok(())
     }
 
@@ -365,32 +280,22 @@ impl Framing for Output<'_> {
     }
 }
 
-fn parsed(body: &[u8]) -> Result<Event<'_>, Error> {
-    serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string(), body))
-}
-
-fn unreadable(why: &str, body: &[u8]) -> Error {
-    errors::broken(&format!(
-        "the server sent what is no reply ({why}): {}",
-        errors::bounded(&String::from_utf8_lossy(body), 200)
-    ))
-}
-
-impl Tokens {
-    /// The service counts cached input apart, the host with the rest. What of the output was reasoning it does not say.
-    fn usage(&self) -> Usage {
-        let count = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
-        let read = count(self.cache_read_input_tokens);
-        let written = count(self.cache_write_input_tokens);
-        Usage {
-            input: count(self.input_tokens)
-                .saturating_add(read)
-                .saturating_add(written),
-            output: count(self.output_tokens),
-            cache_read: read,
-            cache_write: written,
-            reasoning: 0,
-        }
+/// The service counts cached input apart, the host with the rest. What of the output was reasoning it does not say.
+fn usage(tokens: Value<'_>) -> Usage {
+    let [input, output, read, written] = tokens
+        .pick([
+            "inputTokens",
+            "outputTokens",
+            "cacheReadInputTokens",
+            "cacheWriteInputTokens",
+        ])
+        .map(|count| count.tokens().unwrap_or(0));
+    Usage {
+        input: input.saturating_add(read).saturating_add(written),
+        output,
+        cache_read: read,
+        cache_write: written,
+        reasoning: 0,
     }
 }
 

@@ -13,8 +13,8 @@ mod settings;
 use caching::Caching;
 use ml_intern_plugin::provider::json::Json;
 use ml_intern_plugin::provider::settings::from_host;
-use ml_intern_plugin::provider::{Reply, Service, completions};
-use ml_intern_plugin::{Error, Model, Provider, Request, Response};
+use ml_intern_plugin::provider::{Reply, Service, completions, or_known};
+use ml_intern_plugin::{Error, Listing, Provider, Request, Response};
 use settings::Settings;
 
 /// Name of the credential in `plugin.toml`.
@@ -27,9 +27,11 @@ const PROVIDER: &str = "x-inference-provider";
 pub struct HuggingFace;
 
 impl Provider for HuggingFace {
-    fn models() -> Result<Vec<Model>, Error> {
+    fn models() -> Result<Listing, Error> {
         let settings = Settings::read(&from_host)?;
-        models::parse(&service(&settings, "", false).get("/models")?)
+        let listed = service(&settings, "", false).get("/models");
+        let listed = listed.and_then(|body| models::parse(&body));
+        or_known(listed, models::TABLE, models::AS_OF)
     }
 
     fn complete(request: Request) -> Result<Response, Error> {

@@ -3,9 +3,34 @@
 //! Shape: `GET /models` of the router as its clients read it, as of November 2026. Prices are US dollars for a million
 //! tokens, other than on OpenRouter.
 
-use ml_intern_plugin::provider::{self, value};
+use ml_intern_plugin::provider::value::{self, Value};
+use ml_intern_plugin::provider::{self, Known, errors};
 use ml_intern_plugin::{Error, Model, Price};
-use serde_json::Value;
+
+/// Day of the table.
+pub(crate) const AS_OF: &str = "2026-09-01";
+
+/// Models that the router has had for long; who serves them, and for how much, only the router knows.
+pub(crate) const TABLE: &[Known] = &[
+    named("anthropic/claude-opus-4.8:fal-ai"),
+    named("openai/gpt-5.5:fal-ai"),
+    named("moonshotai/Kimi-K2.6:novita"),
+    named("MiniMaxAI/MiniMax-M2.7:novita"),
+    named("zai-org/GLM-5.1:novita"),
+    named("deepseek-ai/DeepSeek-V4-Pro:novita"),
+];
+
+const fn named(id: &'static str) -> Known {
+    Known {
+        id,
+        context_window: 0,
+        max_output: 0,
+        images: false,
+        efforts: &[],
+        price: None,
+        long_price: None,
+    }
+}
 
 /// Models read. The router lists a few hundred.
 const MAX_MODELS: usize = 2000;
@@ -28,22 +53,28 @@ struct Served {
 /// # Errors
 /// `upstream` (retryable) when the body is no catalogue.
 pub(crate) fn parse(body: &[u8]) -> Result<Vec<Model>, Error> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Error::unreachable(format!("the router's list of models cannot be read: {why}"))
+    let unreadable = |why: &str| {
+        errors::broken(&format!(
+            "the router's list of models cannot be read: {why}"
+        ))
     };
-    let catalogue: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let Some(entries) = catalogue["data"].as_array() else {
-        return Err(unreadable(&"it has no list `data`"));
-    };
-    Ok(entries.iter().take(MAX_MODELS).flat_map(models).collect())
+    let catalogue = value::parse(body).map_err(|error| unreadable(&error.to_string()))?;
+    let entries = catalogue.get("data");
+    if !entries.is_list() {
+        return Err(unreadable("it has no list `data`"));
+    }
+    let entries = entries.elements().take(MAX_MODELS);
+    Ok(entries.flat_map(models).collect())
 }
 
-fn models(entry: &Value) -> Vec<Model> {
-    let Some(id) = entry["id"].as_str().filter(|id| !id.is_empty()) else {
+fn models(entry: Value<'_>) -> Vec<Model> {
+    let [id, architecture, providers] = entry.pick(["id", "architecture", "providers"]);
+    let Some(id) = id.string().filter(|id| !id.is_empty()) else {
         return Vec::new();
     };
-    let images = value::contains(&entry["architecture"]["input_modalities"], "image");
-    let live = live(value::elements(&entry["providers"]));
+    let id = &*id;
+    let images = architecture.get("input_modalities").contains("image");
+    let live = live(providers);
     let mut models = Vec::with_capacity(live.len() + 2);
     models.extend(chosen_by_the_router(id, &live));
     models.extend(cheapest(id, &live));
@@ -58,25 +89,27 @@ fn models(entry: &Value) -> Vec<Model> {
 }
 
 /// Those that answer now, each once.
-fn live(providers: &[Value]) -> Vec<Served> {
+fn live(providers: Value<'_>) -> Vec<Served> {
     let mut live: Vec<Served> = Vec::new();
-    for provider in providers
-        .iter()
-        .filter(|provider| provider["status"] == "live")
-    {
-        let Some(name) = provider["provider"]
-            .as_str()
-            .filter(|name| !name.is_empty())
-        else {
+    for provider in providers.elements() {
+        let [status, name, window, tools, pricing] = provider.pick([
+            "status",
+            "provider",
+            "context_length",
+            "supports_tools",
+            "pricing",
+        ]);
+        let Some(name) = name.string().filter(|name| !name.is_empty()) else {
             continue;
         };
-        if live.iter().all(|known| known.provider != name) && live.len() < MAX_PROVIDERS {
+        let is_new = live.iter().all(|known| known.provider != *name);
+        if status.is("live") && is_new && live.len() < MAX_PROVIDERS {
             live.push(Served {
-                provider: name.to_owned(),
-                window: value::tokens(&provider["context_length"]).unwrap_or(0),
+                provider: name.into_owned(),
+                window: window.tokens().unwrap_or(0),
                 // A provider that says nothing is not taken for one that cannot.
-                tools: provider["supports_tools"].as_bool().unwrap_or(true),
-                price: price(&provider["pricing"]),
+                tools: tools.boolean().unwrap_or(true),
+                price: price(pricing),
             });
         }
     }
@@ -84,10 +117,10 @@ fn live(providers: &[Value]) -> Vec<Served> {
 }
 
 /// The router lists no price for cached tokens: they cost what others cost.
-fn price(pricing: &Value) -> Option<Price> {
-    let input = value::amount(&pricing["input"])?;
-    let output = value::amount(&pricing["output"])?;
-    Some(provider::price(input, output, input, input))
+fn price(pricing: Value<'_>) -> Option<Price> {
+    let [input, output] = pricing.pick(["input", "output"]).map(Value::amount);
+    let input = input?;
+    Some(provider::price(input, output?, input, input))
 }
 
 /// Who will answer is not known before: the window is the smallest, and a price is one only where all ask the same.

@@ -9,7 +9,7 @@ mod server;
 
 use ml_intern_plugin::provider::settings::{from_host, tokens};
 use ml_intern_plugin::provider::{Reply, completions, price};
-use ml_intern_plugin::{Error, Model, Price, Provider, Request, Response};
+use ml_intern_plugin::{Error, Listing, Price, Provider, Request, Response};
 use server::{KINDS, Kind, Server};
 
 /// Nobody is paid.
@@ -19,11 +19,11 @@ const FREE: Price = price(0.0, 0.0, 0.0, 0.0);
 pub struct Local;
 
 impl Provider for Local {
-    fn models() -> Result<Vec<Model>, Error> {
+    fn models() -> Result<Listing, Error> {
         let window = tokens(&from_host, "context-window")?;
         let servers = KINDS.map(|kind| Server::read(kind, &from_host));
         let servers = servers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        discovery::models(&servers, window, &discovery::ask)
+        discovery::models(&servers, window, &discovery::ask).map(Listing::from)
     }
 
     fn complete(mut request: Request) -> Result<Response, Error> {

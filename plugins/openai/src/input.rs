@@ -25,10 +25,7 @@ pub(crate) fn body(request: &Request, settings: &Settings) -> Result<Vec<u8>, Er
     json.raw("{\"model\":");
     json.string(&request.model);
     parameters(&mut json, request, settings, &extra)?;
-    for (name, value) in &extra {
-        json.field(name);
-        json.raw(value.get());
-    }
+    extra.write(&mut json);
     tools(&mut json, request)?;
     json.raw(",\"input\":[");
     let mut items = Items { json, first: true };
@@ -52,7 +49,7 @@ fn parameters(
     settings: &Settings,
     extra: &Extra<'_>,
 ) -> Result<(), Error> {
-    let free = |name: &str| !extra.contains_key(name);
+    let free = |name: &str| !extra.contains(name);
     json.raw(match request.stream {
         true => ",\"stream\":true",
         false => ",\"stream\":false",

@@ -13,8 +13,8 @@ mod settings;
 
 use ml_intern_plugin::provider::json::Json;
 use ml_intern_plugin::provider::settings::from_host;
-use ml_intern_plugin::provider::{Reply, Service, completions};
-use ml_intern_plugin::{Error, Model, Provider, Request, Response};
+use ml_intern_plugin::provider::{Reply, Service, completions, or_known};
+use ml_intern_plugin::{Error, Listing, Provider, Request, Response};
 use output::Output;
 use settings::{Api, Settings};
 
@@ -25,10 +25,14 @@ const CREDENTIAL: &str = "openai";
 pub struct OpenAi;
 
 impl Provider for OpenAi {
-    fn models() -> Result<Vec<Model>, Error> {
+    fn models() -> Result<Listing, Error> {
         let settings = Settings::read(&from_host)?;
-        let body = service(&settings, "", false).get("/models")?;
-        models::parse(&body, &settings)
+        let listed = service(&settings, "", false).get("/models");
+        let listed = listed.and_then(|body| models::parse(&body, &settings));
+        match settings.hosted() {
+            true => or_known(listed, models::TABLE, models::AS_OF),
+            false => listed.map(Listing::from),
+        }
     }
 
     fn complete(request: Request) -> Result<Response, Error> {

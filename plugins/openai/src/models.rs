@@ -6,7 +6,7 @@ use ml_intern_plugin::provider::{Known, price};
 use ml_intern_plugin::{Error, LongPrice, Model, Price};
 
 /// Day of the table: the service's own price list and model pages as others quote them.
-const AS_OF: &str = "2026-11-01";
+pub(crate) const AS_OF: &str = "2026-11-01";
 
 /// Input tokens above which the newer models cost more.
 const LONG: u32 = 272_000;
@@ -19,7 +19,7 @@ const NONE_TO_MAX: &[&str] = &["none", "low", "medium", "high", "xhigh", "max"];
 const LOW_TO_MAX: &[&str] = &["low", "medium", "high", "xhigh", "max"];
 
 /// Models of the hosted service. It lists only names.
-const TABLE: &[Known] = &[
+pub(crate) const TABLE: &[Known] = &[
     long(
         "gpt-6.1-sol",
         1_050_000,

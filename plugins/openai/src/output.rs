@@ -3,12 +3,11 @@
 //! Shapes: the OpenAI API reference, Responses and its streaming events, as of October 2026.
 
 use ml_intern_plugin::chat::{Response, Stop, Usage};
-use ml_intern_plugin::provider::lenient::{json_text, number, text};
 use ml_intern_plugin::provider::sse::Event;
+use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, errors};
 use ml_intern_plugin::{Error, Price};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// A response under construction.
 pub(crate) struct Output<'a> {
@@ -28,96 +27,6 @@ struct End {
     reason: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    delta: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    output_index: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    summary_index: Option<u64>,
-    #[serde(default, borrow)]
-    item: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    response: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(default, deserialize_with = "text")]
-    object: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    status: Option<String>,
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(default)]
-    incomplete_details: Option<Incomplete>,
-    #[serde(default, borrow)]
-    output: Option<Vec<&'a RawValue>>,
-    #[serde(default)]
-    usage: Option<Tokens>,
-}
-
-#[derive(Deserialize)]
-struct Incomplete {
-    #[serde(default, deserialize_with = "text")]
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    call_id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    name: Option<String>,
-    #[serde(default, borrow)]
-    arguments: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "text")]
-    encrypted_content: Option<String>,
-    #[serde(default)]
-    summary: Option<Vec<Content>>,
-    #[serde(default)]
-    content: Option<Vec<Content>>,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    refusal: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    #[serde(default, deserialize_with = "number")]
-    input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    input_tokens_details: Option<Details>,
-    #[serde(default)]
-    output_tokens_details: Option<Details>,
-}
-
-#[derive(Deserialize)]
-struct Details {
-    #[serde(default, deserialize_with = "number")]
-    cached_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    cache_write_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    reasoning_tokens: Option<u64>,
-}
-
 impl<'a> Output<'a> {
     /// An empty one; where `price` is given, the cost is counted by it.
     pub(crate) fn new(service: Service<'a>, reply: Reply<'a>, price: Option<Price>) -> Self {
@@ -132,12 +41,18 @@ impl<'a> Output<'a> {
     }
 
     fn message(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let message: Message<'_> =
-            serde_json::from_slice(data).map_err(|error| unreadable(&error, data))?;
-        let kind = message.kind.unwrap_or_default();
-        let delta = message.delta.unwrap_or_default();
-        let index = message.output_index.unwrap_or(0);
-        match kind.as_str() {
+        let names = [
+            "type",
+            "delta",
+            "output_index",
+            "summary_index",
+            "item",
+            "response",
+        ];
+        let [kind, delta, index, part, item, response] = value::sent("response", data, names)?;
+        let delta = delta.text().unwrap_or_default();
+        let index = index.number().unwrap_or(0);
+        match &*kind.text().unwrap_or_default() {
             "response.output_text.delta" => {
                 self.note(index);
                 self.reply.text(&delta);
@@ -147,9 +62,7 @@ impl<'a> Output<'a> {
                 self.refused = true;
                 self.reply.text(&delta);
             }
-            "response.reasoning_summary_part.added"
-                if message.summary_index.is_some_and(|at| at > 0) =>
-            {
+            "response.reasoning_summary_part.added" if part.number().is_some_and(|at| at > 0) => {
                 self.reply.reasoning("\n\n");
             }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
@@ -164,14 +77,18 @@ impl<'a> Output<'a> {
                     ..Fragment::default()
                 })?;
             }
-            "response.output_item.added" => self.begin(message.item, index)?,
-            "response.output_item.done" => self.item(message.item, index)?,
+            "response.output_item.added" => self.begin(item, index)?,
+            "response.output_item.done" => self.item(item, index)?,
             "response.completed" | "response.incomplete" => {
-                let whole = message.response.map_or("null", RawValue::get);
-                self.end(whole.as_bytes(), false)?;
+                self.end(response.raw().as_bytes(), false)?;
                 return Ok(Flow::Done);
             }
-            "response.failed" | "error" => return Err(self.failed(data, message.response)),
+            "response.failed" | "error" => {
+                return Err(match response.is_null() {
+                    true => errors::in_stream(&self.service, data),
+                    false => errors::in_stream(&self.service, response.raw().as_bytes()),
+                });
+            }
             // Progress of the service's own tools, and whatever comes to be.
             _ => {}
         }
@@ -188,63 +105,44 @@ impl<'a> Output<'a> {
     }
 
     /// An item begins: of a call its name is known.
-    fn begin(&mut self, item: Option<&RawValue>, index: u64) -> Result<(), Error> {
-        let Some(item) = item.and_then(|item| parsed(item.get())) else {
-            return Ok(());
-        };
-        match item.kind.as_deref() {
-            Some("function_call") => self.reply.call(Fragment {
-                index: Some(index),
-                id: item.call_id.as_deref().unwrap_or_default(),
-                name: item.name.as_deref().unwrap_or_default(),
-                arguments: "",
-            }),
-            _ => {
-                self.reply.apart();
-                Ok(())
-            }
+    fn begin(&mut self, item: Value<'_>, index: u64) -> Result<(), Error> {
+        if item.get("type").is("function_call") {
+            return self.call(item, index, "");
         }
+        if item.is_object() {
+            self.reply.apart();
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, item: Value<'_>, index: u64, arguments: &str) -> Result<(), Error> {
+        let [id, name] = item.pick(["call_id", "name"]);
+        self.reply.call(Fragment {
+            index: Some(index),
+            id: &id.text().unwrap_or_default(),
+            name: &name.text().unwrap_or_default(),
+            arguments,
+        })
     }
 
     /// An item is whole. What came in pieces is there already.
-    fn item(&mut self, raw: Option<&RawValue>, index: u64) -> Result<(), Error> {
-        let Some(raw) = raw else {
-            return Ok(());
-        };
-        let Some(item) = parsed(raw.get()) else {
-            return Ok(());
-        };
+    fn item(&mut self, item: Value<'_>, index: u64) -> Result<(), Error> {
         let streamed = self.streamed.contains(&index);
-        match item.kind.as_deref() {
-            Some("function_call") => self.reply.call(Fragment {
-                index: Some(index),
-                id: item.call_id.as_deref().unwrap_or_default(),
-                name: item.name.as_deref().unwrap_or_default(),
-                arguments: &match streamed {
-                    true => String::new(),
-                    false => json_text(item.arguments),
-                },
-            })?,
-            Some("reasoning") => {
-                let all = item.summary.into_iter().chain(item.content).flatten();
-                if !streamed {
-                    let texts = all.filter_map(|part| part.text).collect::<Vec<_>>();
-                    self.reply.apart();
-                    self.reply.reasoning(&texts.join("\n\n"));
-                }
-                // Without its content the service does not know the item any more.
-                if item
-                    .encrypted_content
-                    .is_some_and(|content| !content.is_empty())
-                {
-                    self.reply.opaque(raw.get().to_owned());
-                }
+        match &*item.get("type").text().unwrap_or_default() {
+            "function_call" => {
+                let arguments = match streamed {
+                    true => Cow::Borrowed(""),
+                    false => item.get("arguments").json(),
+                };
+                self.call(item, index, &arguments)?;
             }
-            Some("message") if !streamed => {
+            "reasoning" => self.thought(item, streamed),
+            "message" if !streamed => {
                 self.reply.apart();
-                for part in item.content.into_iter().flatten() {
-                    self.refused |= part.kind.as_deref() == Some("refusal");
-                    let text = part.text.or(part.refusal);
+                for part in item.get("content").elements() {
+                    let [kind, text, refusal] = part.pick(["type", "text", "refusal"]);
+                    self.refused |= kind.is("refusal");
+                    let text = text.text().or_else(|| refusal.text());
                     self.reply.text(&text.unwrap_or_default());
                 }
             }
@@ -253,44 +151,59 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// The whole response; `items`: none has come so far.
-    fn end(&mut self, data: &[u8], items: bool) -> Result<(), Error> {
-        let whole: Whole<'_> =
-            serde_json::from_slice(data).map_err(|error| unreadable(&error, data))?;
-        let status = whole.status.unwrap_or_default();
-        let reported = whole.error.is_some_and(|error| error.get() != "null");
-        if reported || status == "failed" {
-            return Err(errors::in_stream(&self.service, data));
+    fn thought(&mut self, item: Value<'_>, streamed: bool) {
+        let [summary, content, encrypted] = item.pick(["summary", "content", "encrypted_content"]);
+        if !streamed {
+            let all = summary.elements().chain(content.elements());
+            let texts = all.filter_map(|part| part.get("text").owned());
+            let texts = texts.collect::<Vec<_>>();
+            self.reply.apart();
+            self.reply.reasoning(&texts.join("\n\n"));
         }
-        if whole.object.as_deref() != Some("response") && whole.output.is_none() {
-            let start = errors::bounded(&String::from_utf8_lossy(data), 200);
+        // Without its content the service does not know the item any more.
+        if encrypted.filled().is_some() {
+            self.reply.opaque(item.raw().to_owned());
+        }
+    }
+
+    /// The whole response; `items`: none has come so far.
+    fn end(&mut self, whole: &[u8], items: bool) -> Result<(), Error> {
+        let names = [
+            "object",
+            "id",
+            "status",
+            "error",
+            "incomplete_details",
+            "output",
+            "usage",
+        ];
+        let [object, id, status, error, details, output, usage] =
+            value::sent("response", whole, names)?;
+        if !error.is_null() || status.is("failed") {
+            return Err(errors::in_stream(&self.service, whole));
+        }
+        if !object.is("response") && output.is_null() {
+            let start = errors::beginning(whole);
             return Err(errors::broken(&format!(
                 "the server's answer holds no reply: {start}"
             )));
         }
         if items {
-            for (index, item) in whole.output.into_iter().flatten().enumerate() {
-                self.item(Some(item), index as u64)?;
+            for (index, item) in output.elements().enumerate() {
+                self.item(item, index as u64)?;
             }
         }
-        self.reply.id = whole.id;
-        if let Some(tokens) = whole.usage {
-            self.reply.usage = tokens.usage();
-            self.reply.cost_usd = self
-                .price
-                .as_ref()
-                .map(|price| cost(&self.reply.usage, price));
+        self.reply.id = id.owned();
+        if usage.is_object() {
+            self.reply.usage = in_tokens(usage);
+            let price = self.price.as_ref();
+            self.reply.cost_usd = price.map(|price| cost(&self.reply.usage, price));
         }
         self.end = Some(End {
-            status,
-            reason: whole.incomplete_details.and_then(|details| details.reason),
+            status: status.owned().unwrap_or_default(),
+            reason: details.get("reason").owned(),
         });
         Ok(())
-    }
-
-    fn failed(&self, data: &[u8], response: Option<&RawValue>) -> Error {
-        let data = response.map_or(data, |response| response.get().as_bytes());
-        errors::in_stream(&self.service, data)
     }
 
     fn stop(&self, end: &End) -> Result<Stop, Error> {
@@ -340,30 +253,22 @@ impl Protocol for Output<'_> {
     }
 }
 
-fn parsed(item: &str) -> Option<Item<'_>> {
-    serde_json::from_str(item).ok()
-}
-
-fn unreadable(error: &serde_json::Error, data: &[u8]) -> Error {
-    errors::broken(&format!(
-        "the server sent what is no response ({error}): {}",
-        errors::bounded(&String::from_utf8_lossy(data), 200)
-    ))
-}
-
-impl Tokens {
-    /// `input_tokens` includes cached tokens, as the host counts them too.
-    fn usage(&self) -> Usage {
-        let count = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
-        let input = self.input_tokens_details.as_ref();
-        let output = self.output_tokens_details.as_ref();
-        Usage {
-            input: count(self.input_tokens),
-            output: count(self.output_tokens),
-            cache_read: count(input.and_then(|details| details.cached_tokens)),
-            cache_write: count(input.and_then(|details| details.cache_write_tokens)),
-            reasoning: count(output.and_then(|details| details.reasoning_tokens)),
-        }
+/// `input_tokens` includes cached tokens, as the host counts them too.
+fn in_tokens(usage: Value<'_>) -> Usage {
+    let [input, output, of_input, of_output] = usage.pick([
+        "input_tokens",
+        "output_tokens",
+        "input_tokens_details",
+        "output_tokens_details",
+    ]);
+    let [cached, written] = of_input.pick(["cached_tokens", "cache_write_tokens"]);
+    let count = |count: Value<'_>| count.tokens().unwrap_or(0);
+    Usage {
+        input: count(input),
+        output: count(output),
+        cache_read: count(cached),
+        cache_write: count(written),
+        reasoning: count(of_output.get("reasoning_tokens")),
     }
 }
 

@@ -13,7 +13,7 @@ use ml_intern_plugin::provider::completions::{self, PromptCache, ReturnedReasoni
 use ml_intern_plugin::provider::json::Json;
 use ml_intern_plugin::provider::settings::from_host;
 use ml_intern_plugin::provider::{Reply, Service};
-use ml_intern_plugin::{Error, Model, Provider, Request, Response};
+use ml_intern_plugin::{Error, Listing, Provider, Request, Response};
 use settings::Settings;
 
 /// Name of the credential in `plugin.toml`.
@@ -29,10 +29,11 @@ const ATTRIBUTION: [(&str, &str); 2] = [
 pub struct OpenRouter;
 
 impl Provider for OpenRouter {
-    fn models() -> Result<Vec<Model>, Error> {
+    fn models() -> Result<Listing, Error> {
         let settings = Settings::read(&from_host)?;
         let service = service(&settings, "", false);
-        models::parse(&service.get_with("/models", &ATTRIBUTION)?)
+        let listed = models::parse(&service.get_with("/models", &ATTRIBUTION)?)?;
+        Ok(listed.into())
     }
 
     fn complete(request: Request) -> Result<Response, Error> {

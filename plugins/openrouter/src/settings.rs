@@ -2,7 +2,7 @@
 
 use ml_intern_plugin::Error;
 use ml_intern_plugin::provider::settings::{Get, text, url};
-use serde_json::Value;
+use ml_intern_plugin::provider::value::{self, Value};
 
 /// The service.
 const HOSTED: &str = "https://openrouter.ai/api/v1";
@@ -22,9 +22,10 @@ impl Settings {
     /// # Errors
     /// `invalid-input` naming the key whose value is not what its description asks for.
     pub(crate) fn read(get: Get<'_>) -> Result<Self, Error> {
-        let object = |value: String| match serde_json::from_slice(value.as_bytes()) {
-            Ok(Value::Object(_)) => Ok(value),
-            _ => Err(Error::InvalidInput(
+        let object = |text: String| match value::parse(text.as_bytes()).is_ok_and(Value::is_object)
+        {
+            true => Ok(text),
+            false => Err(Error::InvalidInput(
                 "config `provider` must be a JSON object".to_owned(),
             )),
         };

@@ -12,7 +12,9 @@ mod words;
 
 use ml_intern_plugin::chat::{Message, Part, Reasoning, Stop, Usage};
 use ml_intern_plugin::sink::{self, CallArguments, CallStart, Delta};
-use ml_intern_plugin::{Control, Error, Model, Price, Provider, Request, Response, config};
+use ml_intern_plugin::{
+    Control, Error, Listing, Model, Price, Provider, Request, Response, config,
+};
 use play::Reply;
 use recording::Recording;
 use std::path::{Component, Path, PathBuf};
@@ -29,7 +31,7 @@ const MAX_OUTPUT: u32 = 100_000;
 pub struct Replay;
 
 impl Provider for Replay {
-    fn models() -> Result<Vec<Model>, Error> {
+    fn models() -> Result<Listing, Error> {
         let name = load()?.name;
         let price = Some(Price {
             input: 0.0,
@@ -37,7 +39,7 @@ impl Provider for Replay {
             cache_read: 0.0,
             cache_write: 0.0,
         });
-        Ok(vec![Model {
+        Ok(Listing::from(vec![Model {
             id: name,
             context_window: CONTEXT_WINDOW,
             max_output: MAX_OUTPUT,
@@ -47,7 +49,7 @@ impl Provider for Replay {
             price,
             long_price: None,
             as_of: None,
-        }])
+        }]))
     }
 
     fn complete(request: Request) -> Result<Response, Error> {

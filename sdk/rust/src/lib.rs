@@ -66,7 +66,7 @@ pub use bindings::notifier::exports::ml_intern::plugin::notifier::{
     Guest as Notifier, Notice, Receipt, Severity,
 };
 pub use bindings::provider::exports::ml_intern::plugin::provider::{
-    Guest as Provider, LongPrice, Model, Price, Request, Response,
+    Guest as Provider, Listing, LongPrice, Model, Price, Request, Response,
 };
 pub use bindings::provider::ml_intern::plugin::{chat, sink};
 pub use bindings::tool::exports::ml_intern::plugin::tool::{

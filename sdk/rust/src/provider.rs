@@ -15,7 +15,6 @@ pub mod conversation;
 pub mod errors;
 pub mod ids;
 pub mod json;
-pub mod lenient;
 mod reply;
 mod retry_after;
 pub mod schema;
@@ -27,4 +26,4 @@ pub mod value;
 
 pub use reply::{Emit, Fragment, MAX_CALLS, Reply, to_sink};
 pub use service::{Flow, Framing, Protocol, Service};
-pub use table::{Known, cost, price};
+pub use table::{Known, cost, or_known, price};

@@ -136,7 +136,7 @@ async fn another_model_goes_on_with_the_same_conversation() {
     world.home.set("OPENAI_BASE_URL", world.fake.base_url());
     let mut running = talk(&world, ["one"]).start();
     running.nth_event("turn.finished", 1).await;
-    for wrong in ["nobody/x", "no-provider"] {
+    for wrong in ["nobody/x y", "no-provider"] {
         let switch = json!({"type": "model", "model": wrong});
         running.write_line(&switch).await;
     }

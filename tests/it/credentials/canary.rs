@@ -136,7 +136,7 @@ async fn a_canary_is_nowhere_after_a_session_of_attacks_but_in_its_file_and_its_
         .life(Duration::from_secs(180));
     let done = run.run().await;
     done.assert_code(0);
-    assert_eq!(fake.exchanges().len(), calls + 1, "every attack was made");
+    assert_eq!(fake.chats().len(), calls + 1, "every attack was made");
     for text in [&done.stdout, &done.stderr] {
         assert!(!text.contains(CANARY), "{text}");
     }

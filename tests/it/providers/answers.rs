@@ -2,11 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Bench, Case, Provider, bench::text, cases};
-use crate::support::{
-    fake::{Asked, Call, Reply, Script},
-    guests::{Installed, install},
-};
+use super::{Bench, Case, Provider, bench::text, cases, painter};
+use crate::support::fake::{Call, Reply};
 
 pub(super) const CASES: &[Case] = cases![
     "text" => says_text,
@@ -15,7 +12,7 @@ pub(super) const CASES: &[Case] = cases![
     "tools" => calls_a_tool,
     "parallel tools" => calls_tools_side_by_side,
     "call arguments streamed" => streams_arguments,
-    "images" => painter,
+    "images" => painter::sees,
 ];
 
 /// Letters of one to four bytes.
@@ -181,25 +178,4 @@ async fn streams_arguments(provider: &'static Provider) {
     let streamed: Value = serde_json::from_str(&ran.joined("call.delta", "arguments")).unwrap();
     assert_eq!(streamed, arguments);
     assert_eq!(bench.home.read("new.txt"), content);
-}
-
-/// The guest of this name answers with a picture, which the model gets as one.
-pub(crate) async fn painter(provider: &'static Provider) {
-    let script = Script::new(|asked: &Asked<'_>| match asked.assistant_messages() {
-        0 => Reply::call("paint", json!({})),
-        _ => Reply::text(format!("I see {} of them.", asked.images())),
-    });
-    let bench = Bench::new(provider, script).await;
-    install(&bench.home, &[Installed::guest("painter")]).await;
-    let manifest = bench.home.read("ml-intern.toml");
-    bench
-        .home
-        .write("ml-intern.toml", manifest + provider.manifest);
-    let ran = bench.done(&["paint"]).await;
-    assert_eq!(ran.answer(), "I see 1 of them.");
-    let body = text(bench.fake().chats().last().unwrap());
-    assert!(
-        body.contains("a red pixel") && body.contains("iVBORw0KGgo"),
-        "{body}"
-    );
 }

@@ -101,8 +101,7 @@ impl Provider {
 macro_rules! column {
     ($name:ident { $($field:ident: $value:expr),* $(,)? }) => {
         pub(crate) mod $name {
-            #[expect(unused_imports, reason = "a column uses some of them")]
-            use super::{BASE, PRICED, Provider, Service};
+            use super::*;
 
             pub(crate) const PROVIDER: Provider = Provider { $($field: $value,)* ..BASE };
         }
@@ -206,9 +205,9 @@ column!(ollama {
     base: &["OLLAMA_BASE_URL"],
     keys: &["OLLAMA_API_KEY"],
     environment: &[
-        ("VLLM_BASE_URL", super::NOWHERE),
-        ("LMSTUDIO_BASE_URL", super::NOWHERE),
-        ("LLAMACPP_BASE_URL", super::NOWHERE),
+        ("VLLM_BASE_URL", NOWHERE),
+        ("LMSTUDIO_BASE_URL", NOWHERE),
+        ("LLAMACPP_BASE_URL", NOWHERE),
     ],
     schema: "/response_format/json_schema/schema",
 });
@@ -221,9 +220,9 @@ column!(vllm {
     base: &["VLLM_BASE_URL"],
     keys: &["VLLM_API_KEY"],
     environment: &[
-        ("OLLAMA_BASE_URL", super::NOWHERE),
-        ("LMSTUDIO_BASE_URL", super::NOWHERE),
-        ("LLAMACPP_BASE_URL", super::NOWHERE),
+        ("OLLAMA_BASE_URL", NOWHERE),
+        ("LMSTUDIO_BASE_URL", NOWHERE),
+        ("LLAMACPP_BASE_URL", NOWHERE),
     ],
     schema: "/response_format/json_schema/schema",
 });

@@ -122,7 +122,10 @@ async fn two_programs_cannot_write_one_session() {
     let first = world.run(["--resume", &id, "slow"]).start();
     world
         .fake
-        .wait_for("the slow request", |all| all.len() >= 2)
+        .wait_for("the slow request", |all| {
+            let chats = all.iter().filter(|one| one.path.ends_with("/completions"));
+            chats.count() >= 2
+        })
         .await;
     for args in [
         ["--resume", &id, "two"],

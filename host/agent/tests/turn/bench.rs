@@ -32,6 +32,8 @@ pub(crate) type Step = Box<dyn FnOnce(&[Arc<Message>]) -> Result<Reply, Provider
 pub(crate) struct Script {
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) seen: Mutex<Vec<Vec<Message>>>,
+    /// What else each request wanted: effort and answer schema.
+    pub(crate) wanted: Mutex<Vec<(Option<String>, Option<String>)>>,
 }
 
 #[async_trait]
@@ -47,6 +49,9 @@ impl Provider for Script {
             .map(|message| Message::clone(message))
             .collect();
         self.seen.lock().unwrap().push(messages);
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let wanted = (own(request.effort), own(request.answer_schema));
+        self.wanted.lock().unwrap().push(wanted);
         let step = self.steps.lock().unwrap().pop_front();
         match step {
             Some(step) => step(request.messages),
@@ -285,6 +290,7 @@ pub(crate) fn bench(setup: Setup, steps: Vec<Step>) -> Bench {
     let script = Arc::new(Script {
         steps: Mutex::new(steps.into()),
         seen: Mutex::default(),
+        wanted: Mutex::default(),
     });
     let clock = Arc::new(Still {
         slept_ms: AtomicU64::new(0),

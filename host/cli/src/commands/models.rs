@@ -119,6 +119,11 @@ fn tell_problems(known: &[Known], one: bool) -> Result<u8> {
                     "{name}: {problem}; what it said at {day} is shown"
                 ));
             }
+            None if !listing.models.is_empty() => {
+                ui::warn(&format!(
+                    "{name}: {problem}; what the plugin knows of is shown"
+                ));
+            }
             None if one => {
                 let error = anyhow::anyhow!("{name}: {problem}");
                 return Err(Failure::new(Kind::Failed, error));
@@ -166,7 +171,7 @@ fn details(one: &Known, model: &Model) {
     let tokens = |tokens: Option<u64>| {
         tokens.map_or("unknown".to_owned(), |tokens| format!("{tokens} tokens"))
     };
-    let mut table = Table::new(&["MODEL", &one.full_name(model)]);
+    let mut table = Table::new(&["MODEL", &one.full_name(model)]).last(120);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
     row("provider", one.name.clone());
     row("context window", tokens(model.context_window));
@@ -198,7 +203,7 @@ fn details(one: &Known, model: &Model) {
         (None, None) => "the service, now".to_owned(),
     };
     row("said by", source);
-    ui::out(&table.last(120).render(Style::stdout()));
+    ui::out(&table.render(Style::stdout()));
 }
 
 fn per_million(price: &Price) -> String {
@@ -246,7 +251,7 @@ fn features(model: &Model) -> String {
 fn amount(usd: f64) -> String {
     let digits = match usd {
         usd if usd >= 100.0 => 0,
-        usd if usd >= 0.1 => 2,
+        usd if usd >= 1.0 => 2,
         _ => 4,
     };
     let text = format!("{usd:.digits$}");
@@ -354,7 +359,7 @@ mod tests {
     #[test]
     fn amounts_and_tokens_are_short() {
         let amounts = [0.0, 0.005, 0.1, 0.125, 3.75, 15.0, 180.0].map(amount);
-        assert_eq!(amounts, ["0", "0.005", "0.1", "0.13", "3.75", "15", "180"]);
+        assert_eq!(amounts, ["0", "0.005", "0.1", "0.125", "3.75", "15", "180"]);
         let tokens = [4096, 128_000, 1_050_000, 1_000_000, 10_000_000].map(short);
         assert_eq!(tokens, ["4096", "128k", "1.05M", "1M", "10M"]);
     }

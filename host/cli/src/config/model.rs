@@ -13,7 +13,8 @@ impl Config {
     /// `openai/gpt-5.5` leads to the entry `openai`, `ollama/qwen3` to the entry that serves `ollama`, which gets the whole
     /// name; and `org/model` to the Hub's models, unless a provider has that name.
     pub(crate) fn model(&self, model: &str) -> Result<(&str, String)> {
-        let Some((first, rest)) = model.split_once('/') else {
+        let Some((first, rest)) = model.split_once('/').filter(|(first, _)| !first.is_empty())
+        else {
             return Err(self.nameless(model));
         };
         if let Some(entry) = self.entry(Section::Providers, first) {
@@ -29,7 +30,7 @@ impl Config {
         if let Some(entry) = self.manifest.providers.iter().find(serves) {
             return Ok((&entry.name, model.to_owned()));
         }
-        let plain = !first.is_empty() && !rest.is_empty() && !model.contains(char::is_whitespace);
+        let plain = !rest.is_empty() && !model.contains(char::is_whitespace);
         match self.entry(Section::Providers, HUB) {
             Some(entry) if plain => Ok((&entry.name, model.to_owned())),
             _ => Err(self.unknown_provider(first)),

@@ -129,18 +129,14 @@ fn base_urls(
         .filter_map(|credential| credential.binding.base_url());
     let mut urls = BTreeMap::new();
     for key in http.chain(credentials) {
-        let default = request
-            .config
-            .iter()
-            .find(|config| config.key == key)
-            .and_then(|config| config.default.as_ref());
-        let Some(value) = config
-            .get(key)
-            .or(default)
-            .filter(|value| !value.is_empty())
-        else {
+        let value = match config.get(key) {
+            Some(value) => Some(value.clone()),
+            None => default_of(section, request, config, key)?,
+        };
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
             continue;
         };
+        let value = value.as_str();
         let mut url = parse_url(value).map_err(|advice| Error::Config {
             section: section.to_owned(),
             key: key.to_owned(),
@@ -236,14 +232,53 @@ fn configuration(
             message: format!("the plugin has no such configuration key; {advice}"),
         });
     }
-    let defaults = request
-        .config
-        .iter()
-        .filter_map(|config| Some((config.key.clone(), config.default.clone()?)));
-    let set = config
-        .iter()
-        .map(|(key, value)| (key.clone(), value.clone()));
-    Ok(defaults.chain(set).collect())
+    let mut all = config.clone();
+    for wanted in &request.config {
+        if !config.contains_key(&wanted.key)
+            && let Some(default) = default_of(section, request, config, &wanted.key)?
+        {
+            all.insert(wanted.key.clone(), default);
+        }
+    }
+    Ok(all)
+}
+
+/// The author's default of a key. It may hold the value of another key in braces, as in
+/// `https://api.{region}.example.org`: one plain word, so that a host stays the author's.
+fn default_of(
+    section: &str,
+    request: &Request,
+    config: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<Option<String>, Error> {
+    let wanted = |key: &str| request.config.iter().find(|config| config.key == key);
+    let Some(text) = wanted(key).and_then(|config| config.default.as_deref()) else {
+        return Ok(None);
+    };
+    let parts = text.split_once('{').and_then(|(before, rest)| {
+        let (other, after) = rest.split_once('}')?;
+        Some((before, wanted(other)?, after))
+    });
+    let Some((before, other, after)) = parts else {
+        return Ok(Some(text.to_owned()));
+    };
+    let value = config.get(&other.key).or(other.default.as_ref());
+    let value = value.map_or("", |value| value.trim());
+    let word = (1..=63).contains(&value.len())
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !word {
+        return Err(Error::Config {
+            section: section.to_owned(),
+            key: other.key.clone(),
+            message: format!(
+                "`{}` cannot be a part of `{key}`; write lower-case letters, digits and dashes",
+                shorten(value)
+            ),
+        });
+    }
+    Ok(Some(format!("{before}{value}{after}")))
 }
 
 /// What every set of rules needs to explain a denial.

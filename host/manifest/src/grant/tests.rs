@@ -202,6 +202,37 @@ const OPENAI: &str = "[[request.http]]\nbase-url = \"base-url\"\nmethods = [\"PO
 [[request.config]]\nkey = \"base-url\"\nenv = \"OPENAI_BASE_URL\"\ndefault = \"https://api.openai.com/v1\"\n";
 
 #[test]
+fn a_default_may_hold_the_value_of_another_key() {
+    let request = request(
+        "[[request.http]]\nbase-url = \"base-url\"\nmethods = [\"GET\"]\n[[request.config]]\nkey = \"region\"\ndefault = \"us-east-1\"\n[[request.config]]\nkey = \"base-url\"\ndefault = \"https://api.{region}.example.org\"\n",
+    );
+    let granted = Grant::all_of(&request);
+    let reached =
+        |pairs: &[(&str, &str)]| effective(&request, &granted, pairs).config["base-url"].clone();
+    assert_eq!(reached(&[]), "https://api.us-east-1.example.org");
+    assert_eq!(
+        reached(&[("region", "eu-west-3")]),
+        "https://api.eu-west-3.example.org"
+    );
+    let own = ("base-url", "https://else.example.org");
+    assert_eq!(reached(&[("region", "eu-west-3"), own]), own.1);
+    let moved = effective(&request, &granted, &[("region", "eu-west-3")]);
+    assert!(allows(&moved, "GET", "https://api.eu-west-3.example.org/x"));
+    for bad in ["evil.test/", "a.b", "", "A", "x@y"] {
+        let error = Effective::compute(
+            "plugins.arxiv",
+            &request,
+            &granted,
+            &config(&[("region", bad)]),
+        );
+        assert!(
+            error.is_err_and(|error| error.to_string().contains("region")),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
 fn a_base_url_gives_the_place_and_the_path_prefix() {
     let request = request(OPENAI);
     let builtin = Grant::all_of(&request);

@@ -215,7 +215,7 @@ world! {
 
 world! {
     Provider: ProviderPre ProviderGuest, {
-        0 "models" models() -> Vec<records::Model> as Vec<provider::Model>: records::models;
+        0 "models" models() -> Vec<records::Model> as provider::Listing: records::models;
         1 "complete" complete(request: chat::Request = &chat::Request)
             -> records::Response as chat::Response: records::response;
         2 "count-tokens" count_tokens(request: chat::Request = &chat::Request) -> Option<u32> as Option<u32>: identity;

@@ -98,7 +98,7 @@ impl Guest {
         encode(
             &self.text(version).replace("@0.1.0", &format!("@{version}")),
             version,
-            self.wasi,
+            if self.wasi { WASI_WORLD } else { "tool-plugin" },
         )
     }
 
@@ -108,7 +108,11 @@ impl Guest {
     }
 }
 
-fn encode(text: &str, version: &str, wasi: bool) -> Vec<u8> {
+/// A world of tools that import WASI; made here.
+const WASI_WORLD: &str = "wasi-plugin";
+
+/// A component of `world` from the text of a core module.
+pub(crate) fn encode(text: &str, version: &str, world: &str) -> Vec<u8> {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let (folder, own) = match version {
         OLDEST => (wit.join("released").join(OLDEST), OLDEST),
@@ -121,17 +125,12 @@ fn encode(text: &str, version: &str, wasi: bool) -> Vec<u8> {
             &format!("ml-intern:plugin@{version}"),
         )
     });
-    if wasi {
+    if world == WASI_WORLD {
         add_wasi(renamed.path());
     }
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(renamed.path()).unwrap();
-    let world = resolve
-        .select_world(
-            &[package],
-            Some(if wasi { "wasi-plugin" } else { "tool-plugin" }),
-        )
-        .unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
@@ -163,7 +162,7 @@ fn add_wasi(wit: &Path) {
     let worlds = wit.join("worlds.wit");
     let mut text = std::fs::read_to_string(&worlds).unwrap();
     text.push_str(&format!(
-        "world wasi-plugin {{ include tool-plugin;\n{imports} }}"
+        "world {WASI_WORLD} {{ include tool-plugin;\n{imports} }}"
     ));
     std::fs::write(&worlds, text).unwrap();
 }

@@ -10,6 +10,7 @@ mod effects;
 mod format;
 mod grants;
 mod limits;
+mod oldest;
 mod state;
 
 use std::collections::BTreeMap;

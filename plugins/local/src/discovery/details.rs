@@ -7,8 +7,7 @@ use super::{Ask, Question};
 use crate::server::{Kind, LLAMACPP, OLLAMA, Server};
 use ml_intern_plugin::provider::completions::models::{self, Listed};
 use ml_intern_plugin::provider::json::Json;
-use ml_intern_plugin::provider::value;
-use serde_json::Value;
+use ml_intern_plugin::provider::value::{self, NULL, Value};
 
 /// Models that Ollama is asked about one by one.
 const MAX_ASKED: usize = 32;
@@ -39,29 +38,30 @@ pub(super) fn of(server: &Server, names: &[&str], ask: Ask<'_>) -> Vec<Details> 
     }
 }
 
-/// An answer; none where there is none, or where it cannot be read: details are not worth a failure.
+/// An answer; none where there is none: details are not worth a failure.
 fn answer(
     server: &Server,
     base_url: &str,
     path: &str,
     body: Option<Vec<u8>>,
     ask: Ask<'_>,
-) -> Option<Value> {
+) -> Option<Vec<u8>> {
     let question = Question {
         base_url,
         path,
         body,
     };
-    serde_json::from_slice(&ask(server, question).ok()?).ok()
+    ask(server, question).ok()
 }
 
 /// Servers write 0 for what they do not know.
-fn window(value: &Value) -> Option<u32> {
-    value::tokens(value).filter(|tokens| *tokens > 0)
+fn window(value: Value<'_>) -> Option<u32> {
+    value.tokens().filter(|tokens| *tokens > 0)
 }
 
 fn ollama(server: &Server, base: &str, names: &[&str], ask: Ask<'_>) -> Vec<Details> {
     let running = answer(server, base, "/api/ps", None, ask).unwrap_or_default();
+    let running = value::parse(&running).unwrap_or(NULL).get("models");
     let details = names.iter().take(MAX_ASKED).map_while(|name| {
         let mut body = Json::default();
         body.raw("{\"model\":");
@@ -69,18 +69,19 @@ fn ollama(server: &Server, base: &str, names: &[&str], ask: Ask<'_>) -> Vec<Deta
         body.raw("}");
         // A server that stops answering is not asked about all the others.
         let shown = answer(server, base, "/api/show", Some(body.into_bytes()), ask)?;
-        let mut loaded = value::elements(&running["models"]).iter();
-        let loaded = loaded.find(|loaded| loaded["model"] == **name);
-        Some(of_ollama(&shown, loaded))
+        let shown = value::parse(&shown).ok()?;
+        let mut loaded = running.elements();
+        let loaded = loaded.find(|loaded| loaded.get("model").is(name));
+        Some(of_ollama(shown, loaded.unwrap_or(NULL)))
     });
     details.collect()
 }
 
 /// The window is what the model is loaded with, else what its parameters say, else what it was trained with: Ollama may
 /// load it with less, and then cuts the beginning off.
-fn of_ollama(shown: &Value, loaded: Option<&Value>) -> Details {
-    let can = |word: &str| value::contains(&shown["capabilities"], word);
-    let loaded = loaded.and_then(|loaded| window(&loaded["context_length"]));
+fn of_ollama(shown: Value<'_>, loaded: Value<'_>) -> Details {
+    let can = |word: &str| shown.get("capabilities").contains(word);
+    let loaded = window(loaded.get("context_length"));
     Details {
         window: loaded.or_else(|| set(shown)).or_else(|| trained(shown)),
         tools: can("tools"),
@@ -90,24 +91,27 @@ fn of_ollama(shown: &Value, loaded: Option<&Value>) -> Details {
 }
 
 /// The parameters are lines of a name and a value.
-fn set(shown: &Value) -> Option<u32> {
-    let mut lines = shown["parameters"].as_str()?.lines();
+fn set(shown: Value<'_>) -> Option<u32> {
+    let parameters = shown.get("parameters").string()?;
+    let mut lines = parameters.lines();
     let value = lines.find_map(|line| line.trim().strip_prefix("num_ctx "))?;
-    window(&Value::from(value))
+    window(value::parse(value.as_bytes()).ok()?)
 }
 
-fn trained(shown: &Value) -> Option<u32> {
-    let known = &shown["model_info"];
-    let architecture = known["general.architecture"].as_str()?;
-    window(&known[&format!("{architecture}.context_length")])
+fn trained(shown: Value<'_>) -> Option<u32> {
+    let known = shown.get("model_info");
+    let architecture = known.get("general.architecture").string()?;
+    window(known.get(&format!("{architecture}.context_length")))
 }
 
 /// The window is that of one slot, which is what a conversation gets.
 fn llamacpp(server: &Server, base: &str, ask: Ask<'_>) -> Option<Details> {
     let properties = answer(server, base, "/props", None, ask)?;
+    let properties = value::parse(&properties).ok()?;
+    let [generation, modalities] = properties.pick(["default_generation_settings", "modalities"]);
     Some(Details {
-        window: window(&properties["default_generation_settings"]["n_ctx"]),
-        images: properties["modalities"]["vision"].as_bool(),
+        window: window(generation.get("n_ctx")),
+        images: modalities.get("vision").boolean(),
         ..Details::default()
     })
 }
@@ -122,14 +126,13 @@ pub(super) fn lm_studio(server: &Server, ask: Ask<'_>) -> Option<Vec<Listed>> {
     };
     let body = ask(server, question).ok()?;
     let listed = models::parse(&body).ok()?;
-    let own: Value = serde_json::from_slice(&body).ok()?;
-    let entries = value::elements(&own["data"]);
-    let both = listed.into_iter().zip(entries);
+    let own = value::parse(&body).ok()?.get("data");
+    let both = listed.into_iter().zip(own.elements());
     let listed = both.filter_map(|(mut model, entry)| {
-        let kind = entry["type"].as_str();
-        model.images = kind.map(|kind| kind == "vlm");
-        model.tools = value::contains(&entry["capabilities"], "tool_use");
-        (kind != Some("embeddings")).then_some(model)
+        let [kind, capabilities] = entry.pick(["type", "capabilities"]);
+        model.images = kind.string().map(|kind| kind == "vlm");
+        model.tools = capabilities.contains("tool_use");
+        (!kind.is("embeddings")).then_some(model)
     });
     Some(listed.collect())
 }

@@ -78,9 +78,7 @@ pub fn turns<'a>(
         }
     }
     for turn in &mut turns {
-        // The order among results, and among the rest, stays.
-        turn.pieces
-            .sort_by_key(|piece| !matches!(piece.part, Part::Result(_)));
+        results_first(&mut turn.pieces);
     }
     Ok(turns)
 }
@@ -102,6 +100,17 @@ pub fn instructions(messages: &[Message]) -> Result<Vec<&str>, Error> {
         }
     }
     Ok(texts)
+}
+
+/// The order among results, and among the rest, stays. Nearly always all is in order: no sorting is needed, which
+/// would be a good part of a component.
+fn results_first(pieces: &mut Vec<Piece<'_>>) {
+    let is_result = |piece: &Piece<'_>| matches!(piece.part, Part::Result(_));
+    if !pieces.is_sorted_by_key(|piece| !is_result(piece)) {
+        let results = pieces.iter().filter(|piece| is_result(piece));
+        let rest = pieces.iter().filter(|piece| !is_result(piece));
+        *pieces = results.chain(rest).copied().collect();
+    }
 }
 
 /// Whether a text says nothing: services refuse such a text, and with it the request.

@@ -2,9 +2,9 @@
 //! words of its message last, and only where a status leaves it open.
 
 use crate::provider::Service;
-use crate::provider::value;
+use crate::provider::value::{self, NULL, Value};
 use crate::{Error, Upstream};
-use serde_json::Value;
+use std::borrow::Cow;
 
 /// Bytes of a service's message that are passed on.
 const MAX_MESSAGE: usize = 2048;
@@ -202,6 +202,14 @@ pub fn broken(message: &str) -> Error {
     Error::unreachable(message)
 }
 
+/// How an answer begins, for a message that says what it is not.
+pub fn beginning(body: &[u8]) -> String {
+    /// Bytes of it.
+    const LIMIT: usize = 200;
+    let start = body.get(..2 * LIMIT).unwrap_or(body);
+    bounded(&String::from_utf8_lossy(start), LIMIT)
+}
+
 /// `text` cut to `limit` bytes, at a character and with a mark.
 pub fn bounded(text: &str, limit: usize) -> String {
     if text.len() <= limit {
@@ -285,33 +293,35 @@ impl Report {
     /// list that begins with one of them; anything else is the message as it is.
     fn read(body: &[u8]) -> Self {
         let (mut report, metadata) = Self::parse(body);
-        report.refused = !value::elements(&metadata["reasons"]).is_empty();
-        report.message = with_metadata(report.message, &metadata);
+        report.refused = metadata.get("reasons").elements().next().is_some();
+        report.message = with_metadata(report.message, metadata);
         report
     }
 
     /// The report alone, and what stands beside it.
-    fn parse(body: &[u8]) -> (Self, Value) {
+    fn parse(body: &[u8]) -> (Self, Value<'_>) {
         let body = body.trim_ascii();
-        let Ok(whole) = serde_json::from_slice::<Value>(body) else {
-            return (Self::of_text(body), Value::Null);
+        let Ok(whole) = value::parse(body) else {
+            return (Self::of_text(body), NULL);
         };
         // Only the first element of a list counts: a list of errors repeats one cause.
-        let whole = value::elements(&whole).first().unwrap_or(&whole);
-        // Servers do not agree on the depth.
-        let (mut report, error) = match &whole["error"] {
-            Value::Null => (Self::of_document(whole), whole),
-            Value::String(text) => {
-                let report = Self::of_document(whole);
-                let message = text.clone();
-                (Self { message, ..report }, whole)
-            }
-            error => (Self::of_document(error), error),
-        };
+        let whole = whole.elements().next().unwrap_or(whole);
         if !whole.is_object() {
-            report = Self::of_text(body);
+            return (Self::of_text(body), NULL);
         }
-        (report, error["metadata"].clone())
+        // Servers do not agree on the depth.
+        let error = whole.get("error");
+        let text = error.string();
+        let own = if error.is_null() || text.is_some() {
+            whole
+        } else {
+            error
+        };
+        let mut report = Self::of_document(own);
+        if let Some(text) = text {
+            report.message = text.into_owned();
+        }
+        (report, own.get("metadata"))
     }
 
     fn of_text(text: &[u8]) -> Self {
@@ -322,17 +332,18 @@ impl Report {
         }
     }
 
-    fn of_document(document: &Value) -> Self {
-        let text = |name: &str| value::text(&document[name]);
-        let code = value::number(&document["code"]);
-        let status = code.or_else(|| value::number(&document["status"]));
+    fn of_document(document: Value<'_>) -> Self {
+        let [message, detail, code, status, kind, field] =
+            document.pick(["message", "detail", "code", "status", "type", "param"]);
+        let number = code.number();
+        let status = number.or_else(|| status.number());
         let status = status.and_then(|status| u16::try_from(status).ok());
-        let said = text("message").or_else(|| text("detail"));
+        let said = message.owned().or_else(|| detail.owned());
         Self {
-            message: said.unwrap_or_else(|| document.to_string()),
-            code: text("code").filter(|_| code.is_none()),
-            kind: text("type"),
-            field: text("param"),
+            message: said.unwrap_or_else(|| document.raw().to_owned()),
+            code: code.owned().filter(|_| number.is_none()),
+            kind: kind.owned(),
+            field: field.owned(),
             status: status.filter(|status| (400..600).contains(status)),
             refused: false,
         }
@@ -361,21 +372,23 @@ impl Report {
 /// The message with the words of the service behind a router, whose own message is often no more than "Provider
 /// returned error". That service's code is left out: a key that is refused there is not the user's. Shape: OpenRouter's
 /// page on errors, as of November 2026.
-fn with_metadata(message: String, metadata: &Value) -> String {
-    let raw = match &metadata["raw"] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        raw => raw.to_string(),
+fn with_metadata(message: String, metadata: Value<'_>) -> String {
+    let [raw, reasons, name] = metadata.pick(["raw", "reasons", "provider_name"]);
+    let raw = match raw.string() {
+        Some(text) => text,
+        None if raw.is_null() => Cow::Borrowed(""),
+        None => Cow::Borrowed(raw.raw()),
     };
     let (behind, _) = Report::parse(raw.as_bytes());
-    let mut said = value::texts(&metadata["reasons"]);
+    let mut said = reasons.texts();
     said.push(behind.message);
     said.retain(|text| !text.is_empty() && !message.contains(text.as_str()));
-    match (metadata["provider_name"].as_str(), said.is_empty()) {
+    let said = said.join(", ");
+    match (name.string(), said.is_empty()) {
         (None, true) => message,
         (Some(name), true) => format!("{message} ({name})"),
-        (None, false) => format!("{message}: {}", said.join(", ")),
-        (Some(name), false) => format!("{message} ({name}: {})", said.join(", ")),
+        (None, false) => format!("{message}: {said}"),
+        (Some(name), false) => format!("{message} ({name}: {said})"),
     }
 }
 

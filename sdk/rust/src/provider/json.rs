@@ -7,10 +7,9 @@
 //! one call starts with the bytes of the one before.
 
 use crate::Error;
-use crate::chat::{Blob, Part, Reasoning, Request, ToolSpec};
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use crate::chat::{Blob, Part, Reasoning, Request};
+use crate::provider::value;
+use std::borrow::Cow;
 
 /// JSON text under construction. The caller is responsible for its structure.
 #[derive(Debug, Default)]
@@ -112,35 +111,64 @@ impl Json {
 /// Room for the whole body in one allocation, except for texts full of characters to escape.
 pub fn room(request: &Request) -> usize {
     const PER_PART: usize = 128;
-    let images = |images: &[Blob]| {
-        images
-            .iter()
-            .map(|image| image.data.len() / 3 * 4 + PER_PART)
-            .sum::<usize>()
-    };
-    let part = |part: &Part| match part {
-        Part::Text(text) => text.len(),
-        Part::Image(image) => image.data.len() / 3 * 4,
-        Part::Reasoning(Reasoning { text, .. }) => text.len(),
-        Part::Call(call) => call.id.len() + call.name.len() + call.arguments.len() * 5 / 4,
-        Part::Result(result) => {
-            result.call_id.len() + result.content.len() + images(&result.images)
-        }
-    };
-    let parts = request.messages.iter().flat_map(|message| &message.parts);
-    let messages = parts.map(|one| part(one) + PER_PART).sum::<usize>();
-    let tool = |tool: &ToolSpec| {
-        tool.name.len() + tool.description.len() + tool.input_schema.len() + PER_PART
-    };
-    let tools = request.tools.iter().map(tool).sum::<usize>();
+    let image = |image: &Blob| image.data.len() / 3 * 4 + PER_PART;
+    let mut room = 0;
+    for part in request.messages.iter().flat_map(|message| &message.parts) {
+        room += PER_PART;
+        room += match part {
+            Part::Text(text) => text.len(),
+            Part::Image(blob) => image(blob),
+            Part::Reasoning(Reasoning { text, .. }) => text.len(),
+            Part::Call(call) => call.id.len() + call.name.len() + call.arguments.len() * 5 / 4,
+            Part::Result(result) => {
+                let images = result.images.iter().map(image).sum::<usize>();
+                result.call_id.len() + result.content.len() + images
+            }
+        };
+    }
+    for tool in &request.tools {
+        room += tool.name.len() + tool.description.len() + tool.input_schema.len() + PER_PART;
+    }
     let rest = request.extra.as_ref().map_or(0, String::len)
         + request.response_schema.as_ref().map_or(0, String::len);
     // A newline in a twentieth of all places is usual for code and logs.
-    (messages + tools) * 21 / 20 + rest + 1024
+    room * 21 / 20 + rest + 1024
 }
 
-/// Fields of a request's `extra` by name, as JSON text.
-pub type Extra<'a> = BTreeMap<String, &'a RawValue>;
+/// Fields of a request's `extra`, as JSON text, in their order.
+#[derive(Debug, Default)]
+pub struct Extra<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Extra<'a> {
+    /// Whether there is a field of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The field of this name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| *value)
+    }
+
+    /// Appends every field but this one: the first field of a body, which has no comma before it, is written apart.
+    pub fn write_but(&self, name: &str, json: &mut Json) {
+        for (own, value) in &self.0 {
+            if own != name {
+                json.field(own);
+                json.raw(value);
+            }
+        }
+    }
+
+    /// Appends every field.
+    pub fn write(&self, json: &mut Json) {
+        for (name, value) in &self.0 {
+            json.field(name);
+            json.raw(value);
+        }
+    }
+}
 
 /// The extra fields of a request, which win over what a plugin would send by itself; but none of
 /// `fixed`, which are those that carry the conversation and that the reader of the answer relies on.
@@ -149,13 +177,24 @@ pub type Extra<'a> = BTreeMap<String, &'a RawValue>;
 ///
 /// `invalid-input`: they are no JSON object, or name a field of `fixed`.
 pub fn extra<'a>(request: &'a Request, fixed: &[&str]) -> Result<Extra<'a>, Error> {
+    let mut extra = Extra::default();
     let Some(text) = &request.extra else {
-        return Ok(Extra::new());
+        return Ok(extra);
     };
-    let extra: Extra<'_> = serde_json::from_slice(text.as_bytes()).map_err(|error| {
+    let document = value::parse(text.as_bytes()).map_err(|error| {
         Error::InvalidInput(format!("extra parameters must be a JSON object: {error}"))
     })?;
-    match fixed.iter().find(|name| extra.contains_key(**name)) {
+    if !document.is_object() {
+        return Err(Error::InvalidInput(
+            "extra parameters must be a JSON object".to_owned(),
+        ));
+    }
+    for (name, value) in document.fields() {
+        // Of several with one name the last one counts.
+        extra.0.retain(|(own, _)| *own != name);
+        extra.0.push((name, value.raw()));
+    }
+    match fixed.iter().find(|name| extra.contains(name)) {
         Some(name) => Err(Error::InvalidInput(format!(
             "extra parameters cannot replace `{name}`"
         ))),
@@ -180,13 +219,12 @@ pub fn object<'a>(what: &str, text: &'a str) -> Result<&'a str, Error> {
 /// A call's arguments as they can be sent back: what is no JSON object is sent as `{}`. Some services
 /// parse them to fill a template and answer 500 for other text, on this and every later request.
 pub fn arguments(arguments: &str) -> &str {
-    let sendable = arguments.trim_ascii_start().starts_with('{')
-        && serde_json::from_slice::<IgnoredAny>(arguments.as_bytes()).is_ok();
+    let sendable = value::parse(arguments.as_bytes()).is_ok_and(value::Value::is_object);
     if sendable { arguments } else { "{}" }
 }
 
 /// Length of the prefix that a JSON string may hold as it is. Looks at eight bytes at a time.
-fn clean_prefix(bytes: &[u8]) -> usize {
+pub(super) fn clean_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
     // The high bit of each byte below `limit`; exact up to and including the lowest such byte.

@@ -1,5 +1,6 @@
 //! How long a server asks to wait before the next attempt.
 
+use super::value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds from now. `exact` is the header `retry-after-ms` of the hosted service, `plain`
@@ -11,7 +12,7 @@ pub(super) fn milliseconds(
     now: SystemTime,
 ) -> Option<u32> {
     let number = |text: &str| {
-        let number = serde_json::from_slice::<f64>(text.trim().as_bytes()).ok();
+        let number = value::parse(text.as_bytes()).ok()?.float();
         number.filter(|number| *number >= 0.0)
     };
     if let Some(ms) = exact.and_then(number) {

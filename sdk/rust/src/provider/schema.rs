@@ -1,6 +1,6 @@
 //! Dialects of JSON Schema that services take.
 
-use serde_json::{Map, Value};
+use super::value::{self, Value};
 
 /// Keywords that constrained generation of the hosted services knows, beside those for structure.
 const KNOWN: [&str; 17] = [
@@ -30,47 +30,37 @@ const DEPTH: usize = 5;
 /// lists all its properties as required and allows no others, and nothing stands in it that the services would
 /// refuse. A schema that is not is sent as it is, without that promise; the host checks arguments in any case.
 pub fn is_strict(schema: &str) -> bool {
-    serde_json::from_str::<Value>(schema)
-        .is_ok_and(|schema| schema["type"] == "object" && fits(&schema, 0))
+    value::parse(schema.as_bytes())
+        .is_ok_and(|schema| schema.get("type").is("object") && fits(schema, 0))
 }
 
-fn fits(schema: &Value, depth: usize) -> bool {
-    let Some(fields) = schema.as_object().filter(|_| depth <= DEPTH) else {
+fn fits(schema: Value<'_>, depth: usize) -> bool {
+    if !schema.is_object() || depth > DEPTH {
         return false;
+    }
+    let all_fit = |mut inner: &mut dyn Iterator<Item = Value<'_>>| {
+        Iterator::all(&mut inner, |schema| fits(schema, depth + 1))
     };
-    fields.keys().all(|key| KNOWN.contains(&key.as_str()))
-        && is_closed(fields)
-        && inner(fields).all(|schema| fits(schema, depth + 1))
+    let [properties, definitions, any_of, items] =
+        schema.pick(["properties", "$defs", "anyOf", "items"]);
+    schema.fields().all(|(key, _)| KNOWN.contains(&&*key))
+        && is_closed(schema)
+        && all_fit(&mut properties.fields().map(|(_, schema)| schema))
+        && all_fit(&mut definitions.fields().map(|(_, schema)| schema))
+        && all_fit(&mut any_of.elements())
+        && (items.is_null() || fits(items, depth + 1))
 }
 
 /// Whether an object says all that may stand in it.
-fn is_closed(fields: &Map<String, Value>) -> bool {
-    let names_object = |kind: &Value| {
-        kind == "object"
-            || kind
-                .as_array()
-                .is_some_and(|kinds| kinds.contains(&"object".into()))
-    };
-    if !fields.get("type").is_some_and(names_object) {
-        return true;
-    }
-    let required = fields.get("required").and_then(Value::as_array);
-    let is_required =
-        |name: &String| required.is_some_and(|names| names.contains(&Value::from(name.as_str())));
-    let properties = fields.get("properties").and_then(Value::as_object);
-    fields.get("additionalProperties") == Some(&Value::Bool(false))
-        && properties.is_some_and(|properties| properties.keys().all(is_required))
-}
-
-fn inner(fields: &Map<String, Value>) -> impl Iterator<Item = &Value> {
-    let named = ["properties", "$defs"]
-        .into_iter()
-        .filter_map(|key| fields.get(key)?.as_object());
-    let listed = fields.get("anyOf").and_then(Value::as_array);
-    named
-        .flat_map(Map::values)
-        .chain(listed.into_iter().flatten())
-        .chain(fields.get("items"))
+fn is_closed(schema: Value<'_>) -> bool {
+    let [kind, required, properties, additional] =
+        schema.pick(["type", "required", "properties", "additionalProperties"]);
+    let is_object = kind.is("object") || kind.contains("object") == Some(true);
+    let is_required = |name: &str| required.contains(name) == Some(true);
+    !is_object
+        || additional.raw() == "false"
+            && properties.is_object()
+            && properties.fields().all(|(name, _)| is_required(&name))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the user configured, checked.
 
+use super::value::{self, Value};
 use crate::{Error, Price, config};
 
 /// Reads configuration: [`config::get`] in a plugin, something else in its tests.
@@ -79,9 +80,10 @@ pub fn price(get: Get<'_>) -> Result<Option<Price>, Error> {
         let Some(value) = text(get, key)? else {
             return Ok(None);
         };
-        // A number as JSON writes it: the reader is there anyway, and knows no infinity.
-        match serde_json::from_slice::<f64>(value.as_bytes()) {
-            Ok(price) if price >= 0.0 => Ok(Some(price)),
+        // A number as JSON writes it: the reader is there anyway.
+        let number = value::parse(value.as_bytes()).ok().and_then(Value::float);
+        match number {
+            Some(price) if price.is_finite() && price >= 0.0 => Ok(Some(price)),
             _ => Err(Error::InvalidInput(format!(
                 "config `{key}` is `{value}`: it must be a number of US dollars"
             ))),

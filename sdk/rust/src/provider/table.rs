@@ -1,7 +1,7 @@
 //! Tables of what is known of a service's models, for services that list only names, and for the time when none answers.
 
 use crate::chat::Usage;
-use crate::{LongPrice, Model, Price};
+use crate::{Error, Listing, LongPrice, Model, Price};
 
 /// What is known of a model.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,43 @@ impl Known {
             as_of: Some(as_of.to_owned()),
         }
     }
+}
+
+/// What the service says.
+impl From<Vec<Model>> for Listing {
+    fn from(models: Vec<Model>) -> Self {
+        Self {
+            models,
+            problem: None,
+        }
+    }
+}
+
+/// The models of a service that gave no list, as `table` of the day `as_of` knows them: where it was not reached, or
+/// wants a key that is not there.
+///
+/// # Errors
+///
+/// Any other error of `listed`.
+pub fn or_known(
+    listed: Result<Vec<Model>, Error>,
+    table: &'static [Known],
+    as_of: &str,
+) -> Result<Listing, Error> {
+    let problem = match listed {
+        Ok(models) => return Ok(models.into()),
+        Err(Error::AuthRequired(name)) => {
+            format!("the credential `{name}` is not set or was refused")
+        }
+        Err(Error::Upstream(upstream)) => upstream.message,
+        Err(Error::Timeout) => "the service did not answer in time".to_owned(),
+        Err(other) => return Err(other),
+    };
+    let known = table.iter().map(|known| known.model(known.id, as_of));
+    Ok(Listing {
+        models: known.collect(),
+        problem: Some(problem),
+    })
 }
 
 /// `-20251001`, or `-2025-10-01`.

@@ -11,7 +11,7 @@ use super::error::ApiError;
 
 mod reply;
 
-pub(super) use reply::{Ending, Fault, Kind, Said, Usage};
+pub(super) use reply::{Ending, Fault, Kind, Said};
 pub(crate) use reply::{Flaw, Reply};
 
 /// What the model knows when it replies.

@@ -19,7 +19,7 @@ pub(crate) struct Model {
     price: Option<provider::Price>,
 }
 
-pub(super) fn models(old: Vec<Model>) -> Vec<provider::Model> {
+pub(super) fn models(old: Vec<Model>) -> provider::Listing {
     let model = |old: Model| provider::Model {
         id: old.id,
         context_window: old.context_window,
@@ -31,7 +31,10 @@ pub(super) fn models(old: Vec<Model>) -> Vec<provider::Model> {
         long_price: None,
         as_of: None,
     };
-    old.into_iter().map(model).collect()
+    provider::Listing {
+        models: old.into_iter().map(model).collect(),
+        problem: None,
+    }
 }
 
 /// `chat.response` of 0.1.

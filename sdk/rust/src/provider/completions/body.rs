@@ -77,10 +77,7 @@ pub fn body(request: &Request, options: &Options<'_>) -> Result<Vec<u8>, Error> 
     json.raw("{\"model\":");
     json.string(&request.model);
     parameters(&mut json, request, options, &extra)?;
-    for (name, value) in &extra {
-        json.field(name);
-        json.raw(value.get());
-    }
+    extra.write(&mut json);
     if !request.tools.is_empty() {
         tools(&mut json, &request.tools, options)?;
     }
@@ -133,7 +130,7 @@ fn parameters(
     } else {
         ",\"stream\":false"
     });
-    let free = |name: &str| !extra.contains_key(name);
+    let free = |name: &str| !extra.contains(name);
     if let Some(tokens) = request.max_tokens
         && free("max_tokens")
         && free("max_completion_tokens")
@@ -311,7 +308,7 @@ impl<'a> Messages<'a> {
         self.start("user");
         let plain = content().all(|part| matches!(part, Part::Text(_))) && content().count() < 2;
         let has_text = |part: &&Part| matches!(part, Part::Text(text) if !text.is_empty());
-        let mark = content().filter(has_text).last().filter(|_| marked);
+        let mark = content().rfind(has_text).filter(|_| marked);
         if plain && !marked {
             self.text(parts, false)?;
         } else {

@@ -1,8 +1,8 @@
 //! A server's list of models. The protocol has only their names; the rest comes from fields that some servers add.
 
-use crate::provider::value;
+use crate::provider::errors;
+use crate::provider::value::{self, Value};
 use crate::{Error, Price};
-use serde_json::Value;
 
 /// Models passed on. Routers list several hundred.
 const MAX_MODELS: usize = 5000;
@@ -39,68 +39,90 @@ pub struct Listed {
 ///
 /// `upstream` (retryable) when the body is no list of models.
 pub fn parse(body: &[u8]) -> Result<Vec<Listed>, Error> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Error::unreachable(format!("the server's list of models cannot be read: {why}"))
+    let unreadable = |why: &str| {
+        errors::broken(&format!(
+            "the server's list of models cannot be read: {why}"
+        ))
     };
-    let list: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    let document = value::parse(body).map_err(|error| unreadable(&error.to_string()))?;
     // `null` stands where Ollama has no model; but a document without it is no list.
-    match list.get("data") {
-        Some(Value::Array(entries)) => {
-            let listed = entries.iter().take(MAX_MODELS).map(listed);
-            let listed: Option<Vec<_>> = listed.collect();
-            listed.ok_or_else(|| unreadable(&"an entry has no `id`"))
-        }
-        Some(Value::Null) => Ok(Vec::new()),
-        _ => Err(unreadable(&"it has no list `data`")),
-    }
+    let data = document.fields().find(|(name, _)| name == "data");
+    let data = data.map(|(_, data)| data);
+    let Some(data) = data.filter(|data| data.is_list() || data.is_null()) else {
+        return Err(unreadable("it has no list `data`"));
+    };
+    let listed = data.elements().take(MAX_MODELS).map(listed);
+    let listed: Option<Vec<_>> = listed.collect();
+    listed.ok_or_else(|| unreadable("an entry has no `id`"))
 }
 
-fn listed(entry: &Value) -> Option<Listed> {
-    let (meta, parameters) = (&entry["meta"], &entry["supported_parameters"]);
-    let windows = [
+fn listed(entry: Value<'_>) -> Option<Listed> {
+    let [
+        id,
+        owner,
+        meta,
+        parameters,
+        architecture,
+        pricing,
+        reasoning,
+        top,
+    ] = entry.pick([
+        "id",
+        "owned_by",
+        "meta",
+        "supported_parameters",
+        "architecture",
+        "pricing",
+        "reasoning",
+        "top_provider",
+    ]);
+    let [started, trained] = meta.pick(["n_ctx", "n_ctx_train"]);
+    let windows = entry.pick([
         // LM Studio: what the model was loaded with, before what it could be.
-        &entry["loaded_context_length"],
+        "loaded_context_length",
         // OpenRouter, Hugging Face, Together.
-        &entry["context_length"],
+        "context_length",
         // vLLM, SGLang.
-        &entry["max_model_len"],
+        "max_model_len",
         // Groq.
-        &entry["context_window"],
-        &entry["max_context_length"],
-        // llama.cpp: what the server was started with, before what the model was trained with.
-        &meta["n_ctx"],
-        &meta["n_ctx_train"],
-    ];
-    let outputs = [
-        &entry["max_completion_tokens"],
-        &entry["top_provider"]["max_completion_tokens"],
-    ];
+        "context_window",
+        "max_context_length",
+    ]);
+    // llama.cpp: what the server was started with, before what the model was trained with.
+    let windows = windows.into_iter().chain([started, trained]);
+    let outputs = [entry, top].map(|place| place.get("max_completion_tokens"));
     // OpenRouter has the highest effort first.
-    let mut efforts = value::texts(&entry["reasoning"]["supported_efforts"]);
+    let mut efforts = reasoning.get("supported_efforts").texts();
     efforts.reverse();
     Some(Listed {
-        id: entry["id"].as_str()?.to_owned(),
-        context_window: windows.into_iter().find_map(value::tokens),
-        max_output: outputs.into_iter().find_map(value::tokens),
-        tools: value::contains(parameters, "tools"),
-        images: value::contains(&entry["architecture"]["input_modalities"], "image"),
-        reasons: value::contains(parameters, "reasoning"),
+        id: id.string()?.into_owned(),
+        context_window: windows.into_iter().find_map(Value::tokens),
+        max_output: outputs.into_iter().find_map(Value::tokens),
+        tools: parameters.contains("tools"),
+        images: architecture.get("input_modalities").contains("image"),
+        reasons: parameters.contains("reasoning"),
         efforts,
-        owner: value::text(&entry["owned_by"]),
-        price: price(&entry["pricing"]),
+        owner: owner.owned(),
+        price: price(pricing),
     })
 }
 
 /// US dollars for one token, as OpenRouter lists them. A router's own models, whose price depends on where they lead,
 /// have -1.
-fn price(pricing: &Value) -> Option<Price> {
-    let rate = |name: &str| value::amount(&pricing[name]).map(|rate| rate * MILLION);
-    let input = rate("prompt")?;
+fn price(pricing: Value<'_>) -> Option<Price> {
+    let rates = pricing.pick([
+        "prompt",
+        "completion",
+        "input_cache_read",
+        "input_cache_write",
+    ]);
+    let [input, output, read, written] = rates.map(|rate| rate.amount().map(|rate| rate * MILLION));
+    let input = input?;
     Some(Price {
         input,
-        output: rate("completion")?,
-        cache_read: rate("input_cache_read").unwrap_or(input),
-        cache_write: rate("input_cache_write").unwrap_or(input),
+        output: output?,
+        cache_read: read.unwrap_or(input),
+        cache_write: written.unwrap_or(input),
     })
 }
 

@@ -1,11 +1,13 @@
 //! Puts a reply together from the chunks in which it comes.
 
-use super::chunk::{Chunk, Delta, Usage};
+use super::chunk::{Delta, Usage};
 use super::details::Details;
 use crate::chat::{self, Response, Stop};
 use crate::provider::sse::Event;
-use crate::provider::{Flow, Fragment, Protocol, Reply, Service, errors};
+use crate::provider::value;
+use crate::provider::{Flow, Fragment, Protocol, Reply, Service, cost, errors};
 use crate::{Error, Price};
+use std::borrow::Cow;
 
 /// A chat completion under construction.
 #[derive(Debug)]
@@ -40,38 +42,34 @@ impl<'a> Completion<'a> {
         }
     }
 
-    /// Takes a chunk or a whole answer as JSON.
+    /// Takes a chunk or a whole answer as JSON: they differ in `delta` and `message`.
     fn json(&mut self, data: &[u8]) -> Result<Flow, Error> {
-        let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|error| {
-            errors::broken(&format!(
-                "the server sent what is no chat completion ({error}): {}",
-                errors::bounded(&String::from_utf8_lossy(data), 200)
-            ))
-        })?;
-        let reported = chunk.error.is_some_and(|error| error.get() != "null");
-        if reported || chunk.object.as_deref() == Some("error") {
+        let names = ["id", "choices", "usage", "error", "object"];
+        let [id, choices, usage, error, object] = value::sent("chat completion", data, names)?;
+        if !error.is_null() || object.is("error") {
             return Err(errors::in_stream(&self.service, data));
         }
         if self.reply.id.is_none() {
-            self.reply.id = chunk.id.filter(|id| !id.is_empty());
+            self.reply.id = id.filled().map(Cow::into_owned);
         }
-        if chunk.usage.is_some() {
-            self.usage = chunk.usage;
+        if let Some(usage) = Usage::read(usage) {
+            self.usage = Some(usage);
         }
-        // With `n` in the extra parameters there are several choices: the first one is the reply.
-        let first = chunk
-            .choices
-            .into_iter()
-            .flatten()
-            .filter(|choice| choice.index.unwrap_or(0) == 0);
-        for choice in first {
-            self.begun = true;
-            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
-                self.finish = Some(reason);
+        for choice in choices.elements() {
+            let [index, delta, message, reason] =
+                choice.pick(["index", "delta", "message", "finish_reason"]);
+            // With `n` in the extra parameters there are several choices: the first one is the reply.
+            if index.number().unwrap_or(0) != 0 {
+                continue;
             }
-            let whole = choice.delta.is_none();
-            let delta = choice.delta.or(choice.message).unwrap_or_default();
-            self.delta(delta, whole)?;
+            self.begun = true;
+            if let Some(reason) = reason.filled() {
+                self.finish = Some(reason.into_owned());
+            }
+            match delta.is_null() {
+                true => self.delta(&Delta::read(message), true)?,
+                false => self.delta(&Delta::read(delta), false)?,
+            }
             if self.reply.is_stopped() {
                 return Ok(Flow::Stopped);
             }
@@ -79,30 +77,26 @@ impl<'a> Completion<'a> {
         Ok(Flow::More)
     }
 
-    fn delta(&mut self, delta: Delta<'_>, whole: bool) -> Result<(), Error> {
+    fn delta(&mut self, delta: &Delta<'_>, whole: bool) -> Result<(), Error> {
         // Servers in transition between the two names send the same text under both.
-        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-        if let Some(text) = filled(delta.reasoning_content).or(filled(delta.reasoning)) {
+        let reasoning = delta.reasoning_content.filled();
+        if let Some(text) = reasoning.or_else(|| delta.reasoning.filled()) {
             self.reply.reasoning(&text);
         }
-        if let Some(details) = delta.reasoning_details {
-            self.details.add(details.get());
-        }
-        let refusal = filled(delta.refusal);
+        self.details.add(delta.reasoning_details);
+        let refusal = delta.refusal.filled();
         self.refused |= refusal.is_some();
-        for text in [filled(delta.content), refusal].into_iter().flatten() {
+        for text in [delta.content.filled(), refusal].into_iter().flatten() {
             self.reply.text(&text);
         }
-        for (place, call) in delta.tool_calls.into_iter().flatten().enumerate() {
-            let function = call.function.as_ref();
-            let arguments = function.map(|function| function.fragment());
+        for (place, call) in delta.tool_calls.elements().enumerate() {
+            let [index, id, function] = call.pick(["index", "id", "function"]);
+            let [name, arguments] = function.pick(["name", "arguments"]);
             self.reply.call(Fragment {
-                index: call.index.or(whole.then_some(place as u64)),
-                id: call.id.as_deref().unwrap_or_default(),
-                name: function
-                    .and_then(|function| function.name.as_deref())
-                    .unwrap_or_default(),
-                arguments: arguments.as_deref().unwrap_or_default(),
+                index: index.number().or(whole.then_some(place as u64)),
+                id: &id.text().unwrap_or_default(),
+                name: &name.text().unwrap_or_default(),
+                arguments: &arguments.json(),
             })?;
         }
         Ok(())
@@ -149,7 +143,7 @@ impl Protocol for Completion<'_> {
     fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
         self.json(body)?;
         if !self.begun {
-            let start = errors::bounded(&String::from_utf8_lossy(body), 200);
+            let start = errors::beginning(body);
             return Err(errors::broken(&format!(
                 "the server's answer holds no reply: {start}"
             )));
@@ -177,9 +171,9 @@ impl Protocol for Completion<'_> {
             reply.opaque_of_all(details);
         }
         if let Some(usage) = &self.usage {
-            let counted = self.price.as_ref().map(|price| cost(usage, price));
-            reply.cost_usd = usage.cost.or(counted);
             reply.usage = in_tokens(usage);
+            let counted = self.price.as_ref().map(|price| cost(&reply.usage, price));
+            reply.cost_usd = usage.cost.or(counted);
         }
         Ok(reply.finish(stop))
     }
@@ -188,41 +182,13 @@ impl Protocol for Completion<'_> {
 /// `prompt_tokens` includes cached tokens, as the host counts them too.
 fn in_tokens(usage: &Usage) -> chat::Usage {
     let count = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
-    let details = usage.completion_tokens_details.as_ref();
     chat::Usage {
-        input: count(usage.prompt_tokens),
-        output: count(usage.completion_tokens),
-        cache_read: count(cached(usage)),
-        cache_write: count(written(usage)),
-        reasoning: count(details.and_then(|details| details.reasoning_tokens)),
+        input: count(usage.input),
+        output: count(usage.output),
+        cache_read: count(usage.cached),
+        cache_write: count(usage.written),
+        reasoning: count(usage.reasoning),
     }
-}
-
-fn cached(usage: &Usage) -> Option<u64> {
-    let details = usage.prompt_tokens_details.as_ref();
-    details
-        .and_then(|details| details.cached_tokens)
-        .or(usage.prompt_cache_hit_tokens)
-}
-
-fn written(usage: &Usage) -> Option<u64> {
-    let details = usage.prompt_tokens_details.as_ref();
-    details
-        .and_then(|details| details.cache_write_tokens.or(details.cache_creation_tokens))
-        .or(usage.cache_creation_input_tokens)
-}
-
-/// US dollars.
-fn cost(usage: &Usage, price: &Price) -> f64 {
-    let input = usage.prompt_tokens.unwrap_or(0);
-    let cached = cached(usage).unwrap_or(0).min(input);
-    let written = written(usage).unwrap_or(0).min(input - cached);
-    let output = usage.completion_tokens.unwrap_or(0);
-    let millionths = (input - cached - written) as f64 * price.input
-        + cached as f64 * price.cache_read
-        + written as f64 * price.cache_write
-        + output as f64 * price.output;
-    millionths / 1e6
 }
 
 #[cfg(test)]

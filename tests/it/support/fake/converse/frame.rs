@@ -16,7 +16,7 @@ pub(super) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
         head.extend(length.to_be_bytes());
         head.extend(value.as_bytes());
     }
-    // Two lengths and three checksums' worth of bytes around headers and payload: 12 + 4.
+    // Around headers and payload lie two lengths and two checksums, 4 bytes each.
     let length = |bytes: usize| u32::try_from(bytes).expect("a test is small").to_be_bytes();
     let mut frame = Vec::new();
     frame.extend(length(16 + head.len() + payload.len()));

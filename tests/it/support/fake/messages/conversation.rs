@@ -43,11 +43,13 @@ pub(super) fn check(root: &Node<'_>, model: &Model) -> Checked {
                     open.clear();
                 }
                 let calls = assistant(&content)?;
-                if let Some(id) = calls.iter().find(|id| seen.contains(id)) {
-                    let at = content.at();
-                    return Err(content.error(format!("{at}: `tool_use` ids must be unique: {id}")));
+                for id in &calls {
+                    if seen.contains(id) {
+                        let why = format!("`tool_use` ids must be unique: {id}");
+                        return Err(content.refuse(&why));
+                    }
+                    seen.push(id);
                 }
-                seen.extend(&calls);
                 open.extend(calls);
             }
             _ => {
