@@ -36,6 +36,8 @@ mod openai;
 mod penguins;
 /// Adding, listing, locking and removing plugins; plugins that misbehave.
 mod plugins;
+/// Every provider, one suite: what its service does, and what becomes of it.
+mod providers;
 /// A model that goes round in circles.
 mod repetition;
 /// The support itself: a fake that takes anything, or a runner that hides an exit code, would

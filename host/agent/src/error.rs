@@ -134,6 +134,7 @@ fn is_billing_text(message: &str) -> bool {
         "exceeded your monthly included credits",
         "credit balance is too low",
         "billing hard limit",
+        "valid payment instrument",
     ];
     phrases.iter().any(|phrase| text.contains(phrase))
 }
@@ -172,6 +173,11 @@ mod tests {
                 "You exceeded your current quota",
             ),
             upstream(403, None, "This model requires credit"),
+            upstream(
+                403,
+                Some("AccessDeniedException"),
+                "INVALID_PAYMENT_INSTRUMENT: A valid payment instrument must be provided.",
+            ),
             upstream(429, None, "Monthly quota exceeded"),
             upstream(
                 400,

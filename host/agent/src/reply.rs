@@ -40,7 +40,11 @@ impl Streaks {
             return self.truncated(agent, reply);
         }
         self.truncations = 0;
-        let parts = usable(reply.parts);
+        let taken = agent.session.read(|state| {
+            let calls = state.messages.iter().flat_map(|message| message.calls());
+            calls.map(|call| call.id.clone()).collect()
+        });
+        let parts = usable(reply.parts, taken);
         if parts.is_empty() {
             return self.empty(agent, reply.stop);
         }
@@ -110,9 +114,10 @@ pub fn count(
     Ok(())
 }
 
-/// The reply's parts with call ids that are there and differ, and without empty text.
-fn usable(parts: Vec<Part>) -> Vec<Part> {
-    let mut ids = HashSet::new();
+/// The reply's parts with call ids that are there and differ, and without empty text. They differ from those of the
+/// conversation, `ids`, as well: some servers count from 0 in every reply, and others, to which the session may turn,
+/// refuse an id that comes twice.
+fn usable(parts: Vec<Part>, mut ids: HashSet<String>) -> Vec<Part> {
     let mut calls = 0;
     let mut kept = Vec::with_capacity(parts.len());
     for part in parts {
@@ -131,13 +136,15 @@ fn usable(parts: Vec<Part>) -> Vec<Part> {
 }
 
 fn with_own_id(call: Call, number: usize, ids: &mut HashSet<String>) -> Call {
-    let mut id = if call.id.is_empty() {
+    let own = if call.id.is_empty() {
         format!("call_{number}")
     } else {
         call.id
     };
+    let (mut id, mut count) = (own.clone(), ids.len());
     while !ids.insert(id.clone()) {
-        id = format!("{id}_{number}");
+        count += 1;
+        id = format!("{own}_{count}");
     }
     Call { id, ..call }
 }

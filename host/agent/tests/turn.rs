@@ -182,11 +182,20 @@ async fn duplicate_and_missing_call_ids_are_made_unique() {
         Setup::default(),
         vec![
             calls(&[("a", "look", "{}"), ("a", "look", "{}"), ("", "look", "")]),
+            calls(&[("a", "look", "{\"n\":1}"), ("", "look", "{\"n\":2}")]),
             says("done"),
         ],
     );
     assert_eq!(bench.run("go").await, TurnEnd::Done);
-    assert_eq!(bench.finished().len(), 3);
+    assert_eq!(bench.finished().len(), 5);
+    // A server that counts anew in every reply is no different.
+    let mut ids = bench.agent.session.read(|state| {
+        let calls = state.messages.iter().flat_map(|message| message.calls());
+        calls.map(|call| call.id.clone()).collect::<Vec<_>>()
+    });
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 5, "{ids:?}");
     bench.check_conversations();
 }
 

@@ -127,10 +127,13 @@ impl<'a> Output<'a> {
                     name: &name.text().unwrap_or_default(),
                     arguments: "",
                 })?;
-                let input = if input.is_null() { "{}" } else { input.raw() };
+                let input = match input.json() {
+                    nothing if nothing.is_empty() => "{}".to_owned(),
+                    input => input.into_owned(),
+                };
                 Block::Call {
                     index,
-                    input: Some(input.to_owned()),
+                    input: Some(input),
                 }
             }
             "redacted_thinking" => {
@@ -155,9 +158,10 @@ impl<'a> Output<'a> {
         if let Some(text) = thinking.filled() {
             self.reply.reasoning(&text);
         }
-        match (&mut self.block, signature.text(), fragment.filled()) {
-            (Some(Block::Thinking { signature }), Some(more), _) => signature.push_str(&more),
-            (block, _, Some(fragment)) => {
+        let fragment = fragment.json();
+        match (&mut self.block, signature.text()) {
+            (Some(Block::Thinking { signature }), Some(more)) => signature.push_str(&more),
+            (block, _) if !fragment.is_empty() => {
                 if let Some(Block::Call { input, .. }) = block {
                     *input = None;
                 }

@@ -9,7 +9,6 @@ use ml_intern_plugin::provider::json::Json;
 use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Framing, Reply, Service, cost, errors};
 use ml_intern_plugin::{Error, Price};
-use std::borrow::Cow;
 
 /// A reply that arrives in frames.
 pub(crate) struct Output<'a> {
@@ -141,10 +140,7 @@ impl Message<'_> {
         }
         let [id, name, input] = call.pick(["toolUseId", "name", "input"]);
         // An object in a whole answer, a text with a piece of one in a stream.
-        let arguments = match input.is_null() {
-            true => Cow::Borrowed(""),
-            false => input.string().unwrap_or(Cow::Borrowed(input.raw())),
-        };
+        let arguments = input.json();
         let name = name.text();
         let begins = name.is_some();
         self.bare_call = (begins || self.bare_call) && arguments.is_empty();

@@ -57,7 +57,7 @@ fn parameters(
     if free("store") {
         json.raw(",\"store\":false");
     }
-    if settings.hosted() && free("include") {
+    if free("include") {
         json.raw(",\"include\":[\"reasoning.encrypted_content\"]");
     }
     if let Some(tokens) = request.max_tokens

@@ -7,6 +7,7 @@ use ml_intern_plugin::provider::sse::Event;
 use ml_intern_plugin::provider::value::{self, Value};
 use ml_intern_plugin::provider::{Flow, Fragment, Protocol, Reply, Service, errors};
 use ml_intern_plugin::{Error, Price};
+use std::borrow::Cow;
 
 /// A response under construction.
 pub(crate) struct Output<'a> {
@@ -147,8 +148,11 @@ impl<'a> Output<'a> {
         let streamed = self.streamed.contains(&index);
         match &*item.get("type").text().unwrap_or_default() {
             "function_call" => {
-                let arguments = item.get("arguments").text().filter(|_| !streamed);
-                self.call(item, index, &arguments.unwrap_or_default())?;
+                let arguments = match streamed {
+                    true => Cow::Borrowed(""),
+                    false => item.get("arguments").json(),
+                };
+                self.call(item, index, &arguments)?;
             }
             "reasoning" => self.thought(item, streamed),
             "message" if !streamed => {

@@ -16,7 +16,7 @@ macro_rules! guests {
     ($($name:ident $path:literal)*) => {
         const GUESTS: &[(&str, &str)] = &[$((stringify!($name), $path)),*];
         mod tested {
-            use crate::{hostile::guests::*, plugins::guests::*};
+            use crate::{hostile::guests::*, plugins::guests::*, providers::guests::*};
             $(#[expect(unused_imports, reason = "it has to be there")] use self::$name as _;)*
         }
     };

@@ -33,6 +33,8 @@ pub(crate) struct PluginProvider {
     verbose: bool,
     /// What the service says of its models.
     catalogue: Arc<Catalogue>,
+    /// Its credentials, each with the variables that may hold it.
+    keys: Vec<(String, Vec<String>)>,
 }
 
 struct Kept {
@@ -58,6 +60,7 @@ impl PluginProvider {
             title: loaded.title(),
             verbose,
             catalogue: Arc::new(catalogue),
+            keys: keys(loaded),
         }
     }
 
@@ -72,6 +75,7 @@ impl PluginProvider {
             title: self.title.clone(),
             verbose: self.verbose,
             catalogue: self.catalogue.clone(),
+            keys: self.keys.clone(),
         }
     }
 
@@ -96,6 +100,18 @@ impl PluginProvider {
     async fn cost(&self, model: &str, usage: &Usage) -> Option<MicroUsd> {
         let prices = self.models().await.prices(model)?;
         Some(prices.cost(usage))
+    }
+
+    /// With where the credential that the message names is looked for.
+    fn placed(&self, message: String) -> String {
+        let mut keys = self.keys.iter();
+        match keys.find(|(name, _)| message.contains(&format!("`{name}`"))) {
+            Some((name, variables)) => format!(
+                "{message}: keep it with `ml-intern login {name}`, or set {} in the environment",
+                variables.join(", ")
+            ),
+            None => message,
+        }
     }
 
     /// Models with names like the one that the service does not know.
@@ -167,6 +183,9 @@ impl Provider for PluginProvider {
                 let message = self.suggest(request.model, message).await;
                 return Err(ProviderError::NotFound(message));
             }
+            Err(ProviderError::Auth(message)) => {
+                return Err(ProviderError::Auth(self.placed(message)));
+            }
             // It is something else that it cannot do.
             Err(ProviderError::Effort(message)) if request.effort.is_none() => {
                 return Err(ProviderError::Invalid(message));
@@ -185,6 +204,14 @@ impl Provider for PluginProvider {
     async fn window(&self, model: &str) -> Option<u64> {
         self.models().await.find(model)?.context_window
     }
+}
+
+fn keys(loaded: &Loaded) -> Vec<(String, Vec<String>)> {
+    let rules = loaded.effective.credentials.rules().iter();
+    let known = rules.filter(|rule| !rule.env.is_empty());
+    known
+        .map(|rule| (rule.name.clone(), rule.env.clone()))
+        .collect()
 }
 
 fn fresh(request: &Request<'_>) -> chat::Request {

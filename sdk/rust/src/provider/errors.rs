@@ -43,11 +43,12 @@ const BILLING_CODES: [&str; 6] = [
 ];
 
 /// The same in words. Looked for only in answers that refuse for a quota (402, 403, 429).
-const BILLING_TEXTS: [&str; 4] = [
+const BILLING_TEXTS: [&str; 5] = [
     "exceeded your current quota",
     "insufficient credits",
     "insufficient balance",
     "payment required",
+    "payment instrument",
 ];
 
 /// Codes of requests that fail again however often they are sent.
@@ -76,8 +77,8 @@ const TEMPORARY_CODES: [&str; 3] = [
     "ModelTimeoutException",
 ];
 
-/// Words with which services refuse an effort, beside its name.
-const EFFORT_TEXTS: [&str; 8] = [
+/// Words with which services refuse an effort, beside its name: Anthropic and others, OpenAI, Amazon.
+const EFFORT_TEXTS: [&str; 12] = [
     "invalid",
     "not supported",
     "must be one of",
@@ -86,6 +87,10 @@ const EFFORT_TEXTS: [&str; 8] = [
     "unknown",
     "only supported by",
     "is only supported",
+    "unsupported value",
+    "does not support",
+    "supported values",
+    "must satisfy",
 ];
 
 /// Codes and words of a service that does not know the reasoning that it is given back.
@@ -103,6 +108,8 @@ struct Report {
     /// The error's own code; a number there is the status.
     code: Option<String>,
     kind: Option<String>,
+    /// The field of the request that it is about.
+    field: Option<String>,
     /// A status inside the report, which is all there is in the middle of a stream.
     status: Option<u16>,
     /// It names reasons why the content is refused, which no key would change.
@@ -145,7 +152,7 @@ pub fn of_coded_answer(
     }
     let message = report.message.to_ascii_lowercase();
     match status {
-        400 | 422 if service.effort && refuses_effort(&message) => {
+        400 | 422 if service.effort && refuses_effort(&report, &message) => {
             Error::Unsupported(report.bounded())
         }
         400 | 422 if is_stale(&message) => Error::Conflict(report.bounded()),
@@ -230,7 +237,8 @@ fn by_code(
     if report.says("invalid_encrypted_content") {
         return Some(Error::Conflict(report.bounded()));
     }
-    if AUTH_CODES.iter().any(|code| report.says(code)) {
+    let unpaid = status.is_some_and(|status| billing(status, report));
+    if !unpaid && AUTH_CODES.iter().any(|code| report.says(code)) {
         return Some(Error::AuthRequired(service.credential.to_owned()));
     }
     let unknown = report.says("model_not_found")
@@ -241,9 +249,12 @@ fn by_code(
 }
 
 /// By their words: thinking that is not supported at all, or an effort that is not known.
-fn refuses_effort(message: &str) -> bool {
+fn refuses_effort(report: &Report, message: &str) -> bool {
     let thinking = message.contains("thinking") && message.contains("not supported");
-    let named = message.contains("effort") || message.contains("output_config");
+    let field = report.field.as_deref().unwrap_or_default();
+    let named = ["effort", "output_config"]
+        .iter()
+        .any(|name| message.contains(name) || field.contains(name));
     thinking || named && EFFORT_TEXTS.iter().any(|text| message.contains(text))
 }
 
@@ -322,8 +333,8 @@ impl Report {
     }
 
     fn of_document(document: Value<'_>) -> Self {
-        let [message, detail, code, status, kind] =
-            document.pick(["message", "detail", "code", "status", "type"]);
+        let [message, detail, code, status, kind, field] =
+            document.pick(["message", "detail", "code", "status", "type", "param"]);
         let number = code.number();
         let status = number.or_else(|| status.number());
         let status = status.and_then(|status| u16::try_from(status).ok());
@@ -332,6 +343,7 @@ impl Report {
             message: said.unwrap_or_else(|| document.raw().to_owned()),
             code: code.owned().filter(|_| number.is_none()),
             kind: kind.owned(),
+            field: field.owned(),
             status: status.filter(|status| (400..600).contains(status)),
             refused: false,
         }

@@ -200,6 +200,15 @@ impl<'a> Value<'a> {
         self.text().filter(|text| !text.is_empty())
     }
 
+    /// JSON that some services send as it is and others as a string that holds it; nothing where there is none.
+    pub fn json(self) -> Cow<'a, str> {
+        match self.string() {
+            Some(text) => text,
+            None if self.is_null() => Cow::Borrowed(""),
+            None => Cow::Borrowed(self.raw()),
+        }
+    }
+
     /// A text of its own.
     pub fn owned(self) -> Option<String> {
         self.text().map(Cow::into_owned)

@@ -58,7 +58,11 @@ const TOOLS: &[(&str, &str, Run)] = &[
         "makes `amount` headers of a KiB each",
         size::headers,
     ),
-    ("huge_result", "answers with `amount` KiB", size::huge_result),
+    (
+        "huge_result",
+        "answers with `amount` KiB",
+        size::huge_result,
+    ),
     (
         "flood_log",
         "logs `amount` KiB in lines of a KiB",

@@ -92,7 +92,7 @@ fn hints(result: &RunResult) {
         }
         TurnEnd::Done => return,
         TurnEnd::Error if result.exit_code == Kind::Credentials as u8 => {
-            format!("set the provider's key with `ml-intern login NAME` or in the environment (for openai: OPENAI_API_KEY); `ml-intern status` shows what is there; {go_on}")
+            format!("`ml-intern status` shows which credentials are there; {go_on}")
         }
         TurnEnd::Budget => format!("--budget-usd raises the budget; {go_on}"),
         TurnEnd::Iterations => format!("--max-iterations raises the cap; {go_on}"),

@@ -1,7 +1,6 @@
 //! What a server of the protocol answers.
 
 use crate::provider::value::Value;
-use std::borrow::Cow;
 
 /// What is new in a choice, or the whole of it.
 pub(crate) struct Delta<'a> {
@@ -39,15 +38,6 @@ impl<'a> Delta<'a> {
             tool_calls,
             reasoning_details,
         }
-    }
-}
-
-/// The fragment of a call's arguments. Some servers send an object instead of its text.
-pub(crate) fn fragment(arguments: Value<'_>) -> Cow<'_, str> {
-    match arguments.string() {
-        Some(text) => text,
-        None if arguments.is_null() => Cow::Borrowed(""),
-        None => Cow::Borrowed(arguments.raw()),
     }
 }
 

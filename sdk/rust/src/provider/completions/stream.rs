@@ -1,6 +1,6 @@
 //! Puts a reply together from the chunks in which it comes.
 
-use super::chunk::{Delta, Usage, fragment};
+use super::chunk::{Delta, Usage};
 use super::details::Details;
 use crate::chat::{self, Response, Stop};
 use crate::provider::sse::Event;
@@ -96,7 +96,7 @@ impl<'a> Completion<'a> {
                 index: index.number().or(whole.then_some(place as u64)),
                 id: &id.text().unwrap_or_default(),
                 name: &name.text().unwrap_or_default(),
-                arguments: &fragment(arguments),
+                arguments: &arguments.json(),
             })?;
         }
         Ok(())

@@ -218,11 +218,18 @@ fn an_effort_that_is_refused_is_told_from_other_refusals() {
         "effort 'max' invalid",
         "Unknown parameter: reasoning_effort",
         "output_config.effort: must be one of low, medium",
+        "Unsupported value: 'reasoning_effort' does not support 'max' with this model.",
+        "This model does not support effort level 'max'. Supported levels: low, medium, high.",
+        "1 validation error detected: Value at 'outputConfig.effort' failed to satisfy constraint: Member must satisfy enum value set",
     ] {
         assert!(refused(&asked, message), "{message}");
         // Nobody asked for one: it is something else.
         assert!(!refused(&SERVICE, message), "{message}");
     }
+    // Where the message does not name it, the field does.
+    let body = r#"{"error":{"message":"Invalid value: 'max'. Supported values are: 'low'.","param":"reasoning.effort"}}"#;
+    let by_field = of_answer(&asked, 400, None, body.as_bytes());
+    assert!(matches!(by_field, Error::Unsupported(_)), "{by_field:?}");
     assert!(!refused(&asked, "effort too big"));
     assert!(!refused(&asked, "unknown parameter: top_q"));
 }

@@ -57,6 +57,19 @@ fn values_are_taken_in_every_spelling_and_others_are_none() {
 }
 
 #[test]
+fn json_may_be_a_string_that_holds_it() {
+    for (field, expected) in [
+        (r#"{"a":1}"#, r#"{"a":1}"#),
+        (r#""{\"a\":1}""#, r#"{"a":1}"#),
+        (r#""{\"a""#, r#"{"a"#),
+        ("null", ""),
+    ] {
+        assert_eq!(parse(field.as_bytes()).unwrap().json(), expected);
+    }
+    assert_eq!(NULL.json(), "");
+}
+
+#[test]
 fn amounts_in_every_spelling() {
     for (json, expected) in [
         ("0.40", Some(0.4)),

@@ -32,7 +32,7 @@ pub(super) fn request(request: &Value, shared: &Shared) -> Checked {
     }
     model(fields, shared)?;
     settings(fields)?;
-    tools(fields)?;
+    tools(fields, service)?;
     let messages = required(fields, "messages", "messages")?;
     if service != Service::OpenRouter {
         no_marks(messages)?;
@@ -57,7 +57,14 @@ fn no_marks(messages: &Value) -> Checked {
 /// What a service takes beyond the protocol.
 fn extra(service: Service) -> &'static [&'static str] {
     match service {
-        Service::OpenRouter => &["reasoning", "usage", "provider", "models", "session_id"],
+        Service::OpenRouter => &[
+            "reasoning",
+            "usage",
+            "provider",
+            "models",
+            "session_id",
+            "cache_control",
+        ],
         _ => &[],
     }
 }
@@ -177,7 +184,7 @@ fn settings(fields: &Map<String, Value>) -> Checked {
     Ok(())
 }
 
-fn tools(fields: &Map<String, Value>) -> Checked {
+fn tools(fields: &Map<String, Value>, service: Service) -> Checked {
     let Some(tools) = fields.get("tools") else {
         return Ok(());
     };
@@ -190,7 +197,11 @@ fn tools(fields: &Map<String, Value>) -> Checked {
     for (index, tool) in tools.iter().enumerate() {
         let at = format!("tools[{index}]");
         let fields = object(tool, &at)?;
-        only(fields, &["type", "function"], &at)?;
+        let known: &[&str] = match service {
+            Service::OpenRouter => &["type", "function", "cache_control"],
+            _ => &["type", "function"],
+        };
+        only(fields, known, &at)?;
         literal(fields, "type", "function", &at)?;
         let at = format!("{at}.function");
         let function = object(required(fields, "function", &at)?, &at)?;

@@ -94,6 +94,10 @@ pub(super) fn ollama(
             let tags: Value = shared.models.iter().map(tag).collect();
             Ok(Some(json!({"models": tags})))
         }
+        ("GET", "/api/ps") => {
+            let running: Value = shared.models.iter().map(running).collect();
+            Ok(Some(json!({"models": running})))
+        }
         ("POST", "/api/show") => {
             let request: Value = serde_json::from_slice(body).unwrap_or_default();
             // Older clients say `name`.
@@ -120,6 +124,15 @@ fn tag(model: &Model) -> Value {
         "name": model.id, "model": model.id, "modified_at": "2026-10-01T12:00:00.123456789Z",
         "size": 5_000_000_000_u64, "digest": "0".repeat(64), "details": details(),
     })
+}
+
+/// A model that is loaded, with the context that it was loaded with.
+fn running(model: &Model) -> Value {
+    let mut tag = tag(model);
+    tag["context_length"] = json!(model.context);
+    tag["size_vram"] = tag["size"].clone();
+    tag["expires_at"] = json!("2026-12-01T12:00:00Z");
+    tag
 }
 
 fn shown(model: &Model) -> Value {

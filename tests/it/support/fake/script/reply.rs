@@ -320,6 +320,32 @@ impl Reply {
         self
     }
 
+    /// The reply as a step of a recording for the provider `replay`.
+    pub(crate) fn recorded(&self) -> String {
+        let Kind::Message(said) = &self.kind else {
+            panic!("only messages can be recorded: {self:?}");
+        };
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let mut step = String::from("\n[[step]]\n[step.reply]\n");
+        for (name, text) in [
+            ("text", Some(said.text.as_str())),
+            ("reasoning", said.reasoning.as_deref()),
+        ] {
+            let text = text.filter(|text| !text.is_empty());
+            step.extend(text.map(|text| format!("{name} = {}\n", quoted(text))));
+        }
+        for call in &said.calls {
+            // An id must be new to the recording, and a call has no other name.
+            let id = format!("c{}", call.arguments.len() + step.len());
+            let arguments: toml::Value = serde_json::from_str(&call.arguments).unwrap();
+            step += &format!(
+                "[[step.reply.call]]\nid = \"{id}\"\nname = {}\narguments = {arguments}\n",
+                quoted(&call.name),
+            );
+        }
+        step
+    }
+
     /// Whether this is wrong with the answer.
     pub(in super::super) fn has(&self, flaw: Flaw) -> bool {
         self.flaws.contains(&flaw)
