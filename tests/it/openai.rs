@@ -1,3 +1,5 @@
+/// Files that go with the prompt.
+mod attached;
 /// What the model gets to see, turn by turn.
 mod conversation;
 /// Tokens, prices and budgets.

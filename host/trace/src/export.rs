@@ -4,7 +4,7 @@
 
 use crate::line::timestamp;
 use ml_intern_agent::event::{Event, Usage};
-use ml_intern_agent::message::{Call, Message, Part, Role};
+use ml_intern_agent::message::{Call, Image, Message, Part, Role};
 use ml_intern_agent::{Stamp, State};
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
@@ -75,7 +75,13 @@ impl Export<'_> {
     }
 
     fn user(&mut self, stamp: Stamp, text: &str, injected: bool) {
-        let mut line = json!({"type": "user", "message": {"role": "user", "content": text}});
+        let mut content = Value::from(text);
+        if !injected && !self.state.attached.is_empty() {
+            let pictures = self.state.attached.iter().map(picture);
+            let words = json!({"type": "text", "text": text});
+            content = std::iter::once(words).chain(pictures).collect();
+        }
+        let mut line = json!({"type": "user", "message": {"role": "user", "content": content}});
         if injected {
             line["isMeta"] = true.into();
         }
@@ -139,6 +145,11 @@ impl Export<'_> {
         line["timestamp"] = timestamp(stamp.ms).into();
         self.lines.push(format!("{line}\n"));
     }
+}
+
+fn picture(image: &Image) -> Value {
+    let source = json!({"type": "base64", "media_type": image.media_type, "data": image.base64});
+    json!({"type": "image", "source": source})
 }
 
 fn tool_use(call: &Call) -> Value {

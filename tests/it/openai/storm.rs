@@ -25,7 +25,7 @@ fn troubled(asked: &Asked<'_>) -> Reply {
         (12 | 14, 0) => Reply::overloaded().retry_after(0),
         (12 | 14, 1) => Reply::server_error().retry_after(0),
         (18, 0) => step(round).cut_after(2),
-        (ROUNDS, 0) => step(round).cut_after(1),
+        (ROUNDS, 0) => step(round).cut_after(3),
         _ => step(round),
     }
 }

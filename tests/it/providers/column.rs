@@ -234,7 +234,7 @@ column!(example {
     keys: &["ACME_API_KEY"],
     manifest: "[providers.acme]\nsource = \"./acme_models.wasm\"\n\
         config = { base-url = \"{base-url}\" }\n[providers.acme.grant]\n\
-        http = [{ base-url = \"base-url\", methods = [\"GET\", \"POST\"] }]\ncredential = [\"acme\"]\n",
+        http = [{ base-url = \"base-url\", methods = [\"GET\", \"POST\"] }]\ncredentials = [\"acme\"]\n",
     price: PRICED,
     caches: Some("\"prompt_cache_key\":"),
     effort: Some("/reasoning_effort"),

@@ -109,6 +109,7 @@ fn describe(code: &ErrorCode) -> String {
         Code::ConnectionReadTimeout => "the response stalled",
         Code::ConnectionRefused => "connection refused",
         Code::ConnectionTerminated => "the connection was cut",
+        Code::HttpResponseIncomplete => "the connection was cut before the response was complete",
         Code::DnsTimeout => "name look-up timed out",
         Code::DestinationNotFound | Code::DnsError(_) => "the host's name has no address",
         Code::TlsCertificateError => "the server's certificate is not valid",
