@@ -32,8 +32,14 @@ fn main() {
     for name in &names {
         println!("cargo:rerun-if-changed={}", guests.join(name).display());
     }
-    build(&guests);
+    build(&guests, &guests);
+    // What the documentation shows is tested like everything else.
+    let example = root.join("examples/provider");
+    println!("cargo:rerun-if-changed={}", example.display());
+    build(&example, &guests);
     let built = guests.join("target/wasm32-wasip2/release");
+    let component = built.join("acme_models.wasm");
+    println!("cargo:rustc-env=EXAMPLE_PROVIDER={}", component.display());
     let mut code = String::from("macro_rules! foreach_guest {\n    ($with:ident) => { $with! {\n");
     for name in &names {
         let name = name.replace('-', "_");
@@ -46,10 +52,11 @@ fn main() {
     fs::write(&out, code).expect("OUT_DIR is writable");
 }
 
-fn build(guests: &Path) {
+/// Builds a workspace into the target folder of the guests.
+fn build(workspace: &Path, guests: &Path) {
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets CARGO"));
     cargo
-        .current_dir(guests)
+        .current_dir(workspace)
         .args(["build", "--release", "--locked"])
         .args(["--target", "wasm32-wasip2", "--target-dir"])
         .arg(guests.join("target"));

@@ -18,6 +18,8 @@ mod bad_input;
 mod context;
 /// Several turns with one program: steering, undo, another model, another session.
 mod conversation;
+/// The same path against servers that nobody here wrote.
+mod counterparts;
 /// The process dies at any moment; the session goes on.
 mod crash;
 /// Keys: kept, shown as there, used for their place, and found nowhere else.

@@ -4,5 +4,3 @@ mod conversation;
 mod cost;
 /// Where the user's key goes, and where it does not.
 mod key;
-/// A server and a model that are not ours.
-mod tiny_llm;

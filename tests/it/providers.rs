@@ -104,6 +104,7 @@ columns![
     openrouter,
     ollama,
     vllm,
+    example,
     replay,
 ];
 

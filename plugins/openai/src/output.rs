@@ -16,6 +16,8 @@ pub(crate) struct Output<'a> {
     price: Option<Price>,
     /// Items whose text or arguments have come in pieces.
     streamed: Vec<u64>,
+    /// Ids of items, for servers that do not count them (llama.cpp).
+    items: Vec<String>,
     refused: bool,
     /// The whole response, once the stream has told it.
     end: Option<End>,
@@ -35,6 +37,7 @@ impl<'a> Output<'a> {
             reply,
             price,
             streamed: Vec::new(),
+            items: Vec::new(),
             refused: false,
             end: None,
         }
@@ -45,13 +48,18 @@ impl<'a> Output<'a> {
             "type",
             "delta",
             "output_index",
+            "item_id",
             "summary_index",
             "item",
             "response",
         ];
-        let [kind, delta, index, part, item, response] = value::sent("response", data, names)?;
+        let [kind, delta, index, id, part, item, response] = value::sent("response", data, names)?;
         let delta = delta.text().unwrap_or_default();
-        let index = index.number().unwrap_or(0);
+        let id = id.text().or_else(|| item.get("id").text());
+        let index = match index.number() {
+            Some(index) => index,
+            None => self.numbered(&id.unwrap_or_default()),
+        };
         match &*kind.text().unwrap_or_default() {
             "response.output_text.delta" => {
                 self.note(index);
@@ -96,6 +104,16 @@ impl<'a> Output<'a> {
             true => Flow::Stopped,
             false => Flow::More,
         })
+    }
+
+    /// The number of an item, by its id.
+    fn numbered(&mut self, id: &str) -> u64 {
+        let known = self.items.iter().position(|known| known == id);
+        let at = known.unwrap_or_else(|| {
+            self.items.push(id.to_owned());
+            self.items.len() - 1
+        });
+        at as u64
     }
 
     fn note(&mut self, index: u64) {

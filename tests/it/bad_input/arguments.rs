@@ -26,7 +26,7 @@ async fn a_command_line_that_cannot_be_meant_says_what_to_write() {
             &["run", "-m", "opnai/x", "go"],
             &[
                 "no provider `opnai`",
-                "the providers are: openai",
+                "did you mean openai/x",
                 "[providers.opnai]",
             ],
         ),

@@ -1,6 +1,6 @@
 //! A home whose model is that of one provider, and what can be read off a run of it.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, time::Duration};
 
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ impl Bench {
     ) -> Self {
         let home = Home::new();
         let fake = served(&home, provider, models, script).await;
-        home.write("ml-intern.toml", provider.manifest);
+        configure(&home, provider.manifest, &fake).await;
         Self {
             provider,
             home,
@@ -123,6 +123,22 @@ impl Bench {
     pub(super) fn bodies(&self) -> Vec<String> {
         let chats = self.fake.iter().flat_map(Fake::chats);
         chats.map(|chat| text(&chat)).collect()
+    }
+}
+
+/// The component of the example in the documentation.
+const EXAMPLE: &str = env!("EXAMPLE_PROVIDER");
+/// What stands in a manifest for where the service is, which a stranger's plugin reads in no variable.
+const BASE_URL: &str = "{base-url}";
+
+/// Writes the run manifest, and accepts the stranger's plugin that it names.
+pub(super) async fn configure(home: &Home, manifest: &str, fake: &Fake) {
+    home.write("ml-intern.toml", manifest.replace(BASE_URL, &fake.base_url()));
+    if manifest.contains("./acme_models.wasm") {
+        home.write("acme_models.wasm", std::fs::read(EXAMPLE).unwrap());
+        let lock = home.ml_intern(["plugin", "lock"]);
+        let locked = lock.life(Duration::from_secs(300)).run().await;
+        locked.assert_code(0);
     }
 }
 

@@ -227,6 +227,20 @@ column!(vllm {
     schema: "/response_format/json_schema/schema",
 });
 
+column!(example {
+    name: "the example",
+    service: Some(Service::OpenAi),
+    prefix: "acme",
+    keys: &["ACME_API_KEY"],
+    manifest: "[providers.acme]\nsource = \"./acme_models.wasm\"\n\
+        config = { base-url = \"{base-url}\" }\n[providers.acme.grant]\n\
+        http = [{ base-url = \"base-url\", methods = [\"GET\", \"POST\"] }]\ncredential = [\"acme\"]\n",
+    price: PRICED,
+    caches: Some("\"prompt_cache_key\":"),
+    effort: Some("/reasoning_effort"),
+    schema: "/response_format/json_schema/schema",
+});
+
 column!(replay {
     name: "replay",
     prefix: "replay",

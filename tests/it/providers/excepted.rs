@@ -45,7 +45,13 @@ pub(super) const NOT_APPLICABLE: &[(&[&str], &[&str], &str)] = &[
         "plays a file: there is no service",
     ),
     (
-        &["huggingface", "openai (chat)", "ollama", "vllm"],
+        &[
+            "huggingface",
+            "openai (chat)",
+            "ollama",
+            "vllm",
+            "the example",
+        ],
         &[
             "reasoning returned",
             "hidden reasoning returned",
@@ -72,6 +78,7 @@ pub(super) const NOT_APPLICABLE: &[(&[&str], &[&str], &str)] = &[
             "openrouter",
             "ollama",
             "vllm",
+            "the example",
         ],
         &["wrong checksum"],
         "its streams have no checksums",

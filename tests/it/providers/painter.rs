@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::{Bench, Provider, bench::text};
+use super::{
+    Bench, Provider,
+    bench::{configure, text},
+};
 use crate::support::{
     fake::{Asked, Reply, Script},
     guests::{Installed, install},
@@ -17,9 +20,8 @@ pub(super) async fn sees(provider: &'static Provider) {
     let bench = Bench::new(provider, script).await;
     install(&bench.home, &[Installed::guest("painter")]).await;
     let manifest = bench.home.read("ml-intern.toml");
-    bench
-        .home
-        .write("ml-intern.toml", manifest + provider.manifest);
+    let manifest = manifest + provider.manifest;
+    configure(&bench.home, &manifest, bench.fake()).await;
     let ran = bench.done(&["paint"]).await;
     assert_eq!(ran.answer(), "I see 1 of them.");
     let body = text(bench.fake().chats().last().unwrap());

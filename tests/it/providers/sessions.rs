@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Bench, Case, Provider,
-    bench::{Ran, served, text},
+    bench::{Ran, configure, served, text},
     cases, column,
 };
 use crate::support::{
@@ -195,10 +195,8 @@ async fn goes_on_with_others_and_back(provider: &'static Provider) {
         if other.prefix == provider.prefix || are_local(other, provider) {
             continue;
         }
-        bench.home.write(
-            "ml-intern.toml",
-            format!("{}{}", provider.manifest, other.manifest),
-        );
+        let manifest = format!("{}{}", provider.manifest, other.manifest);
+        configure(&bench.home, &manifest, bench.fake()).await;
         let fake = served(&bench.home, other, other.models(), turns()).await;
         let run = bench.run_as(&other.named(), ["--resume", id.as_str(), effort, "again"]);
         let there = ended_well(run.run().await);

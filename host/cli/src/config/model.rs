@@ -6,6 +6,8 @@ use ml_intern_manifest::{Entry, Section};
 
 /// The provider of names without one, as `org/model`: those of the Hub.
 const HUB: &str = "huggingface";
+/// Letters that a mistyped provider has wrong.
+const TYPO: usize = 2;
 
 impl Config {
     /// The provider's entry for a model, and the name by which that provider knows it.
@@ -31,10 +33,25 @@ impl Config {
             return Ok((&entry.name, model.to_owned()));
         }
         let plain = !rest.is_empty() && !model.contains(char::is_whitespace);
-        match self.entry(Section::Providers, HUB) {
-            Some(entry) if plain => Ok((&entry.name, model.to_owned())),
+        match (self.entry(Section::Providers, HUB), self.meant(first)) {
+            (Some(entry), None) if plain => Ok((&entry.name, model.to_owned())),
+            (Some(_), Some(meant)) if plain => Err(self
+                .unknown_provider(first)
+                .hint(format!("did you mean {meant}/{rest}?"))
+                .hint(format!(
+                    "a model of the Hub is written {HUB}/{model} as well"
+                ))),
             _ => Err(self.unknown_provider(first)),
         }
+    }
+
+    /// The provider whose name this almost is.
+    fn meant(&self, name: &str) -> Option<&str> {
+        let names = self.provider_names().into_iter();
+        let near = |known: &str| strsim::damerau_levenshtein(known, name) <= TYPO;
+        names
+            .filter(|known| known.len() > 2 * TYPO)
+            .find(|known| near(known))
     }
 
     /// Names that a model's name may begin with.

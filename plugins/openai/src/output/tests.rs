@@ -180,3 +180,37 @@ fn a_whole_answer() {
         );
     }
 }
+
+#[test]
+fn a_server_may_tell_items_apart_by_their_ids_alone() {
+    let added = |id: &str, call: &str| {
+        r#"{"type":"response.output_item.added","item":{"type":"function_call","id":"ID","call_id":"CALL","name":"read","arguments":""}}"#
+            .replace("ID", id)
+            .replace("CALL", call)
+    };
+    let delta = |id: &str, text: &str| {
+        r#"{"type":"response.function_call_arguments.delta","item_id":"ID","delta":"TEXT"}"#
+            .replace("ID", id)
+            .replace("TEXT", text)
+    };
+    let done = |id: &str, call: &str| {
+        r#"{"type":"response.output_item.done","item":{"type":"function_call","id":"ID","call_id":"CALL","name":"read","arguments":"[]"}}"#
+            .replace("ID", id)
+            .replace("CALL", call)
+    };
+    let response = play(&[
+        &added("i1", "c1"),
+        &delta("i1", "[1]"),
+        &added("i2", "c2"),
+        &delta("i2", "[2]"),
+        &done("i1", "c1"),
+        &done("i2", "c2"),
+        COMPLETED,
+    ])
+    .unwrap();
+    let calls = response.parts.iter().map(|part| match part {
+        Part::Call(call) => (call.id.as_str(), call.arguments.as_str()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(calls.collect::<Vec<_>>(), [("c1", "[1]"), ("c2", "[2]")]);
+}
