@@ -4,3 +4,5 @@ mod conversation;
 mod cost;
 /// Where the user's key goes, and where it does not.
 mod key;
+/// A service that fails again and again.
+mod storm;

@@ -208,7 +208,14 @@ async fn the_run_as_events_and_its_log() {
     assert_eq!(log.last().unwrap()["type"], "turn.finished");
     let shown = events.iter().filter(|event| {
         let kind = event["type"].as_str().unwrap();
-        !["tool.log", "text.delta", "reasoning.delta", "result"].contains(&kind)
+        ![
+            "tool.log",
+            "text.delta",
+            "reasoning.delta",
+            "call.delta",
+            "result",
+        ]
+        .contains(&kind)
     });
     let shown: Vec<&Value> = shown.collect();
     assert_eq!(shown, log[..log.len() - 1].iter().collect::<Vec<_>>());

@@ -81,6 +81,12 @@ pub enum Event {
         /// Their words.
         text: String,
     },
+    /// Pictures that belong to the person's next words.
+    #[serde(rename = "input.attached")]
+    InputAttached {
+        /// In order.
+        images: Vec<Image>,
+    },
     /// The words that waited entered the conversation.
     #[serde(rename = "input.taken")]
     InputTaken {},

@@ -68,6 +68,7 @@ pub(crate) fn redact(event: &mut Event, redactor: &dyn Redactor) -> Redacted {
         Event::SessionRenamed { title } => all(title),
         Event::TurnStarted { input, .. } | Event::InputQueued { text: input } => all(input),
         Event::InputTaken {} | Event::TurnUndone { .. } => false,
+        Event::InputAttached { images } => redact_pictures(images, &mut String::new(), redactor),
         Event::FileChanged { change } => marked(&mut change.path),
         Event::Message { message } => return redact_message(message, redactor),
         Event::ToolStarted {

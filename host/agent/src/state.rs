@@ -98,6 +98,8 @@ pub struct State {
     pub title: String,
     /// What a person said while the current turn was under way, and the conversation does not have yet.
     pub queued: Vec<String>,
+    /// Pictures that belong to their next words.
+    pub attached: Vec<Image>,
     /// The last turns, and what was before them.
     pub turns: Turns,
     /// How hard the models are asked to think.
@@ -133,6 +135,7 @@ impl State {
             Event::TurnStarted { turn, input } => self.start_turn(*turn, input, stamp),
             Event::InputQueued { text } => self.queued.push(text.clone()),
             Event::InputTaken {} => self.take_input(),
+            Event::InputAttached { images } => self.attached.extend(images.iter().cloned()),
             Event::TurnUndone { turn, .. } => self.undo(*turn),
             Event::FileChanged { change } => self.turns.changed(change),
             Event::Message { message } => self.add(message, stamp),
@@ -295,7 +298,13 @@ impl State {
     /// A person speaks: what the model did before says nothing about what it will do now.
     fn hear(&mut self, words: &str) {
         self.forget_habits();
-        self.push(Message::text(Role::User, words));
+        let mut message = Message::text(Role::User, words);
+        let images = std::mem::take(&mut self.attached).into_iter();
+        message.parts.extend(images.map(|image| Part::Image {
+            media_type: image.media_type,
+            base64: image.base64,
+        }));
+        self.push(message);
     }
 
     pub(crate) fn forget_habits(&mut self) {

@@ -176,6 +176,9 @@ pub(crate) struct RunArgs {
     /// Write the final answer to this file as well
     #[arg(short, long = "output-last-message", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Give the model this file with the prompt: a picture, or text; may be given several times
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// The final answer has to be JSON that satisfies the JSON Schema in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) output_schema: Option<PathBuf>,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ml_intern_manifest::{Effective, Kind, Limits, PluginManifest, RunManifest, Size};
+use ml_intern_manifest::{Effective, Kind, Limits, PluginManifest, RunManifest};
 use ml_intern_runtime::{
     CallContext, ComponentSource, Plugin, Runtime, RuntimeConfig, Setup, Sink, Unobserved, chat,
     sink, types,
@@ -174,7 +174,13 @@ fn status(word: &str) -> u64 {
 /// Processor time in nanoseconds of all threads but one.
 fn time(but: u64) -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let ids = tasks.map(|task| task.unwrap().file_name().to_string_lossy().parse::<u64>().unwrap());
+    let ids = tasks.map(|task| {
+        task.unwrap()
+            .file_name()
+            .to_string_lossy()
+            .parse::<u64>()
+            .unwrap()
+    });
     let of = |id: u64| {
         let text = std::fs::read_to_string(format!("/proc/self/task/{id}/schedstat"));
         let text = text.unwrap_or_default();

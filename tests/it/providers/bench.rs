@@ -133,7 +133,10 @@ const BASE_URL: &str = "{base-url}";
 
 /// Writes the run manifest, and accepts the stranger's plugin that it names.
 pub(super) async fn configure(home: &Home, manifest: &str, fake: &Fake) {
-    home.write("ml-intern.toml", manifest.replace(BASE_URL, &fake.base_url()));
+    home.write(
+        "ml-intern.toml",
+        manifest.replace(BASE_URL, &fake.base_url()),
+    );
     if manifest.contains("./acme_models.wasm") {
         home.write("acme_models.wasm", std::fs::read(EXAMPLE).unwrap());
         let lock = home.ml_intern(["plugin", "lock"]);

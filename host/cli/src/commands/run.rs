@@ -1,6 +1,7 @@
 //! `run`: one task, from its words to its result. Without `run`, a conversation.
 
 mod artifacts;
+mod attached;
 mod chat;
 mod opening;
 mod options;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::error::{Kind, OrFail, Result};
 use crate::ui::{self, RunResult};
 use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::message::Image;
 use ml_intern_agent::ports::JournalError;
 use opening::Opened;
 use signals::Signals;
@@ -61,7 +63,9 @@ fn on_one_thread(arguments: &RunArgs, work: impl Future<Output = Result<u8>>) ->
 async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let config = Config::load(directory, arguments.manifest.manifest.as_deref())?;
     let start = opening::find(&config, arguments)?;
+    let attached = attached::read(&arguments.files)?;
     let input = options::prompt_text(arguments, &start)?;
+    let input = input.map(|input| input + &attached.text);
     let choices = options::choices(&config, arguments, start.model())?;
     let mut output = options::output_file(arguments)?;
     let signals = Signals::listen().or_fail(Kind::Failed)?;
@@ -74,7 +78,11 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
         choices: &choices,
         signals: &signals,
     };
-    let result = work(scene, prepared, opened, input, inbox).await?;
+    let words = Words {
+        text: input,
+        images: attached.images,
+    };
+    let result = work(scene, prepared, opened, words, inbox).await?;
     if let Some(file) = &mut output {
         let answer = result.message.as_deref().unwrap_or_default();
         if let Err(error) = file.write_all(answer.as_bytes()) {
@@ -83,6 +91,13 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     }
     report::report(arguments, &result);
     Ok(result.exit_code)
+}
+
+/// What the person says at first.
+#[derive(Default)]
+struct Words {
+    text: Option<String>,
+    images: Vec<Image>,
 }
 
 fn inbox(config: &Config, format: Option<Format>) -> Result<Option<Arc<Inbox>>> {
@@ -94,7 +109,7 @@ async fn work(
     scene: Scene<'_>,
     prepared: Prepared<'_>,
     (opened, log): (Opened, OpenSession),
-    input: Option<String>,
+    words: Words,
     inbox: Option<Arc<Inbox>>,
 ) -> Result<RunResult> {
     let began = SystemTime::now();
@@ -102,7 +117,9 @@ async fn work(
     let bench = &set.bench;
     let turn = async {
         stage::begin(scene, bench, &opened).await?;
-        stage::turn(bench, input.as_deref(), inbox.as_deref(), scene.signals).await
+        stage::attach(bench, words.images)?;
+        let input = words.text.as_deref();
+        stage::turn(bench, input, inbox.as_deref(), scene.signals).await
     };
     let outcome: std::result::Result<_, JournalError> = tokio::select! {
         outcome = turn => outcome,

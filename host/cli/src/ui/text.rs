@@ -490,6 +490,10 @@ impl Renderer for Text {
             Event::InputQueued { text } => {
                 self.line(&self.style.bold(&format!("> {}", one_line(text, SUMMARY))));
             }
+            Event::InputAttached { images } => {
+                let text = format!("  + {} pictures", images.len());
+                self.line(&self.style.dim(&text));
+            }
             Event::TurnUndone {
                 turn,
                 restored,

@@ -3,7 +3,7 @@
 use super::opening::{self, Opened, Start};
 use super::signals::Signals;
 use super::stage::{self, Scene};
-use super::{inbox, options, report};
+use super::{Words, attached, inbox, options, report};
 use crate::adapters::inbox::{COMMANDS, Inbox, Operation};
 use crate::args::RunArgs;
 use crate::compose::Workbench;
@@ -49,7 +49,17 @@ struct Pending {
 pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let config = Config::load(directory, arguments.manifest.manifest.as_deref())?;
     let mut start = opening::find(&config, arguments)?;
-    let mut input = options::given_prompt(arguments)?;
+    let attached = attached::read(&arguments.files)?;
+    let input = options::given_prompt(arguments)?;
+    let mut words = Words {
+        text: input.map(|input| input + &attached.text),
+        images: attached.images,
+    };
+    if words.text.is_none() && !arguments.files.is_empty() {
+        return Err(Failure::usage(
+            "--file needs a prompt that says what to do with it",
+        ));
+    }
     let mut choices = options::choices(&config, arguments, start.model())?;
     let signals = Signals::listen().or_fail(Kind::Failed)?;
     let inbox = inbox(&config, choices.input)?;
@@ -76,8 +86,8 @@ pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Resul
             choices: &choices,
             signals: &signals,
         };
-        let words = input.take();
-        let session = session(scene, prepared, opened, words, &inbox, &mut pending);
+        let said = std::mem::take(&mut words);
+        let session = session(scene, prepared, opened, said, &inbox, &mut pending);
         let (next, code) = session.await?;
         match next {
             Next::Quit => return Ok(code),
@@ -104,7 +114,7 @@ async fn session(
     scene: Scene<'_>,
     prepared: Prepared<'_>,
     (opened, log): (Opened, OpenSession),
-    input: Option<String>,
+    words: Words,
     inbox: &Arc<Inbox>,
     pending: &mut Pending,
 ) -> Result<(Next, u8)> {
@@ -118,7 +128,8 @@ async fn session(
     };
     let talk = async {
         stage::begin(scene, &set.bench, &opened).await?;
-        desk.talk(input).await
+        stage::attach(&set.bench, words.images)?;
+        desk.talk(words.text).await
     };
     let outcome = tokio::select! {
         outcome = talk => outcome,

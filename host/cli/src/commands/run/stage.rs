@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Kind, OrFail as _};
 use crate::ui::{self, Feed};
 use ml_intern_agent::event::TurnEnd;
+use ml_intern_agent::message::Image;
 use ml_intern_agent::ports::JournalError;
 use ml_intern_agent::{Event, Message, Role, Session, turn};
 use std::collections::VecDeque;
@@ -146,6 +147,15 @@ fn tell_wishes(session: &Session, choices: &Choices) -> Result<(), JournalError>
         session.record(Event::AnswerExpected { schema })?;
     }
     Ok(())
+}
+
+/// Pictures that belong to the next words.
+pub(super) fn attach(bench: &Workbench, images: Vec<Image>) -> Result<(), JournalError> {
+    if images.is_empty() {
+        return Ok(());
+    }
+    let event = Event::InputAttached { images };
+    bench.agent.session.record(event).map(drop)
 }
 
 /// Tells a person something, and keeps it.
