@@ -74,6 +74,12 @@ impl Provider {
         Model::new(self.model).tokens(400_000, 64_000)
     }
 
+    /// Whether it marks what to cache: only then are tokens told that were written.
+    pub(super) fn marks(&self) -> bool {
+        let marks = |text: &str| text.contains("cache_control") || text.contains("cachePoint");
+        self.caches.is_some_and(marks)
+    }
+
     /// What `--model` takes.
     pub(super) fn named(&self) -> String {
         format!("{}/{}", self.prefix, self.model)

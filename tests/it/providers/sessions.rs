@@ -8,7 +8,7 @@ use super::{
     cases, column,
 };
 use crate::support::{
-    fake::{Asked, Call, Reply, Script},
+    fake::{Asked, Call, Reply, Script, Service},
     ml_intern::Finished,
 };
 
@@ -52,16 +52,11 @@ async fn counts_tokens_and_dollars(provider: &'static Provider) {
     }
 }
 
-/// Whether it marks where the cache ends; the others name the session.
-fn marks(provider: &Provider) -> bool {
-    let names = |asked: &str| asked.contains("prompt_cache_key");
-    provider.caches.is_some_and(|asked| !names(asked))
-}
-
 /// What comes from the cache is counted as what it costs.
 async fn counts_what_is_cached(provider: &'static Provider) {
     let (first, second) = ((0, 1500), (1500, 300));
-    let written = |tokens: u64| if marks(provider) { tokens } else { 0 };
+    let writes = provider.marks();
+    let written = |tokens: u64| if writes { tokens } else { 0 };
     let replies = [
         Reply::call("list", json!({}))
             .usage(2000, 100)
@@ -95,7 +90,10 @@ async fn asks_for_the_cache(provider: &'static Provider) {
     let ran = bench.done(&["go"]).await;
     let marker = provider.caches.expect("it asks for a cache");
     assert!(bench.bodies().iter().all(|body| body.contains(marker)));
-    if provider.name == "openrouter" || !marks(provider) {
+    if !matches!(
+        provider.service,
+        Some(Service::Anthropic | Service::Bedrock)
+    ) {
         return;
     }
     let usages = ran.of("usage");
