@@ -194,7 +194,8 @@ fn kind(input: &mut Unstructured<'_>) -> Result<CredentialKind> {
     Ok(if input.ratio(1, 8)? {
         CredentialKind::AwsSigV4 {
             service: "bedrock".to_owned(),
-            region: (*input.choose(CONFIG)?).to_owned(),
+            // The others are base URLs, and a manifest with a key for both is refused.
+            region: CONFIG[2].to_owned(),
         }
     } else {
         CredentialKind::Header {

@@ -14,6 +14,7 @@ mod bench;
 mod column;
 mod excepted;
 mod failures;
+mod moved;
 pub(crate) mod painter;
 mod reasoning;
 mod sessions;

@@ -324,6 +324,10 @@ mod tests {
                 "`region` names the configuration key `r`, which is not declared",
             ),
             (
+                "[[request.http]]\nbase-url = \"r\"\n[[request.credential]]\nname = \"aws\"\nbase-url = \"r\"\nsign = \"aws-sigv4\"\nservice = \"x\"\nregion = \"r\"\n[[request.config]]\nkey = \"r\"\n",
+                "`r` is both a base URL and a region",
+            ),
+            (
                 "[[request.credential]]\nname = \"aws\"\nhosts = [\"a.org\"]\nsign = \"aws-sigv4\"\nservice = \"x\"\nregion = \"r\"\nformat = \"{}\"\n",
                 "remove `header` and `format`",
             ),

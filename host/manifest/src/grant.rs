@@ -60,7 +60,7 @@ impl Grant {
     /// Exactly what is requested: the grant of builtin plugins whose entry has none.
     pub fn all_of(request: &Request) -> Self {
         Self {
-            http: request.http.iter().map(HttpGrant::of).collect(),
+            http: HttpGrant::all_of(&request.http),
             fs: request
                 .fs
                 .iter()
@@ -111,6 +111,17 @@ pub struct HttpGrant {
 }
 
 impl HttpGrant {
+    /// Each place once, however many requests name it.
+    fn all_of(requests: &[HttpRequest]) -> Vec<Self> {
+        let mut grants: Vec<Self> = Vec::new();
+        for grant in requests.iter().map(Self::of) {
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        }
+        grants
+    }
+
     fn of(request: &HttpRequest) -> Self {
         let private_ok = match &request.target {
             HttpTarget::BaseUrl(_) => true,

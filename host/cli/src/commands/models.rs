@@ -2,7 +2,7 @@
 
 use crate::args::ModelsCommand;
 use crate::catalogue::{Catalogue, Listing, Model};
-use crate::compose::{Loaded, Plugins};
+use crate::compose::{Loaded, Plugins, lock};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, Result};
@@ -310,6 +310,7 @@ async fn ask(config: &Config, names: &[String]) -> Result<Vec<Known>> {
             loaded.push(plugins.load(Section::Providers, entry)?);
         }
     }
+    lock::check(config, &mut loaded)?;
     plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
     ui::keep_secret(plugins.credentials.rules());
     let asked = loaded.iter().map(|one| async {

@@ -63,22 +63,7 @@ impl TryFrom<RawRequest> for Request {
         )?;
         read::distinct("config key", raw.config.iter().map(|config| &config.key))?;
         read::distinct("mount", raw.fs.iter().map(|fs| &fs.mount))?;
-        let base_urls = raw.http.iter().filter_map(|rule| rule.target.base_url());
-        let base_urls = base_urls.chain(
-            raw.credential
-                .iter()
-                .filter_map(|one| one.binding.base_url()),
-        );
-        let regions = raw.credential.iter().filter_map(|one| one.kind.region());
-        let mut named = base_urls
-            .map(|key| ("base-url", key))
-            .chain(regions.map(|key| ("region", key)));
-        let unknown = |(_, key): &(&str, &str)| raw.config.iter().all(|config| config.key != *key);
-        if let Some((what, key)) = named.find(unknown) {
-            return Err(format!(
-                "`{what}` names the configuration key `{key}`, which is not declared; add [[request.config]] key = \"{key}\""
-            ));
-        }
+        named_keys(&raw)?;
         if let Some(index) =
             (1..raw.http.len()).find(|index| raw.http[..*index].contains(&raw.http[*index]))
         {
@@ -95,6 +80,30 @@ impl TryFrom<RawRequest> for Request {
             jobs: raw.jobs,
             agent: raw.agent,
         })
+    }
+}
+
+/// Configuration keys that base URLs and regions name are declared, and none is both.
+fn named_keys(raw: &RawRequest) -> Result<(), String> {
+    let places = raw.http.iter().filter_map(|rule| rule.target.base_url());
+    let bound = raw.credential.iter();
+    let bound = bound.filter_map(|one| one.binding.base_url());
+    let base_urls = places.chain(bound).collect::<Vec<_>>();
+    let regions = raw.credential.iter().filter_map(|one| one.kind.region());
+    let regions = regions.collect::<Vec<_>>();
+    let named = base_urls.iter().map(|key| ("base-url", *key));
+    let mut named = named.chain(regions.iter().map(|key| ("region", *key)));
+    let unknown = |(_, key): &(&str, &str)| raw.config.iter().all(|config| config.key != *key);
+    if let Some((what, key)) = named.find(unknown) {
+        return Err(format!(
+            "`{what}` names the configuration key `{key}`, which is not declared; add [[request.config]] key = \"{key}\""
+        ));
+    }
+    match regions.iter().find(|key| base_urls.contains(key)) {
+        Some(key) => Err(format!(
+            "the configuration key `{key}` is both a base URL and a region; declare one for each"
+        )),
+        None => Ok(()),
     }
 }
 

@@ -714,3 +714,16 @@ fn the_port_of_a_base_url_is_written_in_digits() {
     }
     assert!("localhost:+8080".parse::<NetworkPlace>().is_err());
 }
+
+#[test]
+fn a_place_of_several_requests_is_granted_once() {
+    let request = request(
+        "[[request.http]]\nbase-url = \"base-url\"\nmethods = [\"POST\"]\npaths = [\"/a\"]\n[[request.http]]\nbase-url = \"base-url\"\nmethods = [\"GET\"]\npaths = [\"/b\"]\n[[request.config]]\nkey = \"base-url\"\ndefault = \"https://api.example.org\"\n",
+    );
+    let granted = Grant::all_of(&request);
+    assert_eq!(granted.http.len(), 1);
+    let effective = effective(&request, &granted, &[]);
+    assert!(allows(&effective, "POST", "https://api.example.org/a"));
+    assert!(allows(&effective, "GET", "https://api.example.org/b"));
+    assert!(!allows(&effective, "GET", "https://api.example.org/a"));
+}
