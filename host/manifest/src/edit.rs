@@ -4,7 +4,7 @@ use toml_edit::{DocumentMut, Item, Table};
 
 use crate::error::Error;
 use crate::grant::Grant;
-use crate::plugin_ref::Source;
+use crate::source::Source;
 use crate::run_manifest::{EntryName, RunManifest, Section};
 
 /// The text with one more entry at its end. `file` is the path that errors show; `source` is

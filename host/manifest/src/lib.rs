@@ -50,6 +50,7 @@ mod plugin_manifest;
 mod plugin_ref;
 mod run_manifest;
 mod size;
+mod source;
 
 pub use credential_map::{
     CredentialMap, CredentialOrigin, check_credential_name, remove_credential, set_credential,
@@ -69,9 +70,10 @@ pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};
-pub use plugin_ref::{PluginId, Source, printable, shorten};
+pub use plugin_ref::{PluginId, printable, shorten};
 pub use run_manifest::{
     AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode,
     ProgramIsolation, ProgramsSection, RunManifest, Section,
 };
 pub use size::{Size, format_duration, parse_duration};
+pub use source::{HubRef, HubRepo, OciRef, PackageRef, Source, WebRef};

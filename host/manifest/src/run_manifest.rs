@@ -12,7 +12,7 @@ use crate::document;
 use crate::error::Error;
 use crate::grant::{Grant, Request};
 use crate::limits::{RequestedLimits, within};
-use crate::plugin_ref::{Source, is_name, shorten};
+use crate::plugin_ref::{is_name, shorten};
 use crate::size::DurationText;
 
 /// The whole of an `ml-intern.toml`. Layers of it (built in, user, project) are joined with
