@@ -4,8 +4,8 @@ use toml_edit::{DocumentMut, Item, Table};
 
 use crate::error::Error;
 use crate::grant::Grant;
-use crate::source::Source;
 use crate::run_manifest::{EntryName, RunManifest, Section};
+use crate::source::Source;
 
 /// The text with one more entry at its end. `file` is the path that errors show; `source` is
 /// written as it is, so a relative path must be relative to the folder of the file.

@@ -14,6 +14,7 @@ use crate::grant::{Grant, Request};
 use crate::limits::{RequestedLimits, within};
 use crate::plugin_ref::{is_name, shorten};
 use crate::size::DurationText;
+use crate::source::Source;
 
 /// The whole of an `ml-intern.toml`. Layers of it (built in, user, project) are joined with
 /// [`RunManifest::merge_over`].

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ml_intern_manifest::Digest;
+
 /// Every variant names the plugin's file or source first.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,5 +51,47 @@ pub enum Error {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// A file of ours is no longer what it was.
+    #[error("{} {message}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// What was fetched is something else than what was asked for.
+    #[error(
+        "what was sent has the SHA-256 {got}, not {wanted}: it was changed on the way or on the server; nothing was kept"
+    )]
+    Digest {
+        /// What was asked for.
+        wanted: Digest,
+        /// What came.
+        got: Digest,
+    },
+    /// A server refused or does not know the caller.
+    #[error("{place}: {message}")]
+    Login {
+        /// The server.
+        place: String,
+        /// What to do.
+        message: String,
+    },
+    /// A server could not be used.
+    #[error("{place}: {message}")]
+    Server {
+        /// The server, or an address on it.
+        place: String,
+        /// What it did.
+        message: String,
+    },
+    /// A signature is missing, or not the one that is trusted.
+    #[error("{name} {message}")]
+    Signature {
+        /// The plugin.
+        name: String,
+        /// What is wrong and what to do.
+        message: String,
     },
 }

@@ -16,10 +16,24 @@
 #![warn(missing_docs)]
 
 mod error;
+mod hub;
 mod inspect;
 mod local;
+mod net;
+mod oci;
+mod package;
+mod remote;
 mod resolve;
+mod signature;
+mod store;
+mod web;
 
 pub use error::Error;
+pub use hub::Hub;
 pub use inspect::{Inspected, MANIFEST_SECTION, MAX_COMPONENT_BYTES, inspect};
+pub use net::{Net, Progress};
+pub use oci::{Image, Layer, Login, Logins, Oci, Pushed, Upload};
+pub use remote::Remote;
 pub use resolve::{Builtin, Catalog, ComponentBytes, Resolved};
+pub use signature::{MAX_SIGNATURE_BYTES, Signed, key_of, trusted_comment, verify};
+pub use store::{Draft, Store};

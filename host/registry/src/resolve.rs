@@ -9,6 +9,7 @@ use ml_intern_manifest::{Abi, Digest, Kind, PluginManifest, Source, suggestion};
 use crate::error::Error;
 use crate::inspect::inspect;
 use crate::local;
+use crate::store::Store;
 
 /// A first-party plugin embedded in the program. Everything but the bytes is what [`inspect`] said
 /// when the program was built, so that a start reads no WebAssembly.
@@ -101,7 +102,40 @@ impl Catalog {
                 let files = local::read(path)?;
                 resolve_files(source, files)
             }
+            remote => Err(Error::NotFound {
+                name: remote.to_string(),
+                message: "is not here; it is fetched when it is added".to_owned(),
+            }),
         }
+    }
+
+    /// Reads a plugin that was fetched into the store.
+    ///
+    /// # Errors
+    /// Where it is not there, was changed there, or is no plugin.
+    pub fn resolve_fetched(
+        &self,
+        source: &Source,
+        digest: &Digest,
+        store: &Store,
+    ) -> Result<Resolved, Error> {
+        let name = source.to_string();
+        let Some(bytes) = store.read(digest)? else {
+            return Err(Error::NotFound {
+                name,
+                message: format!("is not among the plugins that were fetched ({digest})"),
+            });
+        };
+        let inspected = inspect(&name, &bytes, None)?;
+        Ok(Resolved {
+            source: source.clone(),
+            manifest: inspected.manifest,
+            digest: inspected.digest,
+            kinds: inspected.kinds,
+            abi: inspected.abi,
+            imports: inspected.imports,
+            bytes: ComponentBytes::Shared(bytes.into()),
+        })
     }
 
     fn resolve_builtin(&self, name: &str) -> Result<Resolved, Error> {
