@@ -12,6 +12,7 @@ use crate::grant::toml_string;
 use crate::plugin_manifest::{Abi, Kind};
 use crate::plugin_ref::{PluginId, printable};
 use crate::run_manifest::{EntryName, Section};
+use crate::source::Source;
 
 /// The format written and read by this program.
 const VERSION: u32 = 1;
@@ -37,8 +38,12 @@ pub struct LockEntry {
     pub version: semver::Version,
     /// The source as the run manifest writes it.
     pub source: String,
+    /// Where that led to when it was looked up: an address whose content does not change; none = a local file.
+    pub resolved: Option<Source>,
     /// Digest of the component.
     pub sha256: Digest,
+    /// The `minisign` public key, in base64, that its signature was checked with; none = it is not signed.
+    pub signed_by: Option<String>,
     /// ABI its exports speak.
     pub abi: Abi,
     /// What it exports.
@@ -203,10 +208,16 @@ impl LockEntry {
             ("id", format!("\"{}\"", self.id)),
             ("version", format!("\"{}\"", self.version)),
             ("source", toml_string(&self.source)),
-            ("sha256", format!("\"{}\"", self.sha256)),
+        ];
+        let resolved = self.resolved.as_ref();
+        lines.extend(resolved.map(|source| ("resolved", toml_string(&source.to_string()))));
+        lines.push(("sha256", format!("\"{}\"", self.sha256)));
+        let signed_by = self.signed_by.as_ref();
+        lines.extend(signed_by.map(|key| ("signed-by", toml_string(key))));
+        lines.extend([
             ("abi", format!("\"{}\"", self.abi)),
             ("kinds", format!("[{}]", kinds.join(", "))),
-        ];
+        ]);
         lines.extend(
             self.describe
                 .map(|digest| ("describe", format!("\"{digest}\""))),
@@ -232,7 +243,15 @@ impl LockEntry {
                 .map(|(_, value)| value.replace('"', ""))
         };
         let keys = [
-            "id", "version", "source", "sha256", "abi", "kinds", "describe",
+            "id",
+            "version",
+            "source",
+            "resolved",
+            "sha256",
+            "signed-by",
+            "abi",
+            "kinds",
+            "describe",
         ];
         let mut changes: Vec<Change> = keys
             .into_iter()
@@ -276,13 +295,15 @@ struct Raw {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawEntry {
     id: PluginId,
     #[serde(deserialize_with = "crate::plugin_manifest::version")]
     version: semver::Version,
     source: String,
+    resolved: Option<Source>,
     sha256: Digest,
+    signed_by: Option<String>,
     abi: Abi,
     kinds: Vec<Kind>,
     describe: Option<Digest>,
@@ -295,6 +316,8 @@ impl From<RawEntry> for LockEntry {
             id: raw.id,
             version: raw.version,
             source: raw.source,
+            resolved: raw.resolved,
+            signed_by: raw.signed_by,
             sha256: raw.sha256,
             abi: raw.abi,
             kinds: raw.kinds,
@@ -322,7 +345,9 @@ mod tests {
             id: "acme/arxiv".parse().unwrap(),
             version: semver::Version::new(1, 2, 0),
             source: "./a \"b\"\\c.wasm".to_owned(),
+            resolved: None,
             sha256: Digest::of(b"component"),
+            signed_by: None,
             abi: Abi::HOST,
             kinds: vec![Kind::Tool, Kind::Notifier],
             describe: None,

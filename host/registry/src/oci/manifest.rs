@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn what_holds_no_single_component_is_refused() {
-        assert!(refuse("[]").contains("cannot be read"));
+        assert!(refuse("[").contains("cannot be read"));
+        assert!(refuse("[]").contains("holds 0 components"));
         assert!(refuse(r#"{"layers":[]}"#).contains("holds 0 components"));
         let two = format!(r#"{{"layers":[{0},{0}]}}"#, layer("application/wasm", 7));
         assert!(refuse(&two).contains("holds 2 components"));
