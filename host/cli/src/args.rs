@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ml_intern_agent::approval::{Mode, Rule, RuleError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An autonomous machine-learning engineer whose tools are plugins that do what you granted
@@ -263,18 +263,11 @@ pub(crate) enum PluginCommand {
         manifest: ManifestArg,
     },
     /// Add a plugin to the run manifest
-    Add {
-        /// `builtin:NAME`, a component (.wasm) or the folder of one
-        source: String,
-        /// Name in the run manifest [default: the name in its plugin.toml]
-        #[arg(long)]
-        name: Option<String>,
-        /// Grant what it asks for without a question
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        manifest: ManifestArg,
-    },
+    Add(AddArgs),
+    /// See what the sources have now, and take it
+    Update(UpdateArgs),
+    /// Look for plugins
+    Search(SearchArgs),
     /// Allow a plugin more
     Grant {
         /// Name in the run manifest
@@ -310,10 +303,27 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
-    /// Accept the local plugins of the run manifest as they are now
+    /// Accept the plugins of the run manifest as they are now
     Lock {
+        /// Change nothing; fail where the lockfile would change
+        #[arg(long)]
+        locked: bool,
         #[command(flatten)]
         manifest: ManifestArg,
+    },
+    /// Check everything on disk again: digests, signatures, descriptions
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Delete what was fetched and no lockfile names
+    Prune {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Remove a plugin from the run manifest
     Remove {
@@ -552,5 +562,78 @@ fn usd(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(amount) if amount.is_finite() && amount >= 0.0 => Ok(amount),
         _ => Err("write an amount in US dollars such as 2.50".into()),
+    }
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct AddArgs {
+    /// builtin:NAME, a component (.wasm) or its folder, oci://HOST/REPOSITORY:TAG, NAMESPACE:NAME@VERSION,
+    /// hf://ORG/REPO/PATH or https://…#sha256=…
+    pub(crate) source: String,
+    /// Name in the run manifest [default: the name in its plugin.toml]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Grant what it asks for without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// The publisher's public key of minisign
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Take a version that is older than the accepted one
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct UpdateArgs {
+    /// Names in the run manifest [default: all that do not come with the program]
+    pub(crate) names: Vec<String>,
+    /// Take what is new without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// The publisher's public key of minisign, in place of the one that was pinned
+    #[arg(long, requires = "names")]
+    pub(crate) key: Option<String>,
+    /// Take a version that is older than the accepted one
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct SearchArgs {
+    /// Words to find; all of them [default: everything is listed]
+    pub(crate) words: Vec<String>,
+    /// Look into this index only: a file, hf://… or https://…#sha256=…
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) index: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+}
+
+impl PluginCommand {
+    /// The run manifest that it is about.
+    pub(crate) fn manifest(&self) -> Option<&Path> {
+        let argument = match self {
+            Self::List { manifest, .. }
+            | Self::Info { manifest, .. }
+            | Self::Grant { manifest, .. }
+            | Self::Revoke { manifest, .. }
+            | Self::Explain { manifest, .. }
+            | Self::Lock { manifest, .. }
+            | Self::Verify { manifest, .. }
+            | Self::Remove { manifest, .. } => manifest,
+            Self::Add(given) => &given.manifest,
+            Self::Update(given) => &given.manifest,
+            Self::Search(given) => &given.manifest,
+            Self::Prune { .. } => return None,
+        };
+        argument.manifest.as_deref()
     }
 }

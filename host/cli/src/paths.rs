@@ -42,6 +42,11 @@ impl Paths {
         self.cache.join("components")
     }
 
+    /// Components that were fetched.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.data.join("plugins")
+    }
+
     /// Key of the compile cache; outside the cache, so that who can write the one need not have the other.
     pub(crate) fn cache_key(&self) -> PathBuf {
         self.data.join("cache.key")
@@ -94,6 +99,20 @@ pub(crate) fn hub_logins() -> Vec<PathBuf> {
     caches
         .map(|cache| cache.join("huggingface/token"))
         .collect()
+}
+
+/// The configuration of the wasm package tools, as of `wkg` 0.12.
+pub(crate) fn wasm_packages() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("WKG_CONFIG_FILE").filter(|path| !path.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    let set = |variable: &str| {
+        env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
+    Some(base.join("wasm-pkg/config.toml"))
 }
 
 /// Where the clients of AWS keep keys, by profile.

@@ -1,6 +1,7 @@
 //! The only place that prints.
 
 mod audit;
+mod bar;
 mod clean;
 mod feed;
 mod format;
@@ -12,6 +13,7 @@ mod table;
 mod text;
 
 pub(crate) use audit::{audit_line, outcome};
+pub(crate) use bar::Bar;
 pub(crate) use clean::{clean, for_model, json_for_model, one_line};
 pub(crate) use feed::{Feed, Renderer};
 pub(crate) use format::{cost, duration};

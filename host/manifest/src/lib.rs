@@ -43,6 +43,7 @@ mod document;
 mod edit;
 mod error;
 mod grant;
+mod index;
 mod limits;
 mod lockfile;
 mod pattern;
@@ -66,6 +67,7 @@ pub use grant::{
     JobsRequest, JobsRules, NetworkPlace, NetworkRule, NetworkRules, ProcessGrant, ProcessRequest,
     ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
 };
+pub use index::{Index, Listed};
 pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};

@@ -126,6 +126,9 @@ pub struct PluginHeader {
     /// SPDX expression, at most 128 bytes.
     #[serde(deserialize_with = "license")]
     pub license: String,
+    /// The publisher's `minisign` key, in base64: whoever publishes the plugin signs it with that.
+    #[serde(default, rename = "public-key", deserialize_with = "public_key")]
+    pub public_key: Option<String>,
     /// The ABI the author built against. The component's exports decide; this must agree.
     pub abi: Abi,
 }
@@ -164,6 +167,10 @@ fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 
 fn license<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     line(deserializer, 128)
+}
+
+fn public_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    line(deserializer, 128).map(Some)
 }
 
 /// One line of text that is safe to print: no control character, no bidirectional override.

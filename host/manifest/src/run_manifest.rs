@@ -38,6 +38,8 @@ pub struct RunManifest {
     pub jobs: JobsSection,
     /// How native programs and local jobs are kept from the rest of the machine.
     pub programs: ProgramsSection,
+    /// Where plugins are found.
+    pub registry: RegistrySection,
 }
 
 /// The `[agent]` table; what is absent is left to weaker layers.
@@ -147,6 +149,16 @@ pub struct ProgramsSection {
     /// Folders that they also change.
     #[serde(deserialize_with = "folders")]
     pub write: Vec<String>,
+}
+
+/// The `[registry]` table: where plugins are looked for, beside the places that their sources name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistrySection {
+    /// Hosts of registries that are asked in place of others, by the other's name.
+    pub mirrors: BTreeMap<String, String>,
+    /// Files that list plugins, for a search; beside the one that comes with the program.
+    pub index: Vec<Source>,
 }
 
 /// What the user wants of the operating system.
@@ -309,6 +321,8 @@ impl RunManifest {
                 .take()
                 .map(|source| source.based_at(folder));
         }
+        let index = self.registry.index.into_iter();
+        self.registry.index = index.map(|source| source.based_at(folder)).collect();
         self
     }
 
@@ -350,6 +364,16 @@ impl RunManifest {
                 isolation: self.programs.isolation.or(base.programs.isolation),
                 read: joined(&base.programs.read, self.programs.read),
                 write: joined(&base.programs.write, self.programs.write),
+            },
+            registry: RegistrySection {
+                mirrors: base
+                    .registry
+                    .mirrors
+                    .clone()
+                    .into_iter()
+                    .chain(self.registry.mirrors)
+                    .collect(),
+                index: [base.registry.index.clone(), self.registry.index].concat(),
             },
         }
     }
@@ -732,8 +756,8 @@ mod tests {
             ),
             ("[plugins]\na = 1\n", "2:5: `plugins.a`: "),
             (
-                "[plugins.a]\nsource = \"oci://x/y\"\n",
-                "2:10: `plugins.a.source`: plugins are loaded from the program itself",
+                "[plugins.a]\nsource = \"ftp://x/y\"\n",
+                "2:10: `plugins.a.source`: not a source: `ftp://x/y`; write `builtin:NAME`",
             ),
             (
                 "[plugins.a]\nevents = [\"error\"]\n",

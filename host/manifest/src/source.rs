@@ -50,6 +50,27 @@ impl Source {
         !matches!(self, Self::Builtin(_) | Self::Local(_))
     }
 
+    /// Bytes that name the place without its version: what comes from there later is the same plugin.
+    pub fn place(&self) -> Vec<u8> {
+        match self {
+            Self::Builtin(_) => self.to_string().into_bytes(),
+            Self::Local(path) => path.as_os_str().as_encoded_bytes().to_vec(),
+            Self::Oci(image) => {
+                format!("oci://{}/{}", image.registry, image.repository).into_bytes()
+            }
+            Self::Package(package) => {
+                format!("{}:{}", package.namespace, package.name).into_bytes()
+            }
+            Self::Hub(file) => HubRef {
+                revision: None,
+                ..file.clone()
+            }
+            .to_string()
+            .into_bytes(),
+            Self::Web(file) => file.url.as_str().as_bytes().to_vec(),
+        }
+    }
+
     /// Makes a relative path absolute below `folder`, the folder of the file that named it.
     #[must_use]
     pub fn based_at(self, folder: &Path) -> Self {

@@ -1,7 +1,7 @@
 //! From a source in the run manifest to a plugin that can be loaded.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use ml_intern_manifest::{Abi, Digest, Kind, PluginManifest, Source, suggestion};
@@ -56,29 +56,44 @@ pub struct Resolved {
     pub bytes: ComponentBytes,
 }
 
-/// A component's bytes, cheap to clone.
+/// A component's bytes, or where they are; cheap to clone.
 #[derive(Clone)]
 pub enum ComponentBytes {
     /// Part of the program.
     Static(&'static [u8]),
     /// Read from a file.
     Shared(Arc<[u8]>),
+    /// In the store, to be read when something needs them.
+    Stored(Store, Digest),
 }
 
-impl Deref for ComponentBytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
+impl ComponentBytes {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// Where the store no longer has them.
+    pub fn read(&self) -> Result<Cow<'static, [u8]>, Error> {
         match self {
-            Self::Static(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+            Self::Static(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Shared(bytes) => Ok(Cow::Owned(bytes.to_vec())),
+            Self::Stored(store, digest) => match store.read(digest)? {
+                Some(bytes) => Ok(Cow::Owned(bytes)),
+                None => Err(Error::NotFound {
+                    name: store.path(digest).display().to_string(),
+                    message: "is gone; `ml-intern plugin lock` fetches it again".to_owned(),
+                }),
+            },
         }
     }
 }
 
 impl fmt::Debug for ComponentBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.len())
+        match self {
+            Self::Static(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Shared(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Stored(_, digest) => digest.fmt(f),
+        }
     }
 }
 
@@ -109,7 +124,7 @@ impl Catalog {
         }
     }
 
-    /// Reads a plugin that was fetched into the store.
+    /// A plugin that was fetched into the store. Its bytes are not read where they were looked into before.
     ///
     /// # Errors
     /// Where it is not there, was changed there, or is no plugin.
@@ -120,21 +135,27 @@ impl Catalog {
         store: &Store,
     ) -> Result<Resolved, Error> {
         let name = source.to_string();
-        let Some(bytes) = store.read(digest)? else {
+        if !store.has(digest) {
             return Err(Error::NotFound {
                 name,
                 message: format!("is not among the plugins that were fetched ({digest})"),
             });
+        }
+        let facts = match store.facts(digest) {
+            Some(facts) => facts,
+            None => store.look_into(&name, digest)?,
         };
-        let inspected = inspect(&name, &bytes, None)?;
         Ok(Resolved {
             source: source.clone(),
-            manifest: inspected.manifest,
-            digest: inspected.digest,
-            kinds: inspected.kinds,
-            abi: inspected.abi,
-            imports: inspected.imports,
-            bytes: ComponentBytes::Shared(bytes.into()),
+            manifest: PluginManifest::parse(&format!("{name} (plugin.toml)"), &facts.manifest)?,
+            digest: *digest,
+            kinds: facts.kinds,
+            abi: Abi {
+                major: facts.abi.0,
+                minor: facts.abi.1,
+            },
+            imports: facts.imports,
+            bytes: ComponentBytes::Stored(store.clone(), *digest),
         })
     }
 
@@ -237,7 +258,7 @@ mod tests {
         fs::write(&path, component(true)).unwrap();
         let resolved = resolve(&path).unwrap();
         assert_eq!(resolved.digest, Digest::of(&component(true)));
-        assert_eq!(&*resolved.bytes, component(true));
+        assert_eq!(resolved.bytes.read().unwrap(), component(true));
         assert_eq!(resolved.source, Source::Local(path.clone()));
         fs::write(&path, component(false)).unwrap();
         assert!(refuse(&path).contains("carries no plugin manifest"));

@@ -8,17 +8,38 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use ml_intern_manifest::Digest;
+use ml_intern_manifest::{Digest, Kind};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
-use crate::inspect::{MAX_COMPONENT_BYTES, too_large};
+use crate::inspect::{MAX_COMPONENT_BYTES, inspect, too_large};
+use crate::signature::MAX_SIGNATURE_BYTES;
 
 /// How long a download that broke off is worth going on with.
 const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long a process waits for another one that fetches the same.
 const PATIENCE: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_millis(50);
+
+/// Ending of the name of what was found in a component.
+const FACTS: &str = "json";
+/// Ending of the name of a component's signature.
+const SIGNATURE: &str = "minisig";
+/// Name of the note of the lockfiles that use the store.
+const LOCKFILES: &str = "lockfiles";
+/// Bytes of what was found: a manifest and names.
+const MAX_FACTS: u64 = 1 << 20;
+
+/// What starting a session needs to know of a component.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Facts {
+    /// The plugin manifest as its author wrote it.
+    pub(crate) manifest: String,
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) abi: (u32, u32),
+    pub(crate) imports: Vec<String>,
+}
 
 /// A folder of components.
 #[derive(Debug, Clone)]
@@ -69,6 +90,84 @@ impl Store {
         }
     }
 
+    /// What an earlier look into the component found. It is as trustworthy as the folder, like what is compiled from
+    /// the component: [`verify`](Self::verify) looks anew.
+    pub(crate) fn facts(&self, digest: &Digest) -> Option<Facts> {
+        let path = self.path(digest).with_extension(FACTS);
+        let file = File::open(path).ok()?;
+        let mut text = Vec::new();
+        file.take(MAX_FACTS).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Reads a component and keeps what was found in it.
+    pub(crate) fn look_into(&self, name: &str, digest: &Digest) -> Result<Facts, Error> {
+        let facts = self.found(name, digest)?;
+        self.keep_facts(digest, &facts)?;
+        Ok(facts)
+    }
+
+    /// Looks into a component as if for the first time, and holds what was kept of it to that.
+    ///
+    /// # Errors
+    /// Where the component or what was kept of it was changed.
+    pub fn look_again(&self, digest: &Digest, name: &str) -> Result<(), Error> {
+        let found = self.found(name, digest)?;
+        match self.facts(digest) {
+            Some(kept) if kept != found => Err(Error::Changed {
+                path: self.path(digest).with_extension(FACTS),
+                message: "does not say what the component says; delete it".to_owned(),
+            }),
+            _ => self.keep_facts(digest, &found),
+        }
+    }
+
+    fn found(&self, name: &str, digest: &Digest) -> Result<Facts, Error> {
+        let Some(bytes) = self.read(digest)? else {
+            return Err(Error::NotFound {
+                name: name.to_owned(),
+                message: format!("is not among the plugins that were fetched ({digest})"),
+            });
+        };
+        let inspected = inspect(name, &bytes, None)?;
+        Ok(Facts {
+            manifest: inspected.manifest_text,
+            kinds: inspected.kinds,
+            abi: (inspected.abi.major, inspected.abi.minor),
+            imports: inspected.imports,
+        })
+    }
+
+    /// Keeps them for the next time. A start that has to look again is slower, and no worse.
+    pub(crate) fn keep_facts(&self, digest: &Digest, facts: &Facts) -> Result<(), Error> {
+        let text = serde_json::to_vec(facts).unwrap_or_default();
+        self.keep_beside(digest, FACTS, &text)
+    }
+
+    /// Keeps a component's signature beside it.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn keep_signature(&self, digest: &Digest, text: &str) -> Result<(), Error> {
+        self.keep_beside(digest, SIGNATURE, text.as_bytes())
+    }
+
+    /// The signature that came with a component.
+    pub fn signature(&self, digest: &Digest) -> Option<String> {
+        let file = File::open(self.path(digest).with_extension(SIGNATURE)).ok()?;
+        let mut text = String::new();
+        let most = MAX_SIGNATURE_BYTES as u64;
+        file.take(most).read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
+    fn keep_beside(&self, digest: &Digest, ending: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path(digest).with_extension(ending);
+        let aside = path.with_extension(format!("{ending}.{}", std::process::id()));
+        let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, &path));
+        written.map_err(|source| failed(&path, source))
+    }
+
     /// A place to write what `address` leads to, at the point where an earlier try broke off. Waits
     /// for another process that has it.
     ///
@@ -109,6 +208,40 @@ impl Store {
         draft.finish(Some(&digest))
     }
 
+    /// Notes that a lockfile may name components of this store, for whoever deletes what no lockfile names.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn remember(&self, lockfile: &Path) -> Result<(), Error> {
+        let path = self.folder.join(LOCKFILES);
+        if self.lockfiles()?.iter().any(|known| known == lockfile) {
+            return Ok(());
+        }
+        let Some(line) = lockfile.to_str().filter(|text| !text.contains('\n')) else {
+            // Such a name has no line. What it names is fetched again after a prune.
+            return Ok(());
+        };
+        fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        written.map_err(|source| failed(&path, source))
+    }
+
+    /// Lockfiles that were noted, whether or not they are still there.
+    ///
+    /// # Errors
+    /// Where the note cannot be read.
+    pub fn lockfiles(&self) -> Result<Vec<PathBuf>, Error> {
+        let path = self.folder.join(LOCKFILES);
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            text => {
+                let text = text.map_err(|source| failed(&path, source))?;
+                Ok(text.lines().map(PathBuf::from).collect())
+            }
+        }
+    }
+
     /// Every component, with its size in bytes.
     ///
     /// # Errors
@@ -139,7 +272,11 @@ impl Store {
     /// # Errors
     /// Where it is there and cannot be deleted.
     pub fn remove(&self, digest: &Digest) -> Result<(), Error> {
-        delete(&self.path(digest))
+        let path = self.path(digest);
+        for ending in [FACTS, SIGNATURE] {
+            delete(&path.with_extension(ending))?;
+        }
+        delete(&path)
     }
 
     /// Deletes downloads that broke off and are too old to go on with, and says how many bytes they had.

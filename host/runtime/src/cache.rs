@@ -94,6 +94,12 @@ impl Cache {
         Ok(Some(entry))
     }
 
+    /// Whether there is an entry, be it good or not.
+    pub(crate) fn has(&self, folders: &[&str], name: &str) -> bool {
+        let folder = self.folder.join(folders.iter().collect::<PathBuf>());
+        folder.join(name).is_file()
+    }
+
     /// Stores an entry, whole or not at all.
     pub(crate) fn write(
         &self,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use ml_intern_manifest::Digest;
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ use wasmtime::component::Component;
 use crate::abi::{NotifierPre, ProviderPre, ToolPre};
 use crate::compile;
 use crate::engine::Host;
-use crate::fault::FaultCause;
+use crate::fault::{CallError, Fault, FaultCause};
 use crate::runtime::Runtime;
 
 /// The largest component that is compiled, in bytes.
@@ -111,6 +112,34 @@ pub(crate) async fn load(
         provider: OnceLock::new(),
         notifier: OnceLock::new(),
     })
+}
+
+impl Runtime {
+    /// Sees to it that a component is compiled, and says how long that took; none where it was.
+    ///
+    /// # Errors
+    /// Where it cannot be compiled.
+    pub async fn compile(
+        self: &Arc<Self>,
+        source: &ComponentSource,
+    ) -> Result<Option<Duration>, CallError> {
+        let fault = |cause| {
+            CallError::Fault(Fault {
+                plugin: source.id.clone(),
+                version: source.version.clone(),
+                call: "compile".to_owned(),
+                cause,
+            })
+        };
+        let engine = &self.host().map_err(fault)?.engine;
+        let (folder, name) = place(engine, source);
+        if self.cache.has(&["aot", &folder], &name) {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        compiled(self, source).await.map_err(fault)?;
+        Ok(Some(began.elapsed()))
+    }
 }
 
 /// Folder and name of a component's code in the cache.

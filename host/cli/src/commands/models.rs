@@ -2,7 +2,7 @@
 
 use crate::args::ModelsCommand;
 use crate::catalogue::{Catalogue, Listing, Model};
-use crate::compose::{Loaded, Plugins, lock};
+use crate::compose::{Loaded, Plugins, fetch, lock};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, Result};
@@ -303,6 +303,7 @@ fn entry_of(config: &Config, name: &str) -> Result<String> {
 
 /// Asks providers at the same time.
 async fn ask(config: &Config, names: &[String]) -> Result<Vec<Known>> {
+    fetch::missing(config).await?;
     let mut plugins = Plugins::new(config)?;
     let mut loaded = Vec::new();
     for name in names {
@@ -310,7 +311,7 @@ async fn ask(config: &Config, names: &[String]) -> Result<Vec<Known>> {
             loaded.push(plugins.load(Section::Providers, entry)?);
         }
     }
-    lock::check(config, &mut loaded)?;
+    lock::check(config, &plugins.lockfile, &mut loaded)?;
     plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
     ui::keep_secret(plugins.credentials.rules());
     let asked = loaded.iter().map(|one| async {

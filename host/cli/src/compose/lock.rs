@@ -1,9 +1,10 @@
-//! The lockfile: what the user's local plugins were when they were approved.
+//! The lockfile: what the user's plugins were when they were approved.
 
 use crate::compose::Loaded;
 use crate::config::{Config, text_of};
 use crate::error::{Failure, Kind, OrFail, Result};
-use ml_intern_manifest::{Digest, LockEntry, Lockfile};
+use ml_intern_manifest::{Digest, LockEntry, Lockfile, Source};
+use ml_intern_registry::Store;
 use rustix::fs::{Mode, OFlags};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -72,14 +73,43 @@ fn anew(path: &Path, text: &str) -> io::Result<()> {
     std::fs::rename(&temporary, path)
 }
 
+/// Where a plugin from elsewhere was found, and who vouches for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) resolved: Option<Source>,
+    pub(crate) signed_by: Option<String>,
+}
+
+impl Origin {
+    /// As it is locked.
+    pub(crate) fn of(entry: &LockEntry) -> Self {
+        Self {
+            resolved: entry.resolved.clone(),
+            signed_by: entry.signed_by.clone(),
+        }
+    }
+}
+
+/// Tells the store that a lockfile names components of it, so that they are not pruned.
+pub(crate) fn remember(lockfile: &Path, store: &Store) -> Result<()> {
+    store.remember(lockfile).or_fail(Kind::Plugin)
+}
+
 /// What the lockfile says of a plugin as it is now. `describe` is the digest of what a tool plugin
 /// says of its tools.
-pub(crate) fn entry(loaded: &Loaded, source: String, describe: Option<Digest>) -> LockEntry {
+pub(crate) fn entry(
+    loaded: &Loaded,
+    source: String,
+    describe: Option<Digest>,
+    origin: Origin,
+) -> LockEntry {
     let header = &loaded.resolved.manifest.plugin;
     LockEntry {
         id: header.id.clone(),
         version: header.version.clone(),
         source,
+        resolved: origin.resolved,
+        signed_by: origin.signed_by,
         sha256: loaded.resolved.digest,
         abi: loaded.resolved.abi,
         kinds: loaded.resolved.kinds.clone(),
@@ -109,9 +139,8 @@ pub(crate) fn check_description(config: &Config, plugin: &Loaded, now: Digest) -
 /// Stops when a plugin is not what it was when it was approved. Builtin plugins are as trusted as
 /// the program that carries them, and change with it, so they are not locked. What was approved of
 /// its descriptions is kept for [`check_description`], because nothing runs here.
-pub(crate) fn check(config: &Config, loaded: &mut [Loaded]) -> Result<()> {
+pub(crate) fn check(config: &Config, locked: &Lockfile, loaded: &mut [Loaded]) -> Result<()> {
     let path = config.lockfile_path();
-    let locked = read(&path)?;
     let mut now = Lockfile::default();
     let mut before = Lockfile::default();
     let mut missing = Vec::new();
@@ -126,7 +155,13 @@ pub(crate) fn check(config: &Config, loaded: &mut [Loaded]) -> Result<()> {
                     describe: None,
                     ..entry.clone()
                 };
-                let current = self::entry(plugin, entry.source.clone(), None);
+                let now_from = &plugin.resolved.source;
+                // A path is written relative to the manifest, and known here in full.
+                let source = match now_from.is_remote() {
+                    true => now_from.to_string(),
+                    false => entry.source.clone(),
+                };
+                let current = self::entry(plugin, source, None, Origin::of(&entry));
                 before.insert(plugin.section, &plugin.name, entry);
                 now.insert(plugin.section, &plugin.name, current);
             }

@@ -2,23 +2,23 @@
 
 use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
-use crate::compose::lock;
+use crate::compose::{fetch, lock};
 use crate::config::{Config, variable};
 use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
 use ml_intern_agent::approval::LOCAL_MARK;
 use ml_intern_manifest::{
-    self as manifest, Access, Digest, Effective, Entry, Section, Source, WORKSPACE_MOUNT,
+    self as manifest, Access, Digest, Effective, Entry, Lockfile, Section, Source, WORKSPACE_MOUNT,
 };
-use ml_intern_registry::{Catalog, Resolved};
+use ml_intern_registry::{Catalog, Resolved, Store};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
     ComponentSource, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup, Written,
     description_digest,
 };
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -48,17 +48,17 @@ impl Loaded {
         self.section.path(&self.name)
     }
 
-    /// `id@version`, for a local one with the beginning of its digest: anybody may use any id.
+    /// `id@version`, for what does not come with the program with the beginning of its digest: anybody may use any id.
     pub(crate) fn title(&self) -> String {
         let header = &self.resolved.manifest.plugin;
         let title = format!("{}@{}", header.id, header.version);
         match self.resolved.source {
             Source::Builtin(_) => title,
-            Source::Local(_) => format!("{title}{LOCAL_MARK}{}", short(&self.resolved.digest)),
+            _ => format!("{title}{LOCAL_MARK}{}", short(&self.resolved.digest)),
         }
     }
 
-    /// The file of what the plugin keeps. A local plugin is known by its id and its source, so that
+    /// The file of what the plugin keeps. A plugin is known by its id and its source without a version, so that
     /// another with the same id inherits nothing and a new build of it everything.
     fn values_file(&self) -> String {
         let id = self
@@ -70,10 +70,7 @@ impl Loaded {
             .replace('/', "_");
         match &self.resolved.source {
             Source::Builtin(_) => format!("{id}.jsonl"),
-            Source::Local(path) => {
-                let source = Digest::of(path.as_os_str().as_encoded_bytes());
-                format!("{id}-{}.jsonl", short(&source))
-            }
+            source => format!("{id}-{}.jsonl", short(&Digest::of(&source.place()))),
         }
     }
 
@@ -88,7 +85,7 @@ impl Loaded {
             id: header.id.to_string(),
             version: header.version.to_string(),
             digest: self.resolved.digest,
-            bytes: Arc::new(move || Ok(Cow::Owned(bytes.to_vec()))),
+            bytes: Arc::new(move || bytes.read().map_err(io::Error::other)),
         }
     }
 }
@@ -122,6 +119,8 @@ pub(crate) struct Plugins<'a> {
     pub(crate) runtime: Arc<Runtime>,
     /// None for whoever only looks.
     pub(crate) credentials: Credentials,
+    pub(crate) lockfile: Lockfile,
+    pub(crate) store: Store,
 }
 
 impl<'a> Plugins<'a> {
@@ -140,6 +139,8 @@ impl<'a> Plugins<'a> {
             config,
             runtime: runtime.or_fail(Kind::Plugin)?,
             credentials: Credentials::default(),
+            lockfile: lock::read(&config.lockfile_path())?,
+            store: fetch::store(config),
         })
     }
 
@@ -154,7 +155,7 @@ impl<'a> Plugins<'a> {
         for some in entries.chunks(SIDE_BY_SIDE) {
             loaded.extend(self.load_side_by_side(some)?);
         }
-        lock::check(self.config, &mut loaded)?;
+        lock::check(self.config, &self.lockfile, &mut loaded)?;
         Ok(loaded)
     }
 
@@ -166,7 +167,7 @@ impl<'a> Plugins<'a> {
                 let load = move || self.load(section, entry);
                 match entry.source() {
                     Source::Builtin(_) => Started::Done(Box::new(load())),
-                    Source::Local(_) => Started::Running(scope.spawn(load)),
+                    _ => Started::Running(scope.spawn(load)),
                 }
             };
             let started = entries.iter().map(start).collect::<Vec<_>>();
@@ -176,9 +177,47 @@ impl<'a> Plugins<'a> {
 
     pub(crate) fn load(&self, section: Section, entry: &Entry) -> Result<Loaded> {
         let path = section.path(&entry.name);
-        let resolved = resolve(&entry.source()).map_err(|failure| {
+        let resolved = self.resolve(section, entry).map_err(|failure| {
             failure.hint(format!("the plugin is [{path}] of the run manifest"))
         })?;
+        self.measure(section, entry, resolved)
+    }
+
+    /// What the entry's source leads to: of one that lies elsewhere what is locked, and nothing else.
+    fn resolve(&self, section: Section, entry: &Entry) -> Result<Resolved> {
+        let source = entry.source();
+        if !source.is_remote() {
+            return resolve(&source);
+        }
+        let path = section.path(&entry.name);
+        let locked = fetch::locked(self.lockfile.get(section, &entry.name), &path)?;
+        if locked.source != source.to_string() {
+            let error = anyhow::anyhow!(
+                "[{path}] is not what the lockfile says: source was {}, is {source}",
+                ui::one_line(&locked.source, 500)
+            );
+            return Err(Failure::new(Kind::Plugin, error).hint(format!(
+                "see what is there now with `ml-intern plugin update {}`",
+                entry.name
+            )));
+        }
+        self.fetched(&source, &locked.sha256)
+    }
+
+    /// A component of the store.
+    pub(crate) fn fetched(&self, source: &Source, digest: &Digest) -> Result<Resolved> {
+        let resolved = Catalog::new(BUILTINS).resolve_fetched(source, digest, &self.store);
+        resolved.map_err(|error| fetch::failure(&error))
+    }
+
+    /// What a plugin may do under an entry.
+    pub(crate) fn measure(
+        &self,
+        section: Section,
+        entry: &Entry,
+        resolved: Resolved,
+    ) -> Result<Loaded> {
+        let path = section.path(&entry.name);
         let request = &resolved.manifest.request;
         let config = values(entry, &resolved);
         let grant = entry.grant_for(request);

@@ -12,9 +12,9 @@ use crate::adapters::processes::{NativePrograms, SPILL};
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::rules::remembered;
 use crate::adapters::toolbox::{PluginTools, Spill, ToolPlugin};
-use crate::compose::lock;
 use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
+use crate::compose::{fetch, lock};
 use crate::config::{Config, program_folders};
 use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -94,6 +94,7 @@ pub(crate) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     pub(crate) async fn new(config: &'a Config, model: &str) -> Result<Self> {
         let (provider, model) = config.model(model)?;
+        fetch::missing(config).await?;
         let mut plugins = Plugins::new(config)?;
         let loaded = plugins.load_all(provider)?;
         plugins.credentials = Credentials::find(&config.paths, &loaded).await?;

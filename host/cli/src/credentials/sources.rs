@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 /// Who names this variable means the Hub's token, wherever its own client keeps it.
 const HUB_VARIABLE: &str = "HF_TOKEN";
 
+/// What plugins and users call that token.
+const HUB_NAME: &str = "hf";
+
 /// A credential that is there.
 pub(crate) struct Found {
     pub(crate) value: CredentialValue,
@@ -67,6 +70,16 @@ impl Sources {
             map: map::load(&paths.credential_map())?,
             own: OwnFolder::new(paths.credentials()),
         })
+    }
+
+    /// The user's token for the Hub, where the host itself asks the Hub for something.
+    pub(crate) async fn hub_token(&self) -> Result<Option<Zeroizing<String>>> {
+        let rule = CredentialRule::of_host(HUB_NAME, HUB_VARIABLE);
+        let found = self.find(&rule).await?;
+        Ok(found.and_then(|found| {
+            let secret = found.value.secrets().next()?;
+            Some(Zeroizing::new(secret.expose().to_owned()))
+        }))
     }
 
     /// The credential, or nothing where it is in no place. Fails where it is in one that cannot be trusted or reached:

@@ -29,6 +29,21 @@ pub struct CredentialRule {
     places: Vec<(Scheme, HostPattern, u16)>,
 }
 
+impl CredentialRule {
+    /// A credential that the host itself uses; no plugin's request gets it.
+    pub fn of_host(name: &str, variable: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            env: vec![variable.to_owned()],
+            applied: CredentialUse::Header {
+                header: "authorization".to_owned(),
+                format: "Bearer {}".to_owned(),
+            },
+            places: Vec::new(),
+        }
+    }
+}
+
 /// What the host does with a credential, with what the configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialUse {
