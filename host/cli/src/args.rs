@@ -268,6 +268,8 @@ pub(crate) enum PluginCommand {
     Update(UpdateArgs),
     /// Look for plugins
     Search(SearchArgs),
+    /// Publish a component: to a registry, to the Hub, or into a folder
+    Publish(PublishArgs),
     /// Allow a plugin more
     Grant {
         /// Name in the run manifest
@@ -617,6 +619,23 @@ pub(crate) struct SearchArgs {
     pub(crate) manifest: ManifestArg,
 }
 
+#[derive(ClapArgs)]
+pub(crate) struct PublishArgs {
+    /// The component (.wasm), or its folder
+    pub(crate) component: PathBuf,
+    /// oci://HOST/REPOSITORY[:TAG], hf://ORG/REPO[@BRANCH]/PATH or a folder
+    pub(crate) target: String,
+    /// Its signature by minisign [default: the file beside it that ends in .minisig]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+    /// Replace what is there under the same name
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Publish without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
 impl PluginCommand {
     /// The run manifest that it is about.
     pub(crate) fn manifest(&self) -> Option<&Path> {
@@ -632,7 +651,7 @@ impl PluginCommand {
             Self::Add(given) => &given.manifest,
             Self::Update(given) => &given.manifest,
             Self::Search(given) => &given.manifest,
-            Self::Prune { .. } => return None,
+            Self::Prune { .. } | Self::Publish(_) => return None,
         };
         argument.manifest.as_deref()
     }

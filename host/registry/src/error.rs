@@ -86,6 +86,16 @@ pub enum Error {
         /// What it did.
         message: String,
     },
+    /// Something else is where something was to be published.
+    #[error(
+        "{place} has something else already ({there}); publish another version, or replace it with --replace"
+    )]
+    Taken {
+        /// The place.
+        place: String,
+        /// What is there.
+        there: Digest,
+    },
     /// A signature is missing, or not the one that is trusted.
     #[error("{name} {message}")]
     Signature {

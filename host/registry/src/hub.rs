@@ -3,6 +3,8 @@
 //! The Hub names the commit that a branch or tag means, and its content is fetched at that commit. What the Hub says
 //! of the content is not relied on: the bytes are hashed here.
 
+mod commit;
+
 use ml_intern_manifest::{Digest, HubRef, HubRepo};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
@@ -119,7 +121,11 @@ impl Hub {
     }
 
     fn request(&self, net: &Net, url: Url) -> RequestBuilder {
-        let request = net.client().get(url);
+        self.with_token(net.client().get(url))
+    }
+
+    /// The client drops it where a redirect leads to another server.
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.token {
             Some(token) => request.bearer_auth(token.as_str()),
             None => request,

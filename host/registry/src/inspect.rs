@@ -40,6 +40,8 @@ pub struct Inspected {
     pub kinds: Vec<Kind>,
     /// The version in the names of its exports.
     pub abi: Abi,
+    /// Names of its exports, in their order.
+    pub exports: Vec<String>,
     /// Names of its imports, in their order, such as `wasi:http/types@0.2.3`.
     pub imports: Vec<String>,
     /// SHA-256 of the bytes.
@@ -87,6 +89,11 @@ pub fn inspect(name: &str, bytes: &[u8], beside: Option<&str>) -> Result<Inspect
         manifest,
         kinds,
         abi,
+        exports: outline
+            .exports
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         imports: outline.imports,
         digest: Digest::of(bytes),
     })

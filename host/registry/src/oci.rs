@@ -24,6 +24,7 @@ use challenge::Scope;
 pub use login::{Login, Logins};
 pub use manifest::{Image, Layer};
 pub use push::{Pushed, Upload};
+pub use signed::Attached;
 
 /// Bytes of a manifest. That of a component has one kilobyte.
 const MANIFEST: usize = 4 << 20;

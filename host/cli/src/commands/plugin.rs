@@ -5,6 +5,7 @@ mod candidate;
 mod explain;
 mod grant;
 mod prune;
+mod publish;
 mod relock;
 mod search;
 mod show;
@@ -43,6 +44,7 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         } => explain::explain(&config, &method, &url, plugin.as_deref(), json),
         PluginCommand::Lock { locked, .. } => relock::relock(&config, locked).await,
         PluginCommand::Verify { json, .. } => verify::verify(&config, json).await,
+        PluginCommand::Publish(given) => publish::publish(&config, &given).await,
         PluginCommand::Prune { dry_run } => prune::prune(&config, dry_run),
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }

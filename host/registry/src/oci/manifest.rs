@@ -20,6 +20,8 @@ const COMPONENT: [&str; 3] = [
 pub struct Image {
     /// SHA-256 of the manifest.
     pub digest: Digest,
+    /// Bytes of the manifest.
+    pub size: u64,
     /// The component.
     pub layer: Layer,
     /// Words of its publisher, which nobody checked.
@@ -115,6 +117,7 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Read, Error> {
     }
     Ok(Read::Image(Image {
         digest: Digest::of(bytes),
+        size: bytes.len() as u64,
         layer: Layer {
             digest: digest(&layer.digest)?,
             size: layer.size,

@@ -1,5 +1,6 @@
-//! The signature of an image: an image of its own that names the first as its subject. Registries find it by their
-//! list of referrers, older ones by an index under the tag `sha256-…`, both as the OCI distribution specification has it.
+//! What is attached to an image, such as its signature: an image of its own that names the first as its subject.
+//! Registries find it by their list of referrers, older ones by an index under the tag `sha256-…`, both as the OCI
+//! distribution specification has it.
 
 use ml_intern_manifest::{Digest, OciRef};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -16,6 +17,8 @@ use crate::signature::MAX_SIGNATURE_BYTES;
 
 /// What a signature's image calls itself.
 const KIND: &str = "application/vnd.minisign.signature";
+/// What a statement's image calls itself, by the in-toto attestation specification.
+const STATEMENT: &str = "application/vnd.in-toto+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Bytes of a list of referrers.
 const REFERRERS: usize = 1 << 20;
@@ -35,6 +38,28 @@ struct Layers {
 #[derive(Deserialize)]
 struct Layer {
     digest: String,
+}
+
+/// Something that belongs to an image.
+#[derive(Debug)]
+pub struct Attached<'a> {
+    kind: &'static str,
+    bytes: &'a [u8],
+}
+
+impl<'a> Attached<'a> {
+    /// A signature of `minisign`.
+    pub fn signature(bytes: &'a [u8]) -> Self {
+        Self { kind: KIND, bytes }
+    }
+
+    /// A statement of where it came from.
+    pub fn provenance(bytes: &'a [u8]) -> Self {
+        Self {
+            kind: STATEMENT,
+            bytes,
+        }
+    }
 }
 
 impl Oci<'_> {
@@ -68,25 +93,25 @@ impl Oci<'_> {
         }
     }
 
-    /// Publishes a signature beside a pinned image.
+    /// Publishes something beside a pinned image, of which `to` is the digest and the size.
     ///
     /// # Errors
     /// Where the registry refuses.
-    pub async fn push_signature(
+    pub async fn attach(
         &self,
         image: &OciRef,
-        subject: &Digest,
-        size: u64,
-        text: &str,
+        to: (Digest, u64),
+        what: &Attached<'_>,
     ) -> Result<(), Error> {
-        let layer = self.push_blob(image, text.as_bytes()).await?;
+        let (subject, size) = to;
+        let layer = self.push_blob(image, what.bytes).await?;
         let config = self.push_blob(image, b"{}").await?;
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": IMAGE,
-            "artifactType": KIND,
+            "artifactType": what.kind,
             "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": config.to_string(), "size": 2},
-            "layers": [{"mediaType": KIND, "digest": layer.to_string(), "size": text.len()}],
+            "layers": [{"mediaType": what.kind, "digest": layer.to_string(), "size": what.bytes.len()}],
             "subject": {"mediaType": IMAGE, "digest": subject.to_string(), "size": size},
         });
         let bytes = manifest.to_string().into_bytes();
@@ -99,9 +124,9 @@ impl Oci<'_> {
             return Ok(());
         }
         // An older registry: the list is kept by whoever pushes.
-        let mut listed = self.index(image, subject).await?.manifests;
+        let mut listed = self.index(image, &subject).await?.manifests;
         listed.retain(|one| one["digest"] != digest.to_string());
-        listed.push(json!({"mediaType": IMAGE, "artifactType": KIND, "digest": digest.to_string(), "size": length}));
+        listed.push(json!({"mediaType": IMAGE, "artifactType": what.kind, "digest": digest.to_string(), "size": length}));
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed});
         let tag = format!("sha256-{}", subject.hex());
         self.put_manifest(image, &tag, INDEX, index.to_string().into_bytes())
