@@ -1,9 +1,5 @@
 //! Plugins that lie elsewhere.
 
-/// Fetching from the Hub and from the web.
-mod hub;
-/// Servers that lie, stall, send too much or want what they must not have.
-mod hostile;
 /// The distribution registry, as ours push to it and pull from it.
 mod oci;
 /// The wasm package tools at the other end.

@@ -6,6 +6,7 @@ pub(crate) mod guests;
 pub(crate) mod http;
 pub(crate) mod litellm;
 pub(crate) mod ml_intern;
+pub(crate) mod registry;
 pub(crate) mod tiny_llm;
 pub(crate) mod venv;
 pub(crate) mod webhook_sink;

@@ -194,6 +194,9 @@ pub(crate) struct RunArgs {
     /// Keep what reaches the tools from outside (HTTP answers, time, random numbers), for `sessions replay --recorded`
     #[arg(long)]
     pub(crate) record: bool,
+    /// Stop where the lockfile is not exactly that of the run manifest, for CI; no run ever changes it
+    #[arg(long)]
+    pub(crate) locked: bool,
     /// Say more about what happens
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -581,9 +584,6 @@ pub(crate) struct AddArgs {
     /// The publisher's public key of minisign
     #[arg(long)]
     pub(crate) key: Option<String>,
-    /// Take a version that is older than the accepted one
-    #[arg(long)]
-    pub(crate) allow_downgrade: bool,
     #[command(flatten)]
     pub(crate) manifest: ManifestArg,
 }

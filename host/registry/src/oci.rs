@@ -128,7 +128,8 @@ impl<'a> Oci<'a> {
         let address = format!("{}/{}/{}", image.registry, image.repository, layer.digest);
         let mut draft = store.draft(&address).await?;
         if store.has(&layer.digest) {
-            return Ok(());
+            // Another process was faster.
+            return draft.discard();
         }
         let mut request = self.request(image, Method::GET, &format!("blobs/{}", layer.digest))?;
         if draft.written() > 0 {

@@ -368,6 +368,14 @@ impl Draft {
         Ok(())
     }
 
+    /// Gives up its place: what it was for is there.
+    ///
+    /// # Errors
+    /// Where the file cannot be deleted.
+    pub fn discard(self) -> Result<(), Error> {
+        delete(&self.path)
+    }
+
     /// Adds bytes at the end.
     ///
     /// # Errors

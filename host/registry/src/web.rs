@@ -42,6 +42,11 @@ pub(crate) async fn whole(
     progress: Progress<'_>,
 ) -> Result<Digest, Error> {
     let mut draft = store.draft(name).await?;
+    if let Some(wanted) = wanted.filter(|wanted| store.has(wanted)) {
+        // Another process was faster.
+        draft.discard()?;
+        return Ok(*wanted);
+    }
     let mut first = request();
     if draft.written() > 0 {
         first = first.header(RANGE, format!("bytes={}-", draft.written()));

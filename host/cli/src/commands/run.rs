@@ -11,9 +11,10 @@ mod stage;
 
 use crate::adapters::inbox::{Format, Inbox};
 use crate::args::{InputFormat, OutputFormat, RunArgs};
+use crate::compose::lock;
 use crate::compose::workbench::{OpenSession, Prepared};
 use crate::config::Config;
-use crate::error::{Kind, OrFail, Result};
+use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui::{self, RunResult};
 use ml_intern_agent::event::TurnEnd;
 use ml_intern_agent::message::Image;
@@ -70,7 +71,7 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     let mut output = options::output_file(arguments)?;
     let signals = Signals::listen().or_fail(Kind::Failed)?;
     let inbox = inbox(&config, choices.input)?;
-    let prepared = Prepared::new(&config, &choices.model).await?;
+    let prepared = prepared(&config, arguments, &choices.model, &signals).await?;
     let opened = opening::open(&config, start)?;
     let scene = Scene {
         config: &config,
@@ -91,6 +92,25 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
     }
     report::report(arguments, &result);
     Ok(result.exit_code)
+}
+
+/// Everything that has to be right first. Fetching and compiling can take long, so a first Ctrl-C ends that.
+async fn prepared<'a>(
+    config: &'a Config,
+    arguments: &RunArgs,
+    model: &str,
+    signals: &Signals,
+) -> Result<Prepared<'a>> {
+    if arguments.locked {
+        lock::exact(config)?;
+    }
+    tokio::select! {
+        prepared = Prepared::new(config, model) => prepared,
+        () = signals.start().cancelled_owned() => {
+            let error = anyhow::anyhow!("interrupted before the session began");
+            Err(Failure::new(Kind::Interrupted, error))
+        }
+    }
 }
 
 /// What the person says at first.

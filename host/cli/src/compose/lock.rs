@@ -136,6 +136,25 @@ pub(crate) fn check_description(config: &Config, plugin: &Loaded, now: Digest) -
     Err(Failure::new(Kind::Plugin, error).hint(ACCEPT))
 }
 
+/// Stops where the lockfile has more than the manifest lists; what it lacks stops every run.
+pub(crate) fn exact(config: &Config) -> Result<()> {
+    let path = config.lockfile_path();
+    let lockfile = read(&path)?;
+    let locked = lockfile.iter();
+    let unlisted = locked.filter(|(section, name, _)| config.entry(*section, name).is_none());
+    let unlisted = unlisted.map(|(section, name, _)| format!("[{}]", section.path(name)));
+    let unlisted = unlisted.collect::<Vec<_>>();
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!(
+        "{} has {}, which the run manifest does not list",
+        path.display(),
+        unlisted.join(", ")
+    );
+    Err(Failure::new(Kind::Plugin, error).hint("`ml-intern plugin lock` takes it out"))
+}
+
 /// Stops when a plugin is not what it was when it was approved. Builtin plugins are as trusted as
 /// the program that carries them, and change with it, so they are not locked. What was approved of
 /// its descriptions is kept for [`check_description`], because nothing runs here.

@@ -1,7 +1,7 @@
 //! `plugin add`: a source becomes an entry of the run manifest, after a yes.
 
 use super::candidate::{Before, Candidate, section};
-use super::{show, update};
+use super::show;
 use crate::args::AddArgs;
 use crate::commands::confirmed;
 use crate::compose::plugins::Described;
@@ -38,13 +38,10 @@ pub(super) async fn add(config: &Config, given: AddArgs) -> Result<u8> {
         clash(&plugins, &loaded, described).await?;
         ui::err(&format!("tools: {}", names(described).join(", ")));
     }
-    let old = plugins.lockfile.get(section, &name);
-    update::no_step_back(old, &loaded, given.allow_downgrade)?;
     if !given.yes && !confirmed("granting this", "grant this?")? {
         let nothing = anyhow::anyhow!("nothing was added");
         return Err(Failure::new(Kind::Blocked, nothing));
     }
-    lock::replace(&path, &text.new)?;
     if !source.is_builtin() {
         let describe = described.as_ref().map(Described::digest);
         let locked = lock::entry(&loaded, source.to_string(), describe, candidate.origin);
@@ -55,6 +52,8 @@ pub(super) async fn add(config: &Config, given: AddArgs) -> Result<u8> {
     if source.is_remote() {
         lock::remember(&config.lockfile_path_for(&path), &plugins.store)?;
     }
+    // Last: what the lockfile has and no manifest lists does no harm, and the other way round nothing runs.
+    lock::replace(&path, &text.new)?;
     ui::out(&format!(
         "added [{}] to {}",
         section.path(&name),

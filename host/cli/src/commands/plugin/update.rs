@@ -281,7 +281,7 @@ fn named<'a>(tools: &'a [Descriptor], name: &str) -> Option<&'a Descriptor> {
 
 /// An older version than the accepted one may have holes that the newer one has not, so a server cannot bring it back
 /// by itself.
-pub(super) fn no_step_back(old: Option<&LockEntry>, new: &Loaded, allowed: bool) -> Result<()> {
+fn no_step_back(old: Option<&LockEntry>, new: &Loaded, allowed: bool) -> Result<()> {
     let header = &new.resolved.manifest.plugin;
     let newer = old.filter(|old| old.id == header.id && old.version > header.version);
     let Some(old) = newer.filter(|_| !allowed) else {

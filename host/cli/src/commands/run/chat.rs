@@ -67,7 +67,7 @@ pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Resul
     let mut before: Option<(String, String)> = None;
     let mut pending = Pending::default();
     loop {
-        let opened = open(&config, &choices, start).await;
+        let opened = open(&config, arguments, &choices, &signals, start).await;
         let (prepared, opened) = match (opened, before.take()) {
             (Ok(opened), _) => opened,
             // Nothing that was asked for here may end the conversation.
@@ -102,10 +102,12 @@ pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Resul
 
 async fn open<'a>(
     config: &'a Config,
+    arguments: &RunArgs,
     choices: &Choices,
+    signals: &Signals,
     start: Start,
 ) -> Result<(Prepared<'a>, (Opened, OpenSession))> {
-    let prepared = Prepared::new(config, &choices.model).await?;
+    let prepared = super::prepared(config, arguments, &choices.model, signals).await?;
     let opened = opening::open(config, start)?;
     Ok((prepared, opened))
 }
