@@ -119,6 +119,23 @@ impl<'a> Prepared<'a> {
         })
     }
 
+    /// Compiles in the background what is not compiled: after an update of the program a guest with an interpreter
+    /// takes seconds, which its first call would have to wait for. What does not compile is told by that call.
+    fn compile_ahead(&self) {
+        let foreign = |one: &&Loaded| !one.resolved.source.is_builtin();
+        let sources = self.loaded.iter().filter(foreign).map(Loaded::source);
+        let sources = sources.collect::<Vec<_>>();
+        if sources.is_empty() {
+            return;
+        }
+        let runtime = self.plugins.runtime.clone();
+        tokio::spawn(async move {
+            for source in sources {
+                let _told_by_its_call = runtime.compile(&source).await;
+            }
+        });
+    }
+
     /// Puts the session together, and what takes back from it what the user takes back while it runs.
     pub(crate) fn build(
         self,
@@ -127,6 +144,7 @@ impl<'a> Prepared<'a> {
         screen: Arc<dyn Observer>,
         inbox: Option<Arc<Inbox>>,
     ) -> Result<(Workbench, Watch)> {
+        self.compile_ahead();
         let config = self.plugins.config;
         let folder = opened.log.folder().to_path_buf();
         let notifiers = Arc::new(Notifiers::new(opened.id.clone(), self.listeners()));
