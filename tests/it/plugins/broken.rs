@@ -91,7 +91,8 @@ async fn what_is_no_plugin_is_not_added() {
     for (source, code, says) in [
         ("./missing.wasm", 7, "does not exist"),
         ("builtin:shel", 7, "did you mean `builtin:shell`?"),
-        ("oci://example.org/x:1", 2, "oci"),
+        ("oci://127.0.0.1:1/x:1", 7, "cannot be reached"),
+        ("ftp://example.org/x.wasm", 2, "oci://HOST"),
         (".", 7, "name the one to load"),
     ] {
         let added = home
