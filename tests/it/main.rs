@@ -38,6 +38,8 @@ mod penguins;
 mod plugins;
 /// Every provider, one suite: what its service does, and what becomes of it.
 mod providers;
+/// Plugins that lie elsewhere: fetched, published, and what a bad server does to that.
+mod registries;
 /// A model that goes round in circles.
 mod repetition;
 /// The support itself: a fake that takes anything, or a runner that hides an exit code, would
