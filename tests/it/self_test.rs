@@ -1,4 +1,5 @@
 mod fake_flaws;
+mod fake_hub;
 mod fake_openai_faults;
 mod fake_openai_protocol;
 mod fake_openai_refusals;

@@ -92,7 +92,12 @@ impl Hub {
         most: usize,
     ) -> Result<Option<Vec<u8>>, Error> {
         let request = self.request(net, self.file(file, ending));
-        web::small(net, request, most).await
+        let response = net.send(request).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let response = self.found(file, response).await?;
+        net::body(response, most).await.map(Some)
     }
 
     fn file(&self, file: &HubRef, ending: &str) -> Url {

@@ -113,11 +113,12 @@ pub(crate) async fn body(response: Response, most: usize) -> Result<Vec<u8>, Err
     }
 }
 
-/// Writes a component's bytes down as they come. `response` answers a request for what is after the draft's bytes; a
-/// server that sends everything is followed.
+/// Writes a component's bytes down as they come, at most `most`. `response` answers a request for what is after the
+/// draft's bytes; a server that sends everything is followed.
 pub(crate) async fn download(
     response: Response,
     draft: &mut Draft,
+    most: u64,
     progress: Progress<'_>,
 ) -> Result<(), Error> {
     let place = place(response.url());
@@ -126,11 +127,24 @@ pub(crate) async fn download(
     if !goes_on {
         draft.restart()?;
     }
-    let total = response.content_length().map(|rest| rest + draft.written());
+    let total = response.content_length();
+    let total = total.map(|rest| rest.saturating_add(draft.written()));
+    let too_much = || Error::Server {
+        place: place.clone(),
+        message: format!("it sends more than the {most} bytes that are expected; nothing was kept"),
+    };
+    if total.is_some_and(|total| total > most) {
+        draft.restart()?;
+        return Err(too_much());
+    }
     let copy = async {
         let mut stream = response.bytes_stream();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|error| unreachable(&place, &error))?;
+            if draft.written() + piece.len() as u64 > most {
+                draft.restart()?;
+                return Err(too_much());
+            }
             draft.write(&piece)?;
             progress(draft.written(), total);
         }
@@ -139,7 +153,7 @@ pub(crate) async fn download(
     match tokio::time::timeout(WHOLE, copy).await {
         Ok(copied) => copied,
         Err(_) => Err(Error::Server {
-            place,
+            place: place.clone(),
             message: format!(
                 "it sends so slowly that {} s were not enough; what came is kept for the next try",
                 WHOLE.as_secs()

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 use ml_intern_manifest::{Digest, OciRef};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::error::Error;
 use crate::net::{self, Net, Progress};
@@ -142,7 +142,7 @@ impl<'a> Oci<'a> {
             response = self.send(image, Scope::Pull, request).await?;
         }
         let response = found(image, response).await?;
-        net::download(response, &mut draft, progress).await?;
+        net::download(response, &mut draft, layer.size, progress).await?;
         if draft.written() < layer.size {
             return Err(Error::Server {
                 place: image.registry.clone(),
@@ -219,17 +219,22 @@ impl<'a> Oci<'a> {
     }
 
     fn request(&self, image: &OciRef, method: Method, path: &str) -> Result<RequestBuilder, Error> {
+        let url = self.url(image, path)?;
+        Ok(self.net.client().request(method, url))
+    }
+
+    /// An address of the registry itself, or of its mirror.
+    fn url(&self, image: &OciRef, path: &str) -> Result<Url, Error> {
         let host = self.logins.mirror(&image.registry);
         let url = format!(
             "{}://{host}/v2/{}/{path}",
             self.logins.scheme(host),
             image.repository
         );
-        let url = reqwest::Url::parse(&url).map_err(|error| Error::Server {
+        Url::parse(&url).map_err(|error| Error::Server {
             place: image.registry.clone(),
             message: error.to_string(),
-        })?;
-        Ok(self.net.client().request(method, url))
+        })
     }
 
     /// Sends a request with what the registry wants to know of the caller: asked once, and never again and again.

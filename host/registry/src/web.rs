@@ -5,6 +5,7 @@ use reqwest::header::RANGE;
 use reqwest::{RequestBuilder, StatusCode};
 
 use crate::error::Error;
+use crate::inspect::MAX_COMPONENT_BYTES;
 use crate::net::{self, Net, Progress};
 use crate::store::Store;
 
@@ -73,7 +74,8 @@ pub(crate) async fn whole(
         }
         _ => return Err(net::refusal(response).await),
     }
-    net::download(response, &mut draft, progress).await?;
+    let most = MAX_COMPONENT_BYTES as u64;
+    net::download(response, &mut draft, most, progress).await?;
     draft.finish(wanted)
 }
 
@@ -85,7 +87,8 @@ pub(crate) async fn small(
 ) -> Result<Option<Vec<u8>>, Error> {
     let response = net.send(request).await?;
     match response.status() {
-        StatusCode::NOT_FOUND => Ok(None),
+        // Stores that let nobody list what is there refuse to say that something is not.
+        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
         status if status.is_success() => net::body(response, most).await.map(Some),
         _ => Err(net::refusal(response).await),
     }

@@ -7,7 +7,7 @@
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, channel::Channel, combinators::BoxBody};
 use hyper::{
     HeaderMap, Request, Response,
     body::Incoming,
@@ -18,10 +18,12 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// The body of an answer; an error in it makes the server drop the connection in mid-stream.
 pub(crate) type AnswerBody = BoxBody<Bytes, io::Error>;
@@ -32,6 +34,37 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(20);
 /// A body that is there at once.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> AnswerBody {
     Full::new(bytes.into()).map_err(infallible).boxed()
+}
+
+/// A body that is there at once, but for its end: after `bytes` the connection is cut.
+pub(crate) fn cut_off(bytes: impl Into<Bytes>) -> AnswerBody {
+    let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+    let bytes = bytes.into();
+    tokio::spawn(async move {
+        // An error means that the other side left first.
+        sender.send_data(bytes).await.ok();
+        // What was written has to arrive before the connection is reset.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sender.abort(io::Error::other("cut off"));
+    });
+    body.boxed()
+}
+
+/// A body of pieces with a pause after each; it ends with the last one, if there is one.
+pub(crate) fn trickle(
+    pieces: impl Iterator<Item = Bytes> + Send + 'static,
+    pause: Duration,
+) -> AnswerBody {
+    let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+    tokio::spawn(async move {
+        for piece in pieces {
+            if sender.send_data(piece).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    });
+    body.boxed()
 }
 
 fn infallible(never: Infallible) -> io::Error {
@@ -59,6 +92,15 @@ where
     A: Fn(u64, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<AnswerBody>> + Send + 'static,
 {
+    listen_with(None, answer).await
+}
+
+/// [`listen`], encrypted where there is an acceptor.
+pub(super) async fn listen_with<A, F>(tls: Option<TlsAcceptor>, answer: A) -> Listening
+where
+    A: Fn(u64, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let accepting = tokio::spawn(async move {
@@ -69,14 +111,26 @@ where
             };
             // Without this the kernel joins the small pieces whose borders tests are about.
             stream.set_nodelay(true).unwrap();
-            connections.spawn(serve_connection(stream, number, answer.clone()));
+            let (tls, answer) = (tls.clone(), answer.clone());
+            connections.spawn(async move {
+                match tls {
+                    None => serve_connection(stream, number, answer).await,
+                    // A client that does not trust the certificate is what some tests are about.
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            serve_connection(stream, number, answer).await;
+                        }
+                    }
+                }
+            });
         }
     });
     Listening { addr, accepting }
 }
 
-async fn serve_connection<A, F>(stream: TcpStream, number: u64, answer: A)
+async fn serve_connection<S, A, F>(stream: S, number: u64, answer: A)
 where
+    S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(u64, Request<Incoming>) -> F,
     F: Future<Output = Response<AnswerBody>>,
 {

@@ -270,6 +270,12 @@ impl Hub {
                 ),
             });
         }
+        if response.status() == StatusCode::FORBIDDEN {
+            return Err(Error::Login {
+                place: place.to_string(),
+                message: "the token does not allow to write there; make one that does on the Hub, and log in with it with `ml-intern login huggingface`".to_owned(),
+            });
+        }
         let response = self.found(place, response).await?;
         let bytes = net::body(response, ANSWER).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.odd(&error.to_string()))

@@ -107,6 +107,9 @@ fn checked(realm: &str, host: &str, encrypted: bool) -> Result<Url, Error> {
     };
     let url = Url::parse(realm).map_err(|_| wrong("which is no address"))?;
     let name = url.host_str().ok_or_else(|| wrong("which is no address"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("which has a login of its own in it"));
+    }
     let own = host.rsplit_once(':').map_or(host, |(name, _)| name);
     match url.scheme() {
         "https" => {}
@@ -256,6 +259,8 @@ mod tests {
             ("https://localhost/token", "ghcr.io"),
             ("file:///etc/passwd", "ghcr.io"),
             ("token", "ghcr.io"),
+            ("https://name@ghcr.io/token", "ghcr.io"),
+            ("https://name:password@ghcr.io/token", "ghcr.io"),
         ] {
             let error = checked(realm, host, true).unwrap_err().to_string();
             assert!(error.contains("nothing was sent there"), "{error}");

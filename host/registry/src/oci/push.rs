@@ -129,7 +129,8 @@ impl Oci<'_> {
             .url()
             .join(location)
             .map_err(|error| wrong(error.to_string()))?;
-        match place.origin() == response.url().origin() {
+        // Not the response's own address: a redirect may have led to another server.
+        match place.origin() == self.url(image, "")?.origin() {
             true => Ok(place),
             false => Err(wrong(format!(
                 "it wants the upload at {}, which is another server; nothing was sent there",
