@@ -68,7 +68,7 @@ pub use grant::{
 pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
-pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};
+pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest, ToolWords};
 pub use plugin_ref::{PluginId, Source, printable, shorten};
 pub use run_manifest::{
     AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode,

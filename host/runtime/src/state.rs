@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::call::{Call, Stream};
 use crate::capability::http::Hooks;
-use crate::capability::{fs, stdio};
+use crate::capability::{config, fs, stdio};
 use crate::meter::MemoryLimiter;
 
 /// State of one instance; dropped with it.
@@ -25,7 +25,9 @@ pub(crate) struct PluginState {
 impl PluginState {
     /// WASI as narrow as it gets: no environment, no arguments, no input, no sockets, no names
     /// looked up; folders as granted.
-    pub(crate) fn new(call: Arc<Call>) -> Result<Self, String> {
+    /// A component of plain functions sees its configuration as its environment: it was not written
+    /// for this host and looks there.
+    pub(crate) fn new(call: Arc<Call>, foreign: bool) -> Result<Self, String> {
         let limits = &call.setup.limits;
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio::Output::new(Arc::clone(&call), Stream::Stdout))
@@ -34,6 +36,9 @@ impl PluginState {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(limits.random_bytes);
+        if foreign {
+            wasi.envs(&config::as_environment(&call.effective().config));
+        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let mut http = WasiHttpCtx::new();
