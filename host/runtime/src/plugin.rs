@@ -248,6 +248,9 @@ impl Plugin {
         let Some(functions) = found else {
             return Ok(None);
         };
+        if let Some(why) = functions.has_no_tools() {
+            return Err(self.0.fault("describe", FaultCause::Description(why)));
+        }
         let source = self.0.source.clone();
         let read = move || (source.bytes)().map(|bytes| Docs::read(&bytes));
         // Without the words the tools are the same.

@@ -19,14 +19,16 @@ pub(crate) struct PluginState {
     http: WasiHttpCtx,
     hooks: Hooks,
     files: fs::Files,
+    foreign: bool,
+    /// Whether it looked for a folder and there is none for it.
+    pub(crate) misses_folder: bool,
     pub(crate) memory: MemoryLimiter,
 }
 
 impl PluginState {
     /// WASI as narrow as it gets: no environment, no arguments, no input, no sockets, no names
-    /// looked up; folders as granted.
-    /// A component of plain functions sees its configuration as its environment: it was not written
-    /// for this host and looks there.
+    /// looked up; folders as granted. A component of plain functions (`foreign`) was not written for
+    /// this host: it sees its configuration as its environment, and its folder by several names.
     pub(crate) fn new(call: Arc<Call>, foreign: bool) -> Result<Self, String> {
         let limits = &call.setup.limits;
         let mut wasi = WasiCtx::builder();
@@ -45,6 +47,8 @@ impl PluginState {
         http.set_field_size_limit(usize::try_from(limits.header_bytes).unwrap_or(usize::MAX));
         Ok(Self {
             files: fs::open(&call)?,
+            foreign,
+            misses_folder: false,
             table,
             wasi: wasi.build(),
             http,
@@ -85,6 +89,8 @@ impl PluginState {
             call: &self.call,
             mount: &self.files,
             table: &mut self.table,
+            foreign: self.foreign,
+            misses_folder: &mut self.misses_folder,
         }
     }
 }

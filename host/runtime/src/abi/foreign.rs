@@ -12,6 +12,7 @@ mod schema;
 
 use std::sync::Arc;
 
+use ml_intern_manifest::{Denial, WORKSPACE_MOUNT};
 use wasmtime::component::{Component, InstancePre, Linker, Val};
 use wasmtime::{AsContextMut, Engine};
 
@@ -29,8 +30,9 @@ use functions::{Function, Functions};
 /// The package of our own interfaces.
 const OURS: &str = "ml-intern:plugin/";
 
-/// What is handed over as arguments, as JSON. Files as base64 fit; what is longer belongs in a file.
-const MAX_ARGUMENTS: usize = 8 << 20;
+/// What is handed over as arguments, as JSON: each byte of a `list<u8>` takes 32 here on its way.
+/// Small files as base64 fit; what is longer belongs in a file.
+const MAX_ARGUMENTS: usize = 2 << 20;
 
 /// Whether a component exports something, and nothing of ours.
 pub(crate) fn is_foreign(engine: &Engine, component: &Component) -> bool {
@@ -69,6 +71,20 @@ impl Pre {
     /// Functions that are no tools, and why.
     pub(crate) fn hidden(&self) -> &[Hidden] {
         &self.0.functions.hidden
+    }
+
+    /// Why there is nothing to call, where that is so.
+    pub(crate) fn has_no_tools(&self) -> Option<String> {
+        let Functions { tools, hidden } = &self.0.functions;
+        if !tools.is_empty() {
+            return None;
+        }
+        let why = hidden.iter().take(5);
+        let why: Vec<String> = why.map(|one| format!("`{}`: {}", one.name, one.why)).collect();
+        Some(match why.is_empty() {
+            true => "it exports no function".to_owned(),
+            false => format!("none of its functions can be a tool ({})", why.join("; ")),
+        })
     }
 
     /// The functions as tools. Nothing runs.
@@ -113,11 +129,7 @@ impl Pre {
         match answered {
             Ok(mut output) => {
                 if output.is_error {
-                    // Guests often report a refused request as a broken connection.
-                    let refused = call.take_denials().into_iter();
-                    output.content.extend(refused.map(|denial| {
-                        Content::Text(format!("the host refused: {}", denial.detail))
-                    }));
+                    output.content.extend(refusals(store.data()));
                 }
                 Ok(Ok(output))
             }
@@ -127,6 +139,23 @@ impl Pre {
             }
         }
     }
+}
+
+/// What the host refused meanwhile: guests often report a refused request as a broken connection, and
+/// a folder that they do not see as a file that is not there.
+fn refusals(state: &PluginState) -> Vec<Content> {
+    let call = state.call();
+    let mut refused = call.take_denials();
+    if state.misses_folder
+        && let Err(denial) = call
+            .effective()
+            .fs
+            .check_path(WORKSPACE_MOUNT, false, WORKSPACE_MOUNT)
+    {
+        refused.push(denial);
+    }
+    let line = |denial: Denial| Content::Text(format!("the host refused: {}", denial.detail));
+    refused.into_iter().map(line).collect()
 }
 
 fn read(function: &Function, arguments: &str) -> Result<Vec<Val>, String> {

@@ -38,6 +38,15 @@ impl Wrong {
 
 type Read<T> = Result<T, Wrong>;
 
+/// Values of one call together, bytes aside. A record costs the host all of its fields, also those
+/// that the text leaves out, so that a bound on the text alone bounds nothing.
+const MAX_VALUES: usize = 100_000;
+
+/// Counts what it reads.
+struct Reader {
+    left: usize,
+}
+
 /// The arguments of a function, in its order.
 ///
 /// # Errors
@@ -46,124 +55,199 @@ pub(super) fn values(parameters: &[(String, Type)], arguments: &Value) -> Result
     let fields = parameters
         .iter()
         .map(|(name, ty)| (name.as_str(), ty.clone()));
-    match object(fields, arguments) {
+    let mut reader = Reader { left: MAX_VALUES };
+    match reader.object(fields, arguments) {
         Ok(fields) => Ok(fields.into_iter().map(|(_, value)| value).collect()),
         Err(wrong) if wrong.path.is_empty() => Err(wrong.text),
         Err(wrong) => Err(format!("`{}`: {}", wrong.path, wrong.text)),
     }
 }
 
-/// Fields in the order of the type; an option that is not there is none.
-fn object<'a>(
-    fields: impl Iterator<Item = (&'a str, Type)>,
-    json: &Value,
-) -> Read<Vec<(String, Val)>> {
-    let Value::Object(given) = json else {
-        return Err(Wrong::expected("an object"));
-    };
-    let (mut values, mut used) = (Vec::new(), 0);
-    for (name, ty) in fields {
-        let value = match given.get(name) {
-            Some(json) => {
-                used += 1;
-                value(json, &ty).map_err(|wrong| wrong.within(name))?
-            }
-            None if matches!(ty, Type::Option(_)) => Val::Option(None),
-            None => return Err(Wrong::expected("a value, which is missing").within(name)),
+impl Reader {
+    /// Fields in the order of the type; an option that is not there is none.
+    fn object<'a>(
+        &mut self,
+        fields: impl Iterator<Item = (&'a str, Type)>,
+        json: &Value,
+    ) -> Read<Vec<(String, Val)>> {
+        let Value::Object(given) = json else {
+            return Err(Wrong::expected("an object"));
         };
-        values.push((name.to_owned(), value));
+        let (mut values, mut used) = (Vec::new(), 0);
+        for (name, ty) in fields {
+            self.count().map_err(|wrong| wrong.within(name))?;
+            let value = match given.get(name) {
+                Some(json) => {
+                    used += 1;
+                    self.value(json, &ty).map_err(|wrong| wrong.within(name))?
+                }
+                None if matches!(ty, Type::Option(_)) => Val::Option(None),
+                None => return Err(Wrong::expected("a value, which is missing").within(name)),
+            };
+            values.push((name.to_owned(), value));
+        }
+        if used < given.len() {
+            let known = |name: &str| values.iter().any(|(own, _)| own == name);
+            let unknown = given.keys().find(|name| !known(name));
+            let unknown = unknown.map_or("", String::as_str);
+            return Err(Wrong::expected("nothing: there is no such field").within(unknown));
+        }
+        Ok(values)
     }
-    if used < given.len() {
-        let known = |name: &str| values.iter().any(|(own, _)| own == name);
-        let unknown = given.keys().find(|name| !known(name));
-        let unknown = unknown.map_or("", String::as_str);
-        return Err(Wrong::expected("nothing: there is no such field").within(unknown));
-    }
-    Ok(values)
-}
 
-fn value(json: &Value, ty: &Type) -> Read<Val> {
-    Ok(match ty {
-        Type::Bool => Val::Bool(
-            json.as_bool()
-                .ok_or_else(|| Wrong::expected("true or false"))?,
-        ),
-        Type::S8 => Val::S8(integer(json)?),
-        Type::U8 => Val::U8(integer(json)?),
-        Type::S16 => Val::S16(integer(json)?),
-        Type::U16 => Val::U16(integer(json)?),
-        Type::S32 => Val::S32(integer(json)?),
-        Type::U32 => Val::U32(integer(json)?),
-        Type::S64 => Val::S64(integer(json)?),
-        Type::U64 => Val::U64(integer(json)?),
-        Type::Float32 => Val::Float32(single(number(json)?)?),
-        Type::Float64 => Val::Float64(number(json)?),
-        Type::Char => Val::Char(character(json)?),
-        Type::String => Val::String(text(json, "a string")?.to_owned()),
-        Type::List(list) if list.ty() == Type::U8 => bytes(json)?,
-        Type::List(list) => Val::List(items(json, &list.ty())?),
-        Type::FixedLengthList(list) => {
-            let items = items(json, &list.ty())?;
-            if items.len() != list.len() as usize {
-                return Err(Wrong::expected(format!("{} items", list.len())));
-            }
-            Val::FixedLengthList(items)
-        }
-        Type::Record(record) => {
-            let fields = record.fields().map(|field| (field.name, field.ty));
-            Val::Record(object(fields, json)?)
-        }
-        Type::Tuple(tuple) => Val::Tuple(positions(tuple.types(), json)?),
-        Type::Variant(variant) => {
-            let (name, payload) = case(variant.cases().map(|case| (case.name, case.ty)), json)?;
-            Val::Variant(name, payload)
-        }
-        Type::Result(result) => {
-            let (name, payload) = case(
-                [("ok", result.ok()), ("err", result.err())].into_iter(),
-                json,
-            )?;
-            Val::Result(match name.as_str() {
-                "ok" => Ok(payload),
-                _ => Err(payload),
-            })
-        }
-        Type::Enum(names) => Val::Enum(one_of(names.names(), json)?),
-        Type::Flags(flags) => {
-            let Value::Array(given) = json else {
-                return Err(Wrong::expected("a list of names"));
-            };
-            let mut set: Vec<String> = Vec::new();
-            for name in given {
-                let name = one_of(flags.names(), name)?;
-                if !set.contains(&name) {
-                    set.push(name);
+    fn count(&mut self) -> Read<()> {
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or_else(|| Wrong::expected(format!("at most {MAX_VALUES} values")))?;
+        Ok(())
+    }
+
+    fn value(&mut self, json: &Value, ty: &Type) -> Read<Val> {
+        Ok(match ty {
+            Type::Bool => Val::Bool(
+                json.as_bool()
+                    .ok_or_else(|| Wrong::expected("true or false"))?,
+            ),
+            Type::S8 => Val::S8(integer(json)?),
+            Type::U8 => Val::U8(integer(json)?),
+            Type::S16 => Val::S16(integer(json)?),
+            Type::U16 => Val::U16(integer(json)?),
+            Type::S32 => Val::S32(integer(json)?),
+            Type::U32 => Val::U32(integer(json)?),
+            Type::S64 => Val::S64(integer(json)?),
+            Type::U64 => Val::U64(integer(json)?),
+            Type::Float32 => Val::Float32(single(number(json)?)?),
+            Type::Float64 => Val::Float64(number(json)?),
+            Type::Char => Val::Char(character(json)?),
+            Type::String => Val::String(text(json, "a string")?.to_owned()),
+            Type::List(list) if list.ty() == Type::U8 => bytes(json)?,
+            Type::List(list) => Val::List(self.items(json, &list.ty())?),
+            Type::FixedLengthList(list) => {
+                let items = self.items(json, &list.ty())?;
+                if items.len() != list.len() as usize {
+                    return Err(Wrong::expected(format!("{} items", list.len())));
                 }
+                Val::FixedLengthList(items)
             }
-            Val::Flags(set)
-        }
-        Type::Option(_) if json.is_null() => Val::Option(None),
-        Type::Option(option) => {
-            let inner = option.ty();
-            let value = match (&inner, json) {
-                (Type::Option(_), Value::Object(given)) => match single_entry(given) {
-                    Some(("some", json)) => value(json, &inner)?,
-                    _ => return Err(Wrong::expected("null, or an object with `some`")),
-                },
-                (Type::Option(_), _) => {
-                    return Err(Wrong::expected("null, or an object with `some`"));
+            Type::Record(record) => {
+                let fields = record.fields().map(|field| (field.name, field.ty));
+                Val::Record(self.object(fields, json)?)
+            }
+            Type::Tuple(tuple) => Val::Tuple(self.positions(tuple.types(), json)?),
+            Type::Variant(variant) => {
+                let (name, payload) =
+                    self.case(variant.cases().map(|case| (case.name, case.ty)), json)?;
+                Val::Variant(name, payload)
+            }
+            Type::Result(result) => {
+                let (name, payload) = self.case(
+                    [("ok", result.ok()), ("err", result.err())].into_iter(),
+                    json,
+                )?;
+                Val::Result(match name.as_str() {
+                    "ok" => Ok(payload),
+                    _ => Err(payload),
+                })
+            }
+            Type::Enum(names) => Val::Enum(one_of(names.names(), json)?),
+            Type::Flags(flags) => {
+                let Value::Array(given) = json else {
+                    return Err(Wrong::expected("a list of names"));
+                };
+                let mut set: Vec<String> = Vec::new();
+                for name in given {
+                    let name = one_of(flags.names(), name)?;
+                    if !set.contains(&name) {
+                        set.push(name);
+                    }
                 }
-                _ => value(json, &inner)?,
-            };
-            Val::Option(Some(Box::new(value)))
+                Val::Flags(set)
+            }
+            Type::Option(_) if json.is_null() => Val::Option(None),
+            Type::Option(option) => {
+                let inner = option.ty();
+                let value = match (&inner, json) {
+                    (Type::Option(_), Value::Object(given)) => match single_entry(given) {
+                        Some(("some", json)) => self.value(json, &inner)?,
+                        _ => return Err(Wrong::expected("null, or an object with `some`")),
+                    },
+                    (Type::Option(_), _) => {
+                        return Err(Wrong::expected("null, or an object with `some`"));
+                    }
+                    _ => self.value(json, &inner)?,
+                };
+                Val::Option(Some(Box::new(value)))
+            }
+            Type::Own(_)
+            | Type::Borrow(_)
+            | Type::Future(_)
+            | Type::Stream(_)
+            | Type::ErrorContext
+            | Type::Map(_) => return Err(Wrong::expected("nothing that JSON could say")),
+        })
+    }
+
+    fn items(&mut self, json: &Value, ty: &Type) -> Read<Vec<Val>> {
+        let Value::Array(items) = json else {
+            return Err(Wrong::expected("a list"));
+        };
+        let numbered = items.iter().enumerate();
+        let read = |(at, json)| {
+            let value = self.count().and_then(|()| self.value(json, ty));
+            value.map_err(|wrong| wrong.within(&format!("[{at}]")))
+        };
+        numbered.map(read).collect()
+    }
+
+    fn positions(
+        &mut self,
+        types: impl ExactSizeIterator<Item = Type>,
+        json: &Value,
+    ) -> Read<Vec<Val>> {
+        let expected = types.len();
+        let items = json.as_array().filter(|items| items.len() == expected);
+        let items = items.ok_or_else(|| Wrong::expected(format!("a list of {expected} items")))?;
+        let pairs = types.zip(items).enumerate();
+        let read = |(at, (ty, json)): (usize, (Type, &Value))| {
+            self.value(json, &ty)
+                .map_err(|wrong| wrong.within(&format!("[{at}]")))
+        };
+        pairs.map(read).collect()
+    }
+
+    fn case<'a>(
+        &mut self,
+        cases: impl Iterator<Item = (&'a str, Option<Type>)>,
+        json: &Value,
+    ) -> Read<Case> {
+        let cases: Vec<(&str, Option<Type>)> = cases.collect();
+        let given = match json {
+            Value::String(name) => Some((name.as_str(), &Value::Null)),
+            Value::Object(given) => single_entry(given),
+            _ => None,
+        };
+        let found = given.and_then(|(name, json)| {
+            let case = cases.iter().find(|(own, _)| *own == name);
+            case.map(|(name, ty)| (*name, ty, json))
+        });
+        match found {
+            // `{"case": null}` says the same as `"case"`.
+            Some((name, None, Value::Null)) => Ok((name.to_owned(), None)),
+            Some((name, Some(ty), payload)) if json.is_object() => {
+                let payload = self
+                    .value(payload, ty)
+                    .map_err(|wrong| wrong.within(name))?;
+                Ok((name.to_owned(), Some(Box::new(payload))))
+            }
+            _ => {
+                let shapes = cases.iter().map(|(name, ty)| match ty {
+                    Some(_) => format!("{{\"{name}\": …}}"),
+                    None => format!("\"{name}\""),
+                });
+                let shapes = shapes.collect::<Vec<_>>().join(", ");
+                Err(Wrong::expected(format!("one of {shapes}")))
+            }
         }
-        Type::Own(_)
-        | Type::Borrow(_)
-        | Type::Future(_)
-        | Type::Stream(_)
-        | Type::ErrorContext
-        | Type::Map(_) => return Err(Wrong::expected("nothing that JSON could say")),
-    })
+    }
 }
 
 /// An integer, also as digits in a string and as a float without fraction.
@@ -237,26 +321,6 @@ fn bytes(json: &Value) -> Read<Val> {
     Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
 }
 
-fn items(json: &Value, ty: &Type) -> Read<Vec<Val>> {
-    let Value::Array(items) = json else {
-        return Err(Wrong::expected("a list"));
-    };
-    let numbered = items.iter().enumerate();
-    let read = |(at, json)| value(json, ty).map_err(|wrong| wrong.within(&format!("[{at}]")));
-    numbered.map(read).collect()
-}
-
-fn positions(types: impl ExactSizeIterator<Item = Type>, json: &Value) -> Read<Vec<Val>> {
-    let expected = types.len();
-    let items = json.as_array().filter(|items| items.len() == expected);
-    let items = items.ok_or_else(|| Wrong::expected(format!("a list of {expected} items")))?;
-    let pairs = types.zip(items).enumerate();
-    let read = |(at, (ty, json)): (usize, (Type, &Value))| {
-        value(json, &ty).map_err(|wrong| wrong.within(&format!("[{at}]")))
-    };
-    pairs.map(read).collect()
-}
-
 fn one_of<'a>(names: impl Iterator<Item = &'a str>, json: &Value) -> Read<String> {
     let names: Vec<&str> = names.collect();
     match json.as_str() {
@@ -266,35 +330,6 @@ fn one_of<'a>(names: impl Iterator<Item = &'a str>, json: &Value) -> Read<String
 }
 
 type Case = (String, Option<Box<Val>>);
-
-fn case<'a>(cases: impl Iterator<Item = (&'a str, Option<Type>)>, json: &Value) -> Read<Case> {
-    let cases: Vec<(&str, Option<Type>)> = cases.collect();
-    let given = match json {
-        Value::String(name) => Some((name.as_str(), &Value::Null)),
-        Value::Object(given) => single_entry(given),
-        _ => None,
-    };
-    let found = given.and_then(|(name, json)| {
-        let case = cases.iter().find(|(own, _)| *own == name);
-        case.map(|(name, ty)| (*name, ty, json))
-    });
-    match found {
-        // `{"case": null}` says the same as `"case"`.
-        Some((name, None, Value::Null)) => Ok((name.to_owned(), None)),
-        Some((name, Some(ty), payload)) if json.is_object() => {
-            let payload = value(payload, ty).map_err(|wrong| wrong.within(name))?;
-            Ok((name.to_owned(), Some(Box::new(payload))))
-        }
-        _ => {
-            let shapes = cases.iter().map(|(name, ty)| match ty {
-                Some(_) => format!("{{\"{name}\": …}}"),
-                None => format!("\"{name}\""),
-            });
-            let shapes = shapes.collect::<Vec<_>>().join(", ");
-            Err(Wrong::expected(format!("one of {shapes}")))
-        }
-    }
-}
 
 fn single_entry(given: &Map<String, Value>) -> Option<(&str, &Value)> {
     let mut entries = given.iter();

@@ -6,8 +6,8 @@ use wasmtime::component::Type;
 /// Types within types. Those of real functions nest three or four deep; the values of deeper ones
 /// would be hard on every model that has to write them.
 const MAX_DEPTH: usize = 16;
-/// Types of one function together: types can be shared, so that a short component describes a
-/// schema without end.
+/// Types and names of one function together: types can be shared, so that a short component describes
+/// a schema without end, and every value of an enum is looked up among its names.
 const MAX_TYPES: usize = 1000;
 /// Bytes of the names in one function's types together; the schema has at most 64 KiB.
 const MAX_NAMES: usize = 16 << 10;
@@ -36,13 +36,10 @@ struct Bounds {
 
 impl Bounds {
     fn check(&mut self, ty: &Type, depth: usize) -> Result<(), String> {
-        self.types += 1;
         if depth > MAX_DEPTH {
             return Err(format!("nests its types more than {MAX_DEPTH} deep"));
         }
-        if self.types > MAX_TYPES {
-            return Err(format!("has more than {MAX_TYPES} types"));
-        }
+        self.count()?;
         let within = depth + 1;
         match ty {
             Type::Own(_) | Type::Borrow(_) => Err("takes or returns a resource".to_owned()),
@@ -84,7 +81,16 @@ impl Bounds {
         }
     }
 
+    fn count(&mut self) -> Result<(), String> {
+        self.types += 1;
+        match self.types > MAX_TYPES {
+            true => Err(format!("has more than {MAX_TYPES} types and names")),
+            false => Ok(()),
+        }
+    }
+
     fn name(&mut self, name: &str) -> Result<(), String> {
+        self.count()?;
         self.names += name.len();
         match self.names > MAX_NAMES {
             true => Err(format!("names more than {MAX_NAMES} bytes in its types")),
