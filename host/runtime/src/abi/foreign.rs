@@ -168,3 +168,6 @@ fn read(function: &Function, arguments: &str) -> Result<Vec<Val>, String> {
     let arguments = serde_json::from_str(arguments).map_err(|error| error.to_string())?;
     arguments::values(&function.parameters, &arguments)
 }
+
+#[cfg(test)]
+mod tests;
