@@ -63,7 +63,7 @@ pub use grant::{
     CredentialRequest, CredentialRule, CredentialUse, Credentials, Effective, FsGrant, FsRequest,
     FsRules, Grant, HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant,
     JobsRequest, JobsRules, NetworkPlace, NetworkRule, NetworkRules, ProcessGrant, ProcessRequest,
-    ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
+    ProcessRules, Request, WORKSPACE_MOUNT, names_secret, toml_string,
 };
 pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};

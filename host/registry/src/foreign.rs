@@ -4,9 +4,7 @@
 mod policy;
 mod yaml;
 
-use std::path::Path;
-
-use ml_intern_manifest::{Abi, HostPattern, WORKSPACE_MOUNT, toml_string};
+use ml_intern_manifest::{Abi, HostPattern, Method, Scheme, WORKSPACE_MOUNT, toml_string};
 use wasmparser::{ComponentName, CustomSectionReader, KnownCustom};
 
 pub(crate) use policy::policy;
@@ -16,6 +14,8 @@ const NO_LICENSE: &str = "NOASSERTION";
 const NO_VERSION: &str = "0.0.0";
 /// The publisher of a component that nobody signed for us.
 const PUBLISHER: &str = "foreign";
+/// What a component is called that has no name.
+const UNNAMED: &str = "component";
 /// Bounds of a manifest, in bytes.
 const MAX_NAME: usize = 64;
 const MAX_LICENSE: usize = 128;
@@ -57,6 +57,16 @@ impl Metadata {
         }
     }
 
+    /// The name as a plugin's, where it is one: tool chains call every component `root:component`.
+    fn id_part(&self) -> Option<String> {
+        let name = self.name.as_deref()?;
+        let name = name.split('@').next().unwrap_or_default();
+        let last = name.rsplit([':', '/']).next().unwrap_or_default();
+        let part = id_part(last.strip_suffix(".wasm").unwrap_or(last));
+        let says_nothing = part.starts_with(UNNAMED) || part == "root" || part == "main";
+        (!says_nothing).then_some(part)
+    }
+
     fn version(&self) -> &str {
         let version = self.version.as_deref();
         let version = version.filter(|text| text.len() <= 64);
@@ -90,32 +100,39 @@ impl Metadata {
 /// What a `policy.yaml` asks for, in our terms.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Asked {
-    /// Hosts, reached by HTTPS.
-    pub(crate) hosts: Vec<HostPattern>,
+    /// Places on the network.
+    pub(crate) places: Vec<Place>,
     /// Whether the workspace is read (`false`) or written too (`true`).
     pub(crate) workspace: Option<bool>,
     /// Configuration keys, each with the variable that it stands for.
     pub(crate) config: Vec<(String, String)>,
+    /// Memory of an instance, in MiB.
+    pub(crate) memory: Option<u64>,
     /// What it permits and nobody can give, in words.
     pub(crate) not_given: Vec<String>,
 }
 
-/// The text of a manifest for a component that has none; `file` is its path.
-pub(crate) fn manifest(file: &str, metadata: &Metadata, asked: &Asked) -> String {
-    let stem = Path::new(file).file_stem().unwrap_or_default();
+/// A host, and how it is reached.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: HostPattern,
+    pub(crate) port: Option<u16>,
+}
+
+/// The text of a manifest for a component that has none; `source` is its path, or where it was
+/// fetched from.
+pub(crate) fn manifest(source: &str, metadata: &Metadata, asked: &Asked) -> String {
+    let name = metadata.id_part().unwrap_or_else(|| file_part(source));
     let mut text = format!(
-        "[plugin]\nid = \"{PUBLISHER}/{}\"\nversion = {}\ndescription = {}\nlicense = {}\nabi = \"{}\"\n",
-        id_part(&stem.to_string_lossy()),
+        "[plugin]\nid = \"{PUBLISHER}/{name}\"\nversion = {}\ndescription = {}\nlicense = {}\nabi = \"{}\"\n",
         toml_string(metadata.version()),
         toml_string(&metadata.description()),
         toml_string(metadata.license()),
         Abi::Foreign
     );
-    for host in &asked.hosts {
-        let host = toml_string(&host.to_string());
-        text.push_str(&format!(
-            "\n[[request.http]]\nhost = {host}\nmethods = [\"GET\", \"POST\"]\n"
-        ));
+    for place in &asked.places {
+        text.push_str(&place.request());
     }
     if let Some(writes) = asked.workspace {
         let access = if writes { "read-write" } else { "read" };
@@ -129,10 +146,43 @@ pub(crate) fn manifest(file: &str, metadata: &Metadata, asked: &Asked) -> String
             "\n[[request.config]]\nkey = \"{key}\"\ndescription = {about}\n"
         ));
     }
+    if let Some(mib) = asked.memory {
+        text.push_str(&format!("\n[limits]\nmemory = \"{mib}MiB\"\n"));
+    }
     text
 }
 
-/// The name of a file as the name of a plugin: lower-case letters, digits and single dashes.
+impl Place {
+    /// Every method: a policy permits a host as a whole, and whoever grants it may narrow it.
+    fn request(&self) -> String {
+        let methods = Method::ALL.map(|method| format!("\"{method}\"")).join(", ");
+        let host = toml_string(&self.host.to_string());
+        let mut text = format!(
+            "\n[[request.http]]\nhost = {host}\nscheme = \"{}\"\nmethods = [{methods}]\n",
+            self.scheme
+        );
+        if let Some(port) = self.port {
+            text.push_str(&format!("port = {port}\n"));
+        }
+        text
+    }
+}
+
+/// The last part of a path, or of a place such as `oci://ghcr.io/acme/clock:1.0@sha256:…`.
+fn file_part(source: &str) -> String {
+    let file = source.rsplit(['/', '\\']).next().unwrap_or_default();
+    let file = file.split(['@', '#', '?']).next().unwrap_or_default();
+    let tagged = file.rsplit_once(':');
+    // `NAME:PACKAGE` has no folder before it; `PACKAGE:TAG` has.
+    let file = match tagged {
+        Some((before, _)) if source.contains('/') => before,
+        Some((_, after)) => after,
+        None => file,
+    };
+    id_part(file.strip_suffix(".wasm").unwrap_or(file))
+}
+
+/// Any name as the name of a plugin: lower-case letters, digits and single dashes.
 fn id_part(stem: &str) -> String {
     let mut name = String::new();
     for c in stem.chars() {
@@ -148,7 +198,7 @@ fn id_part(stem: &str) -> String {
     let name = name.trim_end_matches('-');
     match name.starts_with(|c: char| c.is_ascii_lowercase()) {
         true => name.to_owned(),
-        false => cut(&format!("component-{name}"), MAX_NAME)
+        false => cut(&format!("{UNNAMED}-{name}"), MAX_NAME)
             .trim_end_matches('-')
             .to_owned(),
     }

@@ -1,6 +1,7 @@
 //! `plugin`: what is installed and what it may do.
 
 mod explain;
+mod foreign;
 mod grant;
 
 use crate::args::PluginCommand;
@@ -116,6 +117,7 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     if let Some(described) = description(&plugins, &loaded).await? {
         tools(&described.tools, style);
     }
+    foreign::show_info(&plugins, &loaded, style).await?;
     Ok(0)
 }
 
@@ -279,7 +281,7 @@ async fn show_request(
         clash(plugins, loaded, &names).await?;
         ui::err(&format!("tools: {}", names.join(", ")));
     }
-    Ok(())
+    foreign::show_request(plugins, loaded).await
 }
 
 /// Places that the plugin will reach once somebody configures them.

@@ -80,7 +80,9 @@ impl Pre {
             return None;
         }
         let why = hidden.iter().take(5);
-        let why: Vec<String> = why.map(|one| format!("`{}`: {}", one.name, one.why)).collect();
+        let why: Vec<String> = why
+            .map(|one| format!("`{}`: {}", one.name, one.why))
+            .collect();
         Some(match why.is_empty() {
             true => "it exports no function".to_owned(),
             false => format!("none of its functions can be a tool ({})", why.join("; ")),
