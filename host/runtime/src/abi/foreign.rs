@@ -48,6 +48,7 @@ pub(crate) fn is_foreign(engine: &Engine, component: &Component) -> bool {
 
 /// Links, beside WASI, what only such components ask for.
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
+    config::link(linker)?;
     config::link_draft(linker)
 }
 

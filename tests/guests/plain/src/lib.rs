@@ -1,5 +1,7 @@
 //! Plain functions: files, a page of the web, and what its surroundings hold.
 
+#![expect(unsafe_code, reason = "generated bindings")]
+
 wit_bindgen::generate!({ path: "wit", world: "plain" });
 
 mod page;
