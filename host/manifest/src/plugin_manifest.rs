@@ -269,3 +269,52 @@ pub(crate) fn line<'de, D: Deserializer<'de>>(
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(abi: &str, rest: &str) -> Result<PluginManifest, String> {
+        let text = format!(
+            "[plugin]\nid = \"acme/clock\"\nversion = \"1.0.0\"\ndescription = \"d\"\nlicense = \"MIT\"\nabi = \"{abi}\"\n{rest}"
+        );
+        PluginManifest::parse("plugin.toml", &text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn words_are_taken_for_the_tools_of_plain_functions_only() {
+        let words = "[tools.now]\ndescription = \"The time.\"\nread-only = true\n";
+        let read_words = read("foreign", words).unwrap().tools;
+        let expected = ToolWords {
+            description: Some("The time.".to_owned()),
+            read_only: true,
+            ..ToolWords::default()
+        };
+        assert_eq!(read_words["now"], expected);
+        let error = read("0.2", words).unwrap_err();
+        assert!(error.contains("describes its tools itself"), "{error}");
+        for (rest, said) in [
+            ("[tools.time-zone]", "`time-zone` is not the name of a tool"),
+            ("[tools.now]\nread-write = true", "read-write"),
+            ("[tools.now]\ndescription = \" \"", "write 1 to 8192 bytes"),
+            ("[tools]\nnow = 1", "now"),
+        ] {
+            let error = read("foreign", rest).unwrap_err();
+            assert!(error.contains(said), "{rest}: {error}");
+        }
+        let long = format!("[tools.now]\ndescription = \"{}\"", "x".repeat(8193));
+        assert!(read("foreign", &long).is_err());
+    }
+
+    #[test]
+    fn an_abi_is_a_version_or_foreign_and_is_written_as_it_is_read() {
+        for text in ["0.1", "0.2", "12.34", "foreign"] {
+            assert_eq!(text.parse::<Abi>().unwrap().to_string(), text);
+        }
+        for text in ["", "Foreign", "foreign ", "0", "0.1.0", "v0.1"] {
+            assert!(text.parse::<Abi>().is_err(), "{text}");
+        }
+        // Nothing of ours is older than what has no version.
+        assert!(Abi::Foreign < Abi::SUPPORTED[0]);
+    }
+}
