@@ -1,8 +1,11 @@
 //! Components that export plain functions, made for another host: found, described, granted by what
 //! their policy asks for, and called by the model.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::hostile::languages::component;
 use crate::support::{fake_openai::Call, ml_intern::Finished, ml_intern::Home};
 
 use super::{guest, outcomes, run, target::Target};
@@ -222,4 +225,35 @@ async fn a_plugin_toml_beside_it_says_what_its_functions_are() {
         "{}",
         refused.stderr
     );
+}
+
+/// The bindings of this tool chain differ from those of Rust, and it leaves exports of its own behind.
+#[tokio::test]
+async fn a_component_that_python_made_is_a_tool_as_it_is() {
+    let home = Home::new();
+    home.write("evaluator.wasm", component("python-plain"));
+    home.write("policy.yaml", policy("api.example.org"));
+    home.write("ml-intern.toml", AGENT);
+    home.write("inside.txt", "inside");
+    // An unoptimised host takes minutes to compile an interpreter, beside other tests.
+    let add = home.ml_intern(["plugin", "add", "evaluator.wasm", "--yes"]);
+    let added = add.life(Duration::from_secs(300)).run().await;
+    added.assert_code(0);
+    let calls = [
+        Call::new("evaluate", json!({ "expression": "6 * 7" })),
+        Call::new("evaluate", json!({ "expression": "1 / 0" })),
+        Call::new("summary", json!({ "numbers": [1, 2.5, 4] })),
+        Call::new("read_text", json!({ "path": "inside.txt" })),
+        Call::new("read_text", json!({ "path": "/etc/hostname" })),
+    ];
+    let (_world, events, _) = run(home, calls).await;
+    let outcomes = outcomes(&events);
+    assert_eq!(outcomes[0], ("ok", "42"));
+    assert!(
+        outcomes[1].0 != "ok" && outcomes[1].1.contains("ZeroDivisionError"),
+        "{outcomes:?}"
+    );
+    assert_eq!(outcomes[2], ("ok", r#"{"mean":2.5,"count":3}"#));
+    assert_eq!(outcomes[3], ("ok", "inside"));
+    assert_ne!(outcomes[4].0, "ok");
 }
