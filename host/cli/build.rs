@@ -110,14 +110,13 @@ fn entry(code: &mut String, name: &str, component: &Path) {
         manifest: {manifest:?},
         digest: ml_intern_manifest::Digest::from_bytes({digest:?}),
         kinds: &[{kinds}],
-        abi: ml_intern_manifest::Abi {{ major: {major}, minor: {minor} }},
+        abi: ml_intern_manifest::Abi::{abi:?},
         imports: &{imports:?},
     }},",
         manifest = inspected.manifest_text,
         digest = inspected.digest.as_bytes(),
         kinds = kinds.collect::<Vec<_>>().join(", "),
-        major = inspected.abi.major,
-        minor = inspected.abi.minor,
+        abi = inspected.abi,
         imports = inspected.imports,
     )
     .expect("a string takes everything");

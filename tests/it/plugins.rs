@@ -5,6 +5,7 @@ use crate::support::{
 
 mod broken;
 mod change;
+pub(crate) mod foreign;
 mod grants;
 mod lock;
 mod manage;
@@ -15,7 +16,7 @@ mod values;
 
 /// The module with tests for each guest that these tests load.
 pub(crate) mod guests {
-    pub(crate) use super::{many, naughty};
+    pub(crate) use super::{foreign as plain, many, naughty};
 }
 
 /// A home whose workspace holds the guest `naughty`, granted what the lines in TOML say, locked.

@@ -6,6 +6,7 @@ pub(crate) mod plugins;
 pub(crate) mod prompt;
 pub(crate) mod undo;
 pub(crate) mod watch;
+pub(crate) mod words;
 pub(crate) mod workbench;
 
 pub(crate) use plugins::{Loaded, Plugins};

@@ -30,7 +30,7 @@ pub use network::{NetworkPlace, NetworkRule, NetworkRules};
 pub use process::{JobsRules, ProcessRules};
 pub use request::{
     Access, AgentRequest, ConfigRequest, CredentialBinding, CredentialKind, CredentialRequest,
-    FsRequest, HttpRequest, HttpTarget, JobsRequest, ProcessRequest, Request,
+    FsRequest, HttpRequest, HttpTarget, JobsRequest, ProcessRequest, Request, names_secret,
 };
 pub(crate) use request::{MAX_USD, is_program, is_tool_name, is_variable, set, usd};
 

@@ -65,13 +65,13 @@ pub use grant::{
     CredentialRequest, CredentialRule, CredentialUse, Credentials, Effective, FsGrant, FsRequest,
     FsRules, Grant, HttpGrant, HttpRequest, HttpRule, HttpRules, HttpTarget, JobsGrant,
     JobsRequest, JobsRules, NetworkPlace, NetworkRule, NetworkRules, ProcessGrant, ProcessRequest,
-    ProcessRules, Request, WORKSPACE_MOUNT, toml_string,
+    ProcessRules, Request, WORKSPACE_MOUNT, names_secret, toml_string,
 };
 pub use index::{Index, Listed};
 pub use limits::{Limits, RequestedLimits, SESSION_CALLS};
 pub use lockfile::{Change, LockEntry, Lockfile};
 pub use pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
-pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest};
+pub use plugin_manifest::{Abi, Kind, PluginHeader, PluginManifest, ToolWords};
 pub use plugin_ref::{PluginId, printable, shorten};
 pub use run_manifest::{
     AgentSection, BudgetSection, Entry, Event, JobBackend, JobsSection, PermissionMode,

@@ -4,9 +4,10 @@
 //! index or an allocation unchecked.
 
 use ml_intern_manifest::{Abi, Digest, Kind, PluginManifest, printable, shorten};
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentExternalKind, Parser, Payload};
 
 use crate::error::Error;
+use crate::foreign::{self, Metadata};
 
 /// Name of the custom section that carries the plugin manifest.
 pub const MANIFEST_SECTION: &str = "ml-intern:plugin";
@@ -38,15 +39,20 @@ pub struct Inspected {
     pub manifest: PluginManifest,
     /// What it exports, in the order of [`Kind::ALL`]; never empty.
     pub kinds: Vec<Kind>,
-    /// The version in the names of its exports.
+    /// The version in the names of its exports; [`Abi::Foreign`] where they are plain functions.
     pub abi: Abi,
     /// Names of its exports, in their order.
     pub exports: Vec<String>,
     /// Names of its imports, in their order, such as `wasi:http/types@0.2.3`.
     pub imports: Vec<String>,
+    /// What a `policy.yaml` beside it permits and this host does not give, in words.
+    pub not_given: Vec<String>,
     /// SHA-256 of the bytes.
     pub digest: Digest,
 }
+
+/// The text of a `policy.yaml` and its path, for errors.
+pub(crate) type Policy = Option<(String, String)>;
 
 /// Reads `bytes`; `name` is the file or source that errors show. `beside` is the text of the
 /// `plugin.toml` next to the file, used when the component carries none.
@@ -55,6 +61,16 @@ pub struct Inspected {
 /// [`Error::NotAComponent`], [`Error::Abi`], [`Error::Manifest`] or [`Error::Parse`], each saying
 /// what to do.
 pub fn inspect(name: &str, bytes: &[u8], beside: Option<&str>) -> Result<Inspected, Error> {
+    inspect_with(name, bytes, beside, || Ok(None))
+}
+
+/// The same, with a `policy.yaml` for a component of plain functions that has no manifest.
+pub(crate) fn inspect_with(
+    name: &str,
+    bytes: &[u8],
+    beside: Option<&str>,
+    policy: impl FnOnce() -> Result<Policy, Error>,
+) -> Result<Inspected, Error> {
     let damaged = |message: String| Error::NotAComponent {
         name: name.to_owned(),
         message,
@@ -68,12 +84,22 @@ pub fn inspect(name: &str, bytes: &[u8], beside: Option<&str>) -> Result<Inspect
         name: name.to_owned(),
         message,
     })?;
-    let manifest_text = outline
-        .manifest(beside)
-        .map_err(|message| Error::Manifest {
+    let mut not_given = Vec::new();
+    let manifest_text = if abi == Abi::Foreign && outline.has_no_manifest(beside) {
+        let asked = match policy()? {
+            Some((file, text)) => foreign::policy(&file, &text)?,
+            None => foreign::Asked::default(),
+        };
+        let text = foreign::manifest(name, &outline.metadata, &asked);
+        not_given = asked.not_given;
+        text
+    } else {
+        let text = outline.manifest(beside);
+        text.map_err(|message| Error::Manifest {
             name: name.to_owned(),
             message,
-        })?;
+        })?
+    };
     let manifest = PluginManifest::parse(&format!("{name} (plugin.toml)"), &manifest_text)?;
     if manifest.plugin.abi != abi {
         return Err(Error::Manifest {
@@ -95,6 +121,7 @@ pub fn inspect(name: &str, bytes: &[u8], beside: Option<&str>) -> Result<Inspect
             .map(|name| (*name).to_owned())
             .collect(),
         imports: outline.imports,
+        not_given,
         digest: Digest::of(bytes),
     })
 }
@@ -145,6 +172,9 @@ struct Outline<'a> {
     imports: Vec<String>,
     own_manifests: Vec<&'a [u8]>,
     nested_manifests: Vec<&'a [u8]>,
+    metadata: Metadata,
+    /// Whether something beside types and modules is exported that is no interface of WASI.
+    plain: bool,
 }
 
 impl<'a> Outline<'a> {
@@ -182,10 +212,17 @@ impl<'a> Outline<'a> {
                     };
                     found.push(section.data());
                 }
+                Payload::CustomSection(section) if depth == 0 => outline.metadata.take(&section),
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
                         bounded(outline.exports.len())?;
-                        outline.exports.push(export.map_err(damaged)?.name.name);
+                        let export = export.map_err(damaged)?;
+                        let callable = matches!(
+                            export.kind,
+                            ComponentExternalKind::Func | ComponentExternalKind::Instance
+                        );
+                        outline.plain |= callable && !export.name.name.starts_with("wasi:");
+                        outline.exports.push(export.name.name);
                     }
                 }
                 Payload::ComponentImportSection(section) if depth == 0 => {
@@ -260,17 +297,24 @@ impl<'a> Outline<'a> {
             .into_iter()
             .filter(|kind| exported(kind) == 1)
             .collect();
+        if kinds.is_empty() && found.is_none() && self.plain {
+            return Ok((vec![Kind::Tool], Abi::Foreign));
+        }
         if kinds.is_empty() {
             let wanted: Vec<String> = Kind::ALL
                 .iter()
                 .map(|kind| format!("`{PACKAGE}{kind}@{}.0`", Abi::HOST))
                 .collect();
             return Err(format!(
-                "exports none of {}; implement one of these interfaces",
+                "exports none of {}, and no other function; implement one of these interfaces",
                 wanted.join(", ")
             ));
         }
         Ok((kinds, found.unwrap_or(Abi::HOST)))
+    }
+
+    fn has_no_manifest(&self, beside: Option<&str>) -> bool {
+        self.own_manifests.is_empty() && self.nested_manifests.is_empty() && beside.is_none()
     }
 
     /// The component's own section, else the only one within it (a Rust guest carries it in the

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod error;
+mod foreign;
 mod hub;
 mod inspect;
 mod local;

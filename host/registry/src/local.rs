@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::inspect::{MAX_COMPONENT_BYTES, too_large};
+use crate::inspect::{MAX_COMPONENT_BYTES, Policy, too_large};
 
 /// Far more than any manifest; what is longer is some other file.
 const MAX_MANIFEST_BYTES: usize = 256 * 1024;
+/// Far more than any list of permissions.
+const MAX_POLICY_BYTES: usize = 64 * 1024;
 
 /// Where `cargo build --release --target wasm32-wasip2` leaves a component.
 const CARGO_OUTPUT: &str = "target/wasm32-wasip2/release";
@@ -50,6 +52,19 @@ pub(crate) fn read(path: &Path) -> Result<Files, Error> {
         manifest,
         is_folder: metadata.is_dir(),
     })
+}
+
+/// The `policy.yaml` that belongs to a component: `NAME.policy.yaml`, else `policy.yaml`, both
+/// beside it. Read only where it counts.
+pub(crate) fn policy(component: &Path) -> Result<Policy, Error> {
+    let named = component.with_extension("policy.yaml");
+    for path in [named, component.with_file_name("policy.yaml")] {
+        match read_up_to(&path, MAX_POLICY_BYTES) {
+            Err(Error::NotFound { .. }) => {}
+            other => return Ok(Some((path.display().to_string(), text(&path, other?)?))),
+        }
+    }
+    Ok(None)
 }
 
 /// The one component of a plugin's folder: in it, else where cargo leaves it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ml_intern_manifest::{Abi, Digest, Kind, PluginManifest, Source, suggestion};
 
 use crate::error::Error;
-use crate::inspect::inspect;
+use crate::inspect::inspect_with;
 use crate::local;
 use crate::store::Store;
 
@@ -52,6 +52,8 @@ pub struct Resolved {
     pub abi: Abi,
     /// Names of its imports.
     pub imports: Vec<String>,
+    /// What a `policy.yaml` beside it permits and this host does not give, in words.
+    pub not_given: Vec<String>,
     /// The component.
     pub bytes: ComponentBytes,
 }
@@ -150,11 +152,9 @@ impl Catalog {
             manifest: PluginManifest::parse(&format!("{name} (plugin.toml)"), &facts.manifest)?,
             digest: *digest,
             kinds: facts.kinds,
-            abi: Abi {
-                major: facts.abi.0,
-                minor: facts.abi.1,
-            },
+            abi: facts.abi.parse()?,
             imports: facts.imports,
+            not_given: Vec::new(),
             bytes: ComponentBytes::Stored(store.clone(), *digest),
         })
     }
@@ -185,6 +185,7 @@ impl Catalog {
                 .iter()
                 .map(|import| (*import).to_owned())
                 .collect(),
+            not_given: Vec::new(),
             bytes: ComponentBytes::Static(builtin.bytes),
         })
     }
@@ -192,7 +193,8 @@ impl Catalog {
 
 fn resolve_files(source: &Source, files: local::Files) -> Result<Resolved, Error> {
     let name = files.path.display().to_string();
-    let inspected = inspect(&name, &files.bytes, files.manifest.as_deref())?;
+    let policy = || local::policy(&files.path);
+    let inspected = inspect_with(&name, &files.bytes, files.manifest.as_deref(), policy)?;
     // In a folder under development the manifest is edited by hand: one that the component was not
     // built from would show the user other requests than those that are in force.
     if files.is_folder
@@ -214,6 +216,7 @@ fn resolve_files(source: &Source, files: local::Files) -> Result<Resolved, Error
         kinds: inspected.kinds,
         abi: inspected.abi,
         imports: inspected.imports,
+        not_given: inspected.not_given,
         bytes: ComponentBytes::Shared(files.bytes.into()),
     })
 }

@@ -37,7 +37,7 @@ pub(crate) struct Facts {
     /// The plugin manifest as its author wrote it.
     pub(crate) manifest: String,
     pub(crate) kinds: Vec<Kind>,
-    pub(crate) abi: (u32, u32),
+    pub(crate) abi: String,
     pub(crate) imports: Vec<String>,
 }
 
@@ -133,7 +133,7 @@ impl Store {
         Ok(Facts {
             manifest: inspected.manifest_text,
             kinds: inspected.kinds,
-            abi: (inspected.abi.major, inspected.abi.minor),
+            abi: inspected.abi.to_string(),
             imports: inspected.imports,
         })
     }

@@ -4,6 +4,7 @@
 //!
 //! A released version lies in `wit/released/` and is never edited.
 
+pub(crate) mod foreign;
 pub(crate) mod v0_1;
 
 use wasmtime::component::Component;
@@ -21,10 +22,12 @@ use crate::{chat, notifier, provider, tool, types};
 pub(crate) enum Version {
     V0_1,
     V0_2,
+    /// None: a component of plain functions.
+    Foreign,
 }
 
 impl Version {
-    pub(crate) const COUNT: usize = 2;
+    pub(crate) const COUNT: usize = 3;
 
     /// The version of the interface that makes the component one of `world`; the newest where there
     /// is none, so that linking it says what is missing.
@@ -40,6 +43,63 @@ impl Version {
 type Store<'a> = StoreContextMut<'a, PluginState>;
 /// What the generated bindings borrow a text as.
 type Text = String;
+
+/// A component with tools: one of our world, or one of plain functions.
+pub(crate) enum ToolPre {
+    Ours(OurToolPre),
+    Foreign(foreign::Pre),
+}
+
+impl ToolPre {
+    pub(crate) fn new(host: &Host, component: &Component) -> wasmtime::Result<Self> {
+        match foreign::is_foreign(&host.engine, component) {
+            true => foreign::Pre::new(host, component).map(Self::Foreign),
+            false => OurToolPre::new(host, component).map(Self::Ours),
+        }
+    }
+
+    /// A component of plain functions is instantiated by the call itself: telling what it offers
+    /// runs nothing.
+    pub(crate) async fn instantiate(
+        &self,
+        store: impl AsContextMut<Data = PluginState>,
+    ) -> wasmtime::Result<ToolGuest> {
+        match self {
+            Self::Ours(pre) => pre.instantiate(store).await.map(ToolGuest::Ours),
+            Self::Foreign(pre) => Ok(ToolGuest::Foreign(pre.clone())),
+        }
+    }
+}
+
+pub(crate) enum ToolGuest {
+    Ours(OurToolGuest),
+    Foreign(foreign::Pre),
+}
+
+impl ToolGuest {
+    pub(crate) async fn describe(
+        &self,
+        store: impl AsContextMut<Data = PluginState>,
+    ) -> wasmtime::Result<Result<Vec<tool::Descriptor>, types::Error>> {
+        match self {
+            Self::Ours(guest) => guest.describe(store).await,
+            Self::Foreign(functions) => Ok(Ok(functions.describe())),
+        }
+    }
+
+    pub(crate) async fn call(
+        &self,
+        store: impl AsContextMut<Data = PluginState>,
+        name: &Text,
+        arguments: &Text,
+        context: &tool::Context,
+    ) -> wasmtime::Result<Result<tool::Output, types::Error>> {
+        match self {
+            Self::Ours(guest) => guest.call(store, name, arguments, context).await,
+            Self::Foreign(functions) => functions.call(store, name, arguments).await,
+        }
+    }
+}
 
 /// What a component of a world is prepared as, and its functions once it is instantiated.
 macro_rules! world {
@@ -59,7 +119,7 @@ macro_rules! world {
                 let linked = host.linker(World::$world, version)?.instantiate_pre(component)?;
                 Ok(match version {
                     Version::V0_1 => Self::V0_1(v0_1::$pre::new(linked)?),
-                    Version::V0_2 => Self::Newest($newest_pre::new(linked)?),
+                    Version::V0_2 | Version::Foreign => Self::Newest($newest_pre::new(linked)?),
                 })
             }
 
@@ -97,7 +157,7 @@ macro_rules! world {
 }
 
 world! {
-    Tool: ToolPre ToolGuest, ToolPluginPre ToolPlugin.ml_intern_plugin_tool, {
+    Tool: OurToolPre OurToolGuest, ToolPluginPre ToolPlugin.ml_intern_plugin_tool, {
         fn describe => call_describe() -> Vec<tool::Descriptor>;
         fn call => call_call(name: &Text, arguments: &Text, context: &tool::Context) -> tool::Output;
     }

@@ -43,6 +43,7 @@ pub(crate) fn link(
     match version {
         Version::V0_1 => abi::v0_1::link(linker, world),
         Version::V0_2 => link_newest(linker, world),
+        Version::Foreign => abi::foreign::link(linker),
     }
 }
 

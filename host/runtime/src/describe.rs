@@ -49,7 +49,10 @@ impl Runtime {
             )),
         }
         let plugin = self.plugin(source.clone(), Setup::bare(limits()));
-        let tools = plugin.tools().await?;
+        let tools = match plugin.documented_tools().await? {
+            Some(tools) => tools,
+            None => plugin.tools().await?,
+        };
         check(&tools).map_err(|problem| {
             CallError::Fault(Fault {
                 plugin: source.id.clone(),

@@ -41,6 +41,7 @@ mod runtime;
 mod services;
 mod state;
 
+pub use abi::foreign::Hidden;
 pub use bindings::notifier::exports::ml_intern::plugin::notifier;
 pub use bindings::provider::exports::ml_intern::plugin::provider;
 pub use bindings::provider::ml_intern::plugin::{chat, sink};

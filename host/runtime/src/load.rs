@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::abi::foreign::is_foreign;
 use crate::abi::{NotifierPre, ProviderPre, ToolPre};
 use crate::compile;
 use crate::engine::Host;
@@ -61,6 +62,8 @@ impl fmt::Debug for ComponentSource {
 /// A component as code, and prepared for the worlds it has been used as.
 pub(crate) struct Loaded {
     pub(crate) component: Component,
+    /// Whether it exports plain functions instead of an interface of ours.
+    pub(crate) foreign: bool,
     tool: OnceLock<ToolPre>,
     provider: OnceLock<ProviderPre>,
     notifier: OnceLock<NotifierPre>,
@@ -107,6 +110,7 @@ pub(crate) async fn load(
         None => compiled(runtime, source).await?,
     };
     Ok(Loaded {
+        foreign: is_foreign(&runtime.host()?.engine, &component),
         component,
         tool: OnceLock::new(),
         provider: OnceLock::new(),

@@ -13,6 +13,8 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::abi::ToolPre;
+use crate::abi::foreign::{self, Docs, Hidden};
 use crate::call::{AuditRecord, Call, CallContext, CallParts, Observer, Sink, Unobserved, Verdict};
 use crate::capability::fs::Written;
 use crate::capability::keyvalue::KeyValue;
@@ -226,6 +228,39 @@ impl Plugin {
         guest!(self, asked, tool.describe())
     }
 
+    /// Functions of a component of plain functions that are no tools, and why; nothing for another.
+    ///
+    /// # Errors
+    /// [`FaultCause::NotLoadable`], as [`Self::prepare`].
+    pub async fn hidden_functions(&self) -> Result<Vec<Hidden>, CallError> {
+        let found = self.0.foreign().await;
+        let found = found.map_err(|cause| self.0.fault("prepare", cause))?;
+        Ok(found.map_or_else(Vec::new, |functions| functions.hidden().to_vec()))
+    }
+
+    /// The tools of a component of plain functions with the words of their author, read from its
+    /// bytes; none for another.
+    pub(crate) async fn documented_tools(
+        &self,
+    ) -> Result<Option<Vec<tool::Descriptor>>, CallError> {
+        let found = self.0.foreign().await;
+        let found = found.map_err(|cause| self.0.fault("describe", cause))?;
+        let Some(functions) = found else {
+            return Ok(None);
+        };
+        if let Some(why) = functions.has_no_tools() {
+            return Err(self.0.fault("describe", FaultCause::Description(why)));
+        }
+        let source = self.0.source.clone();
+        let read = move || (source.bytes)().map(|bytes| Docs::read(&bytes));
+        // Without the words the tools are the same.
+        let docs = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(docs)) => docs,
+            Ok(Err(_)) | Err(_) => Docs::default(),
+        };
+        Ok(Some(functions.describe_with(&docs)))
+    }
+
     /// Completes a conversation. Deltas go to `sink` as they come and are for display only.
     pub async fn complete(
         &self,
@@ -333,6 +368,18 @@ impl Inner {
         self.component.get_or_try_init(load_once).await
     }
 
+    /// The functions of a component of plain functions; none for another.
+    async fn foreign(&self) -> Result<Option<&foreign::Pre>, FaultCause> {
+        let loaded = self.loaded().await?;
+        if !loaded.foreign {
+            return Ok(None);
+        }
+        match loaded.tool(self.runtime.host()?)? {
+            ToolPre::Foreign(functions) => Ok(Some(functions)),
+            ToolPre::Ours(_) => Ok(None),
+        }
+    }
+
     /// Waits for a place among the plugin's calls, the code, and a place in the pool. None of this
     /// counts as time of the call.
     async fn start<'a>(&'a self, asked: Asked<'a>) -> Result<Running<'a>, CallError> {
@@ -404,7 +451,7 @@ impl Running<'_> {
     }
 
     fn store(&self) -> Result<Store<PluginState>, CallError> {
-        let state = PluginState::new(Arc::clone(&self.call))
+        let state = PluginState::new(Arc::clone(&self.call), self.loaded.foreign)
             .map_err(|text| self.fault(FaultCause::Host(text)))?;
         let mut store = Store::new(&self.host.engine, state);
         store.limiter(|state| &mut state.memory);

@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::call::{Call, Stream};
 use crate::capability::http::Hooks;
-use crate::capability::{fs, stdio};
+use crate::capability::{config, fs, stdio};
 use crate::meter::MemoryLimiter;
 
 /// State of one instance; dropped with it.
@@ -19,13 +19,17 @@ pub(crate) struct PluginState {
     http: WasiHttpCtx,
     hooks: Hooks,
     files: fs::Files,
+    foreign: bool,
+    /// Whether it looked for a folder and there is none for it.
+    pub(crate) misses_folder: bool,
     pub(crate) memory: MemoryLimiter,
 }
 
 impl PluginState {
     /// WASI as narrow as it gets: no environment, no arguments, no input, no sockets, no names
-    /// looked up; folders as granted.
-    pub(crate) fn new(call: Arc<Call>) -> Result<Self, String> {
+    /// looked up; folders as granted. A component of plain functions (`foreign`) was not written for
+    /// this host: it sees its configuration as its environment, and its folder by several names.
+    pub(crate) fn new(call: Arc<Call>, foreign: bool) -> Result<Self, String> {
         let limits = &call.setup.limits;
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio::Output::new(Arc::clone(&call), Stream::Stdout))
@@ -34,12 +38,17 @@ impl PluginState {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(limits.random_bytes);
+        if foreign {
+            wasi.envs(&config::as_environment(&call.effective().config));
+        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(usize::try_from(limits.header_bytes).unwrap_or(usize::MAX));
         Ok(Self {
             files: fs::open(&call)?,
+            foreign,
+            misses_folder: false,
             table,
             wasi: wasi.build(),
             http,
@@ -80,6 +89,8 @@ impl PluginState {
             call: &self.call,
             mount: &self.files,
             table: &mut self.table,
+            foreign: self.foreign,
+            misses_folder: &mut self.misses_folder,
         }
     }
 }

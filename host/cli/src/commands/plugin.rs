@@ -3,6 +3,7 @@
 mod add;
 mod candidate;
 mod explain;
+mod foreign;
 mod grant;
 mod prune;
 mod publish;
@@ -139,6 +140,7 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     if let Some(described) = show::description(&plugins, &loaded).await? {
         show::tools(&described.tools, style);
     }
+    foreign::show_info(&plugins, &loaded, style).await?;
     Ok(0)
 }
 

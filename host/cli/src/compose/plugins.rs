@@ -2,7 +2,7 @@
 
 use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
-use crate::compose::{fetch, lock};
+use crate::compose::{fetch, lock, words};
 use crate::config::{Config, variable};
 use crate::credentials::Credentials;
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -250,7 +250,9 @@ impl<'a> Plugins<'a> {
     /// nothing in their words that a terminal or a model would read as something else.
     pub(crate) async fn describe(&self, loaded: &Loaded) -> Result<Described> {
         let described = self.runtime.describe(&loaded.source()).await;
-        let own = described.or_fail(Kind::Plugin)?;
+        let mut own = described.or_fail(Kind::Plugin)?;
+        let said = words::put(&mut own, &loaded.resolved.manifest);
+        said.map_err(|problem| Failure::new(Kind::Plugin, anyhow::anyhow!(problem)))?;
         let mut tools = own.clone();
         for tool in &mut tools {
             tool.name.insert_str(0, &loaded.prefix);

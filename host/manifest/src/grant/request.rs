@@ -10,6 +10,7 @@ use crate::pattern::{FlavorPattern, HostPattern, Method, PathPattern, Scheme};
 use crate::size::Size;
 
 pub use credential::{CredentialBinding, CredentialKind, CredentialRequest};
+pub use read::names_secret;
 pub(crate) use read::{
     MAX_USD, few, flavors, is_program, is_tool_name, is_variable, mount, optional_usd, programs,
     set, tools, usd,

@@ -206,7 +206,7 @@ macro_rules! world {
 }
 
 world! {
-    Tool: ToolPre ToolGuest, {
+    Tool: OurToolPre OurToolGuest, {
         0 "describe" describe() -> Vec<tool::Descriptor> as Vec<tool::Descriptor>: identity;
         1 "call" call(name: String = &str, arguments: String = &str, context: tool::Context = &tool::Context)
             -> tool::Output as tool::Output: identity;

@@ -181,6 +181,8 @@ pub(crate) struct View<'a> {
     pub(crate) call: &'a Arc<Call>,
     pub(crate) mount: &'a Files,
     pub(crate) table: &'a mut ResourceTable,
+    pub(crate) foreign: bool,
+    pub(crate) misses_folder: &'a mut bool,
 }
 
 struct Folders;
@@ -339,6 +341,7 @@ impl View<'_> {
 impl preopens::Host for View<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let (Some(mount), Some(access)) = (self.mount, access(self.call)) else {
+            *self.misses_folder = true;
             return Ok(Vec::new());
         };
         let (asked, permissions, mode) = match access {
@@ -350,9 +353,26 @@ impl preopens::Host for View<'_> {
             self.call
                 .allowed(asked.capability(), WORKSPACE_MOUNT.to_owned(), rule);
         }
-        let folder = Dir::new(mount.folder.try_clone()?, permissions, mode, false);
-        let fd = self.table.push(Descriptor::Dir(folder))?;
-        Ok(vec![(fd, WORKSPACE_MOUNT.to_owned())])
+        let mut folders = Vec::new();
+        for name in self.names() {
+            let folder = Dir::new(mount.folder.try_clone()?, permissions, mode, false);
+            folders.push((self.table.push(Descriptor::Dir(folder))?, name));
+        }
+        Ok(folders)
+    }
+}
+
+impl View<'_> {
+    /// The names of the folder. A component of plain functions takes paths as a model writes them,
+    /// who knows the workspace by its real path and works in it.
+    fn names(&self) -> Vec<String> {
+        let mut names = vec![WORKSPACE_MOUNT.to_owned()];
+        if self.foreign {
+            names.push(".".to_owned());
+            let real = self.call.setup.workspace.as_ref();
+            names.extend(real.map(|path| path.display().to_string()));
+        }
+        names
     }
 }
 

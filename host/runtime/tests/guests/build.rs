@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, PackageId, Resolve};
 
 /// The version of the contract that `wit/` holds. The texts of guests are written with the oldest
 /// one, and turned into the version that they are built for.
@@ -130,9 +130,30 @@ pub(crate) fn encode(text: &str, version: &str, world: &str) -> Vec<u8> {
     }
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(renamed.path()).unwrap();
+    wrapped(&resolve, package, world, Some(text))
+}
+
+/// A component of the world `test` in `wit`, from the text of a core module.
+pub(crate) fn encode_text(wit: &str, text: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("test.wit", wit).unwrap();
+    wrapped(&resolve, package, "test", Some(text))
+}
+
+/// The same, with functions that nobody calls.
+pub(crate) fn dummy(wit: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("test.wit", wit).unwrap();
+    wrapped(&resolve, package, "test", None)
+}
+
+fn wrapped(resolve: &Resolve, package: PackageId, world: &str, text: Option<&str>) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    let mut module = wat::parse_str(text).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut module = match text {
+        Some(text) => wat::parse_str(text).unwrap(),
+        None => dummy_module(resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync)),
+    };
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
         .module(&module)
         .unwrap()

@@ -7,6 +7,7 @@ mod build;
 mod cache;
 mod churn;
 mod effects;
+mod foreign;
 mod format;
 mod grants;
 mod limits;
@@ -96,6 +97,16 @@ fn cause(result: Result<tool::Output, CallError>) -> FaultCause {
 
 /// What a plugin that asks for `request` may do under `grant`, both TOML.
 fn policy(request: &str, grant: &str) -> Policy {
+    configured_policy(request, grant, BTreeMap::new())
+}
+
+/// The same of a plugin that is granted nothing and given one value.
+fn configured(request: &str, key: &str, value: &str) -> Policy {
+    let config = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    configured_policy(request, "{}", config)
+}
+
+fn configured_policy(request: &str, grant: &str, config: BTreeMap<String, String>) -> Policy {
     let plugin = format!(
         "[plugin]\nid = \"test/guest\"\nversion = \"0.1.0\"\ndescription = \"x\"\nlicense = \"Apache-2.0\"\nabi = \"0.1\"\n{request}"
     );
@@ -103,7 +114,7 @@ fn policy(request: &str, grant: &str) -> Policy {
     let run = format!("[plugins.guest]\nsource = \"./guest.wasm\"\ngrant = {grant}");
     let run = RunManifest::parse("ml-intern.toml", &run).unwrap();
     let grant = run.plugins[0].grant_for(&plugin.request);
-    Effective::compute("plugins.guest", &plugin.request, &grant, &BTreeMap::new())
+    Effective::compute("plugins.guest", &plugin.request, &grant, &config)
         .unwrap()
         .into()
 }

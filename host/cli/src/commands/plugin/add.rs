@@ -1,7 +1,7 @@
 //! `plugin add`: a source becomes an entry of the run manifest, after a yes.
 
 use super::candidate::{Before, Candidate, section};
-use super::show;
+use super::{foreign, show};
 use crate::args::AddArgs;
 use crate::commands::confirmed;
 use crate::compose::plugins::Described;
@@ -38,6 +38,7 @@ pub(super) async fn add(config: &Config, given: AddArgs) -> Result<u8> {
         clash(&plugins, &loaded, described).await?;
         ui::err(&format!("tools: {}", names(described).join(", ")));
     }
+    foreign::show_request(&plugins, &loaded).await?;
     if !given.yes && !confirmed("granting this", "grant this?")? {
         let nothing = anyhow::anyhow!("nothing was added");
         return Err(Failure::new(Kind::Blocked, nothing));

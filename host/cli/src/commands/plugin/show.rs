@@ -67,6 +67,9 @@ fn facts(loaded: &Loaded, candidate: &Candidate, compiled: Option<Duration>) -> 
 
 /// An ABI, with those that this program takes.
 pub(super) fn abi(own: Abi) -> String {
+    if own == Abi::Foreign {
+        return "none: a component of plain functions".to_owned();
+    }
     let [oldest, .., newest] = Abi::SUPPORTED;
     format!("{own}; this program takes {oldest} to {newest}")
 }

@@ -182,11 +182,17 @@ impl<'de> de::Visitor<'de> for OneOrMany {
 }
 
 fn is_public_variable(text: &str) -> bool {
+    is_variable(text) && !names_secret(text)
+}
+
+/// Whether an environment variable is named like one that holds a secret, such as `HF_TOKEN`.
+pub fn names_secret(variable: &str) -> bool {
     let secret = |word| {
         matches!(
             word,
             "TOKEN"
                 | "KEY"
+                | "APIKEY"
                 | "SECRET"
                 | "PASSWORD"
                 | "PASS"
@@ -196,7 +202,7 @@ fn is_public_variable(text: &str) -> bool {
                 | "AUTH"
         )
     };
-    is_variable(text) && !text.split('_').any(secret)
+    variable.split('_').any(secret)
 }
 
 pub(crate) fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
