@@ -37,6 +37,7 @@
 
 #![warn(missing_docs)]
 
+mod cases;
 mod credential_map;
 mod digest;
 mod document;
@@ -51,6 +52,10 @@ mod plugin_ref;
 mod run_manifest;
 mod size;
 
+pub use cases::{
+    Case, Cases, Content, ErrorKind, Expect, FileAfter, HttpRecording, JobRecording, JobState,
+    Lost, ProgramRecording, RecordedBody, State, Texts, set_expectation,
+};
 pub use credential_map::{
     CredentialMap, CredentialOrigin, check_credential_name, remove_credential, set_credential,
 };

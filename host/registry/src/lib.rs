@@ -15,11 +15,13 @@
 
 #![warn(missing_docs)]
 
+mod anatomy;
 mod error;
 mod inspect;
 mod local;
 mod resolve;
 
+pub use anatomy::{Anatomy, Part, Producer, Section, anatomy};
 pub use error::Error;
 pub use inspect::{Inspected, MANIFEST_SECTION, MAX_COMPONENT_BYTES, inspect};
 pub use resolve::{Builtin, Catalog, ComponentBytes, Resolved};

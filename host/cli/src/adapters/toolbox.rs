@@ -88,7 +88,13 @@ impl PluginTools {
     }
 }
 
-fn offered(descriptor: tool::Descriptor, plugin: &str, powers: Powers, grants: &[String]) -> Tool {
+/// A tool as the agent knows it.
+pub(crate) fn offered(
+    descriptor: tool::Descriptor,
+    plugin: &str,
+    powers: Powers,
+    grants: &[String],
+) -> Tool {
     let operations = descriptor.operations.map(|(argument, operations)| {
         let operations = operations
             .into_iter()

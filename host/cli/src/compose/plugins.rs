@@ -14,7 +14,7 @@ use ml_intern_manifest::{
 use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
-    ComponentSource, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup, Written,
+    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup, Written,
     description_digest,
 };
 use std::borrow::Cow;
@@ -179,6 +179,17 @@ impl<'a> Plugins<'a> {
         let resolved = resolve(&entry.source()).map_err(|failure| {
             failure.hint(format!("the plugin is [{path}] of the run manifest"))
         })?;
+        self.load_resolved(section, entry, resolved)
+    }
+
+    /// The same where it was found and read already.
+    pub(crate) fn load_resolved(
+        &self,
+        section: Section,
+        entry: &Entry,
+        resolved: Resolved,
+    ) -> Result<Loaded> {
+        let path = section.path(&entry.name);
         let request = &resolved.manifest.request;
         let config = values(entry, &resolved);
         let grant = entry.grant_for(request);
@@ -235,29 +246,49 @@ impl<'a> Plugins<'a> {
         session: Option<PathBuf>,
         services: Services,
     ) -> Plugin {
-        let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
-        let mut effective = loaded.effective.clone();
-        if fs.is_some() {
-            let path = self.config.workspace.display().to_string();
-            Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
-        }
         let file = loaded.values_file();
         let project = self.config.paths.project(&self.config.workspace);
-        let setup = Setup {
-            policy: effective.into(),
-            workspace: fs.map(|_| self.config.workspace.clone()),
+        let place = Place {
+            workspace: self.config.workspace.clone(),
             protected: self.config.protected(),
-            written: Written::default(),
             store: KeyValue::new(
                 session.map(|folder| folder.join("values").join(&file)),
                 Some(project.join("values").join(&file)),
             ),
             credentials: self.credentials.of(&loaded.effective),
+        };
+        self.plugin_in(loaded, place, services)
+    }
+
+    /// Makes a plugin callable somewhere else than in the workspace.
+    pub(crate) fn plugin_in(&self, loaded: &Loaded, place: Place, services: Services) -> Plugin {
+        let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
+        let mut effective = loaded.effective.clone();
+        if fs.is_some() {
+            let path = place.workspace.display().to_string();
+            Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
+        }
+        let setup = Setup {
+            policy: effective.into(),
+            workspace: fs.map(|_| place.workspace),
+            protected: place.protected,
+            written: Written::default(),
+            store: place.store,
+            credentials: place.credentials,
             limits: loaded.limits.clone(),
             services,
         };
         self.runtime.plugin(loaded.source(), setup)
     }
+}
+
+/// Where a plugin's calls happen, and what they find there.
+pub(crate) struct Place {
+    pub(crate) workspace: PathBuf,
+    /// What no plugin changes, relative to the workspace.
+    pub(crate) protected: Vec<PathBuf>,
+    pub(crate) store: KeyValue,
+    pub(crate) credentials: Vec<Credential>,
 }
 
 /// A plugin that is being loaded.

@@ -26,7 +26,7 @@ use ml_intern_agent::turn::Agent;
 use ml_intern_agent::{Session, Stamp, State};
 use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
-use ml_intern_runtime::{Effects, Services, tool};
+use ml_intern_runtime::{Effects, Plugin, Services, tool};
 use ml_intern_trace::{SecretRules, SessionLog};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -78,6 +78,21 @@ struct Workshop {
     toolbox: Arc<PluginTools>,
     jobs: Arc<SessionJobs>,
     agents: Arc<SessionAgents>,
+}
+
+/// What a session's tools reach.
+struct Behind {
+    services: Services,
+    jobs: Arc<SessionJobs>,
+    agents: Arc<SessionAgents>,
+    originals: Arc<Originals>,
+}
+
+/// A plugin that a person calls.
+pub(crate) struct Callable {
+    pub(crate) plugin: Plugin,
+    pub(crate) jobs: Arc<SessionJobs>,
+    pub(crate) calls: Arc<Calls>,
 }
 
 /// What has to be right before a session may begin: every plugin is there, is what it was, and
@@ -221,35 +236,16 @@ impl<'a> Prepared<'a> {
         folder: &Path,
         watched: &mut Vec<Watched>,
     ) -> Result<Workshop> {
-        let config = self.plugins.config;
         let calls = permissions.calls.clone();
-        let confinement = Arc::new(Confinement::new(config));
-        let credentials = self.plugins.credentials.for_jobs();
-        let backend = Arc::new(backend(config, &confinement, credentials)?);
-        let jobs = Arc::new(SessionJobs::new(
-            backend,
-            session.clone(),
-            permissions.clone(),
-            choices.budget,
-        ));
-        let agents = Arc::new(SessionAgents {
-            session: session.clone(),
-            permissions: permissions.clone(),
-            bench: OnceLock::new(),
-        });
-        let workspace = config.workspace.clone();
+        let Behind {
+            services,
+            jobs,
+            agents,
+            originals,
+        } = self.behind(choices, session, permissions, folder)?;
         let spill = Spill {
-            workspace: workspace.clone(),
+            workspace: self.plugins.config.workspace.clone(),
             folder: SPILL,
-        };
-        let originals = Arc::new(Originals::new(session.clone(), folder, workspace));
-        let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
-        let services = Services {
-            processes: Some(Arc::new(programs)),
-            jobs: Some(jobs.clone()),
-            session: Some(agents.clone()),
-            originals: Some(originals.clone()),
-            effects: choices.effects.clone(),
         };
         let tools = self.tools(folder, &services, watched);
         let toolbox = Arc::new(PluginTools::new(
@@ -265,6 +261,101 @@ impl<'a> Prepared<'a> {
             jobs,
             agents,
         })
+    }
+
+    /// What stands behind the tools of a session.
+    fn behind(
+        &self,
+        choices: &Choices,
+        session: &Arc<Session>,
+        permissions: Arc<Permissions>,
+        folder: &Path,
+    ) -> Result<Behind> {
+        let config = self.plugins.config;
+        let confinement = Arc::new(Confinement::new(config));
+        let credentials = self.plugins.credentials.for_jobs();
+        let backend = Arc::new(backend(config, &confinement, credentials)?);
+        let jobs = Arc::new(SessionJobs::new(
+            backend,
+            session.clone(),
+            permissions.clone(),
+            choices.budget,
+        ));
+        let agents = Arc::new(SessionAgents {
+            session: session.clone(),
+            permissions: permissions.clone(),
+            bench: OnceLock::new(),
+        });
+        let workspace = config.workspace.clone();
+        let originals = Arc::new(Originals::new(session.clone(), folder, workspace));
+        let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
+        let services = Services {
+            processes: Some(Arc::new(programs)),
+            jobs: Some(jobs.clone()),
+            session: Some(agents.clone()),
+            originals: Some(originals.clone()),
+            effects: choices.effects.clone(),
+            recordings: None,
+        };
+        Ok(Behind {
+            services,
+            jobs,
+            agents,
+            originals,
+        })
+    }
+
+    /// One plugin alone, for a call that a person makes. There is no model behind it: what it asks of one is refused.
+    pub(crate) async fn of_one(mut plugins: Plugins<'a>, loaded: Loaded) -> Result<Self> {
+        let loaded = vec![loaded];
+        plugins.credentials = Credentials::find(&plugins.config.paths, &loaded).await?;
+        let secrets = plugins.credentials.rules();
+        ui::keep_secret(secrets.clone());
+        let mut descriptors = Vec::new();
+        for one in &loaded {
+            let described = plugins.describe(one).await?;
+            if one.approved.is_some() {
+                lock::check_description(plugins.config, one, described.digest())?;
+            }
+            descriptors.push(described.tools);
+        }
+        Ok(Self {
+            plugins,
+            loaded,
+            descriptors,
+            model: String::new(),
+            secrets,
+        })
+    }
+
+    /// The plugin of [`Self::of_one`], ready to be called within `session`, whose folder is `folder`.
+    pub(crate) fn callable(
+        &self,
+        choices: &Choices,
+        session: &Arc<Session>,
+        permissions: Arc<Permissions>,
+        folder: &Path,
+    ) -> Result<Callable> {
+        let calls = permissions.calls.clone();
+        let behind = self.behind(choices, session, permissions, folder)?;
+        let one = self.loaded.first();
+        let one = one.ok_or_else(|| Failure::usage("there is no plugin to call"))?;
+        let folder = Some(folder.to_path_buf());
+        Ok(Callable {
+            plugin: self.plugins.plugin(one, folder, behind.services),
+            jobs: behind.jobs,
+            calls,
+        })
+    }
+
+    /// What must not be written down, shown or told.
+    pub(crate) fn secrets(&self) -> SecretRules {
+        self.secrets.clone()
+    }
+
+    /// The tools of [`Self::of_one`].
+    pub(crate) fn descriptors(&self) -> &[tool::Descriptor] {
+        self.descriptors.first().map_or(&[], Vec::as_slice)
     }
 
     /// Real tools for a session that is played again. There is no model behind them: what they ask of it is refused.

@@ -543,7 +543,12 @@ impl HostDescriptor for View<'_> {
         mode.set(OpenMode::READ, how.read);
         mode.set(OpenMode::WRITE, how.write);
         let descriptor = match opened {
-            Opened::File(file) => Descriptor::File(OpenFile::new(file, permissions, mode, false)),
+            Opened::File(file) => {
+                let (mount, start) = (self.mount()?, self.folder(&fd)?);
+                let path = || shown(&mount, &start, &path);
+                self.call.observer().opened(&path, how.write);
+                Descriptor::File(OpenFile::new(file, permissions, mode, false))
+            }
             Opened::Folder(folder) => Descriptor::Dir(Dir::new(folder, permissions, mode, false)),
         };
         Ok(self.table.push(descriptor)?)
