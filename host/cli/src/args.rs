@@ -315,6 +315,20 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+    /// Show what a component is made of: world, sizes, manifest, and what it asks for
+    Inspect {
+        /// A component (.wasm), the folder of one, or a name in the run manifest
+        plugin: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Call one tool once, and say what the call touched
+    Run(RunToolArgs),
+    /// Try a plugin with its author's cases; nothing reaches the network
+    Test(TestArgs),
     /// Remove a plugin from the run manifest
     Remove {
         /// Name in the run manifest
@@ -322,6 +336,48 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+}
+
+/// The output of the tool goes to standard output, what it says meanwhile and what it touched to standard error
+#[derive(ClapArgs)]
+pub(crate) struct RunToolArgs {
+    /// Name of the tool [default: the plugin's only one]
+    pub(crate) tool: Option<String>,
+    /// Arguments: a JSON object, @FILE, or - for standard input
+    #[arg(long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
+    pub(crate) args: String,
+    /// A component (.wasm), the folder of one, or a name in the run manifest [default: the plugin in this folder, or
+    /// the one of the run manifest that has the tool]
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) plugin: Option<String>,
+    /// Grant a plugin of a file what it asks for, and allow its programs and jobs, without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+}
+
+/// A case is one call in a workspace of its own, with recordings in the place of network, programs and jobs
+#[derive(ClapArgs)]
+pub(crate) struct TestArgs {
+    /// The plugin's folder, or its component (.wasm)
+    #[arg(default_value = ".", value_name = "FOLDER|FILE")]
+    pub(crate) plugin: PathBuf,
+    /// The cases [default: cases.toml in the plugin's folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cases: Option<PathBuf>,
+    /// Only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write what comes out into the cases that expect nothing yet
+    #[arg(long)]
+    pub(crate) update: bool,
 }
 
 /// What is granted or taken back.

@@ -1,9 +1,14 @@
 //! `plugin`: what is installed and what it may do.
 
+mod call;
+mod chosen;
 mod explain;
 mod grant;
+mod inspect;
+mod run;
+mod test;
 
-use crate::args::PluginCommand;
+use crate::args::{PluginCommand, RunToolArgs};
 use crate::commands::confirmed;
 use crate::compose::plugins::Described;
 use crate::compose::plugins::values;
@@ -28,7 +33,10 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         | PluginCommand::Revoke { manifest, .. }
         | PluginCommand::Explain { manifest, .. }
         | PluginCommand::Lock { manifest }
+        | PluginCommand::Inspect { manifest, .. }
+        | PluginCommand::Run(RunToolArgs { manifest, .. })
         | PluginCommand::Remove { manifest, .. } => manifest.manifest.clone(),
+        PluginCommand::Test(_) => None,
     };
     let config = Config::load(directory, manifest.as_deref())?;
     match command {
@@ -49,6 +57,11 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
             ..
         } => explain::explain(&config, &method, &url, plugin.as_deref(), json),
         PluginCommand::Lock { .. } => relock(&config).await,
+        PluginCommand::Inspect { plugin, json, .. } => {
+            inspect::inspect(&config, &plugin, json).await
+        }
+        PluginCommand::Run(arguments) => run::run(&config, &arguments).await,
+        PluginCommand::Test(arguments) => test::test(&config, &arguments).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }

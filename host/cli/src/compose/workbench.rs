@@ -338,14 +338,18 @@ impl<'a> Prepared<'a> {
     ) -> Result<Callable> {
         let calls = permissions.calls.clone();
         let behind = self.behind(choices, session, permissions, folder)?;
-        let one = self.loaded.first();
-        let one = one.ok_or_else(|| Failure::usage("there is no plugin to call"))?;
         let folder = Some(folder.to_path_buf());
         Ok(Callable {
-            plugin: self.plugins.plugin(one, folder, behind.services),
+            plugin: self.plugins.plugin(self.one()?, folder, behind.services),
             jobs: behind.jobs,
             calls,
         })
+    }
+
+    /// The plugin of [`Self::of_one`].
+    pub(crate) fn one(&self) -> Result<&Loaded> {
+        let one = self.loaded.first();
+        one.ok_or_else(|| Failure::usage("there is no plugin to call"))
     }
 
     /// What must not be written down, shown or told.

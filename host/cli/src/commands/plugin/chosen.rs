@@ -89,18 +89,6 @@ pub(super) fn of_file(
     })
 }
 
-/// A tool plugin; of another kind there is nothing to call.
-pub(super) fn tools_only(loaded: &Loaded) -> Result<()> {
-    if loaded.kind() == Kind::Tool {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "{} is a {} plugin; only tools can be called this way",
-        loaded.title(),
-        loaded.kind()
-    )))
-}
-
 /// The text of a file of at most `most` bytes, UTF-8.
 pub(super) fn text_of(path: &Path, most: u64) -> Result<String> {
     let cannot = |why: String| Failure::usage(format!("cannot read {}: {why}", path.display()));

@@ -23,7 +23,6 @@ use ml_intern_runtime::{CallContext, CancellationToken, tool};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -290,15 +289,11 @@ impl Approver for Asking {
             },
             feedback: None,
             edited: None,
+            pattern: None,
         })
     }
 
     fn remember(&self, _rule: &Rule) -> std::result::Result<(), String> {
         Err("nothing of this session is kept".to_owned())
     }
-}
-
-/// The folder of an author, as the commands for authors take it.
-pub(super) fn is_authors(path: &Path) -> bool {
-    path.join(AUTHORS).is_file()
 }
