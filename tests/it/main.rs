@@ -12,6 +12,8 @@ mod agent;
 mod approvals;
 /// The direction of dependencies between our crates, and what the agent may not depend on.
 mod architecture;
+/// The commands for authors of plugins: what a component is, one call, cases, and a plugin that is built again.
+mod authoring_commands;
 /// Bad input and bad peers: a clear message, the right exit code, nothing lost.
 mod bad_input;
 /// Conversations that outgrow the model's context.
@@ -51,3 +53,5 @@ mod support;
 mod terminal;
 /// Notices to a webhook, and what a dead one does to a run.
 mod webhook;
+/// The document of the contract, made of the contract.
+mod wit_docs;

@@ -194,6 +194,9 @@ pub(crate) struct RunArgs {
     /// Keep what reaches the tools from outside (HTTP answers, time, random numbers), for `sessions replay --recorded`
     #[arg(long)]
     pub(crate) record: bool,
+    /// Load the plugin that is being written in this folder, unpinned, and again whenever it is built
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dev: Option<PathBuf>,
     /// Say more about what happens
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -319,6 +322,9 @@ pub(crate) enum PluginCommand {
     Inspect {
         /// A component (.wasm), the folder of one, or a name in the run manifest
         plugin: String,
+        /// Print the world with all its interfaces, as WIT text
+        #[arg(long, conflicts_with = "json")]
+        wit: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -329,6 +335,8 @@ pub(crate) enum PluginCommand {
     Run(RunToolArgs),
     /// Try a plugin with its author's cases; nothing reaches the network
     Test(TestArgs),
+    /// Build a plugin and try its cases whenever its source changes
+    Dev(DevArgs),
     /// Remove a plugin from the run manifest
     Remove {
         /// Name in the run manifest
@@ -344,12 +352,20 @@ pub(crate) struct RunToolArgs {
     /// Name of the tool [default: the plugin's only one]
     pub(crate) tool: Option<String>,
     /// Arguments: a JSON object, @FILE, or - for standard input
-    #[arg(long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "JSON",
+        default_value = "{}",
+        allow_hyphen_values = true
+    )]
     pub(crate) args: String,
     /// A component (.wasm), the folder of one, or a name in the run manifest [default: the plugin in this folder, or
     /// the one of the run manifest that has the tool]
     #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<String>,
+    /// Set a configuration key of a plugin of a file; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, requires = "plugin")]
+    pub(crate) config: Vec<(String, String)>,
     /// Grant a plugin of a file what it asks for, and allow its programs and jobs, without a question
     #[arg(long)]
     pub(crate) yes: bool,
@@ -378,6 +394,20 @@ pub(crate) struct TestArgs {
     /// Write what comes out into the cases that expect nothing yet
     #[arg(long)]
     pub(crate) update: bool,
+}
+
+/// Ctrl-C ends it
+#[derive(ClapArgs)]
+pub(crate) struct DevArgs {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// The cases [default: cases.toml in the plugin's folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cases: Option<PathBuf>,
+    /// Only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
 }
 
 /// What is granted or taken back.
@@ -597,6 +627,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         Err("a limit of no time lets nothing happen; write for example 30m".into())
     } else {
         Ok(duration)
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".into()),
     }
 }
 

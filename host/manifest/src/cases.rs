@@ -15,7 +15,8 @@ use crate::plugin_ref::shorten;
 
 pub use expect::{ErrorKind, Expect, FileAfter, Texts};
 pub use recording::{
-    Content, HttpRecording, JobRecording, JobState, Lost, ProgramRecording, RecordedBody,
+    CallRecording, Content, HttpRecording, JobRecording, JobState, Lost, ModelRecording,
+    ProgramRecording, RecordedBody,
 };
 
 /// Recordings are kept in the file, so that it may be longer than a manifest.
@@ -69,6 +70,12 @@ pub struct Case {
     /// What answers for its programs. None runs.
     #[serde(default)]
     pub programs: Vec<ProgramRecording>,
+    /// What answers for the session's model.
+    #[serde(default)]
+    pub model: Vec<ModelRecording>,
+    /// What answers for the session's other tools.
+    #[serde(default)]
+    pub calls: Vec<CallRecording>,
     /// What has to come of it.
     pub expect: Option<Expect>,
 }
@@ -111,7 +118,10 @@ impl Cases {
         let mut names = BTreeSet::new();
         for (number, case) in cases.cases.iter().enumerate() {
             if !names.insert(&case.name) {
-                let text = format!("there is another case `{}`; give each its own name", case.name);
+                let text = format!(
+                    "there is another case `{}`; give each its own name",
+                    case.name
+                );
                 return Err(wrong(format!("case[{number}].name"), text));
             }
         }
@@ -135,9 +145,9 @@ pub fn set_expectation(
         .map_err(|error: toml_edit::TomlError| broken(error.to_string()))?;
     let cases = document.get_mut("case");
     let case = match cases {
-        Some(toml_edit::Item::ArrayOfTables(cases)) => {
-            cases.get_mut(number).map(|case| case as &mut dyn toml_edit::TableLike)
-        }
+        Some(toml_edit::Item::ArrayOfTables(cases)) => cases
+            .get_mut(number)
+            .map(|case| case as &mut dyn toml_edit::TableLike),
         Some(toml_edit::Item::Value(toml_edit::Value::Array(cases))) => cases
             .get_mut(number)
             .and_then(|case| case.as_inline_table_mut())

@@ -53,8 +53,8 @@ mod run_manifest;
 mod size;
 
 pub use cases::{
-    Case, Cases, Content, ErrorKind, Expect, FileAfter, HttpRecording, JobRecording, JobState,
-    Lost, ProgramRecording, RecordedBody, State, Texts, set_expectation,
+    CallRecording, Case, Cases, Content, ErrorKind, Expect, FileAfter, HttpRecording, JobRecording,
+    JobState, Lost, ModelRecording, ProgramRecording, RecordedBody, State, Texts, set_expectation,
 };
 pub use credential_map::{
     CredentialMap, CredentialOrigin, check_credential_name, remove_credential, set_credential,

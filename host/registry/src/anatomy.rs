@@ -222,7 +222,10 @@ impl Walk {
         let bytes = section.data().len() as u64;
         let mut name = format!("custom: {}", printable(section.name(), MAX_NAME));
         if let Some(part) = self.part() {
-            let custom = part.sections.iter().filter(|one| one.name.starts_with("custom: "));
+            let custom = part
+                .sections
+                .iter()
+                .filter(|one| one.name.starts_with("custom: "));
             let known = part.sections.iter().any(|one| one.name == name);
             if !known && custom.count() >= MAX_CUSTOM {
                 name = "custom sections, others".to_owned();
@@ -279,7 +282,9 @@ impl Walk {
 }
 
 fn is_module(name: &str) -> bool {
-    name.rsplit(" / ").next().is_some_and(|last| last.starts_with("module"))
+    name.rsplit(" / ")
+        .next()
+        .is_some_and(|last| last.starts_with("module"))
 }
 
 fn add(sections: &mut Vec<Section>, name: &str, bytes: u64) {
@@ -300,12 +305,34 @@ fn add(sections: &mut Vec<Section>, name: &str, bytes: u64) {
 /// (component-model `design/mvp/Binary.md`).
 fn kind(id: u8, module: bool) -> &'static str {
     const MODULE: [&str; 14] = [
-        "custom", "types", "imports", "functions", "tables", "memories", "globals", "exports",
-        "start", "elements", "code", "data", "data count", "tags",
+        "custom",
+        "types",
+        "imports",
+        "functions",
+        "tables",
+        "memories",
+        "globals",
+        "exports",
+        "start",
+        "elements",
+        "code",
+        "data",
+        "data count",
+        "tags",
     ];
     const COMPONENT: [&str; 12] = [
-        "custom", "modules", "core instances", "core types", "components", "instances", "aliases",
-        "types", "canonical functions", "start", "imports", "exports",
+        "custom",
+        "modules",
+        "core instances",
+        "core types",
+        "components",
+        "instances",
+        "aliases",
+        "types",
+        "canonical functions",
+        "start",
+        "imports",
+        "exports",
     ];
     let names: &[&str] = if module { &MODULE } else { &COMPONENT };
     names.get(usize::from(id)).copied().unwrap_or("unknown")
@@ -321,32 +348,44 @@ mod tests {
 
     fn sections(part: &Part) -> Vec<(&str, u64)> {
         let sections = part.sections.iter();
-        sections.map(|section| (section.name.as_str(), section.count)).collect()
+        sections
+            .map(|section| (section.name.as_str(), section.count))
+            .collect()
     }
 
     #[test]
     fn each_module_is_told_by_its_sections() {
-        let found = of(
-            r#"(component
+        let found = of(r#"(component
                 (core module (func) (func) (memory 1) (data (i32.const 0) "0123456789abcdef"))
                 (component (core module (func)))
                 (core module)
                 (@custom "version" "1.2.3")
-                (@custom "other" "xx"))"#,
-        );
+                (@custom "other" "xx"))"#);
         let names: Vec<_> = found.parts.iter().map(|part| part.name.as_str()).collect();
         assert_eq!(
             names,
-            ["component", "module 0", "component 0", "component 0 / module 0", "module 1"]
+            [
+                "component",
+                "module 0",
+                "component 0",
+                "component 0 / module 0",
+                "module 1"
+            ]
         );
         let module = &found.parts[1];
         assert_eq!(module.functions, 2);
         assert_eq!(module.sections[0].name, "data");
         assert_eq!(
-            sections(module).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            sections(module)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>(),
             ["data", "code", "types", "functions", "memories"]
         );
-        assert_eq!(sections(&found.parts[0]), [("custom: version", 1), ("custom: other", 1)]);
+        assert_eq!(
+            sections(&found.parts[0]),
+            [("custom: version", 1), ("custom: other", 1)]
+        );
         assert_eq!(found.texts, [("version", "1.2.3".to_owned())]);
         assert!(!found.signature && !found.function_names);
         let parts: u64 = found.parts.iter().map(|part| part.bytes).sum();
@@ -355,12 +394,10 @@ mod tests {
 
     #[test]
     fn what_tools_wrote_down_is_told() {
-        let found = of(
-            r#"(component
+        let found = of(r#"(component
                 (core module $m (func $named))
                 (@custom "signature" "s")
-                (@custom "producers" "\01\08language\01\04Rust\061.95.0"))"#,
-        );
+                (@custom "producers" "\01\08language\01\04Rust\061.95.0"))"#);
         assert!(found.signature && found.function_names);
         assert_eq!(
             found.producers,
@@ -378,13 +415,21 @@ mod tests {
         for number in 0..200 {
             many.push_str(&format!("(@custom \"n{number}\" \"x\") (core module)"));
         }
-        many.push_str("(@custom \"version\" \"\\1b[31mred\\e2\\80\\ae\") (@custom \"licenses\" \"\\ff\"))");
+        many.push_str(
+            "(@custom \"version\" \"\\1b[31mred\\e2\\80\\ae\") (@custom \"licenses\" \"\\ff\"))",
+        );
         let found = of(&many);
-        assert_eq!((found.parts.len(), found.unlisted), (MAX_PARTS, 200 - MAX_PARTS + 1));
+        assert_eq!(
+            (found.parts.len(), found.unlisted),
+            (MAX_PARTS, 200 - MAX_PARTS + 1)
+        );
         assert_eq!(found.parts[0].sections.len(), MAX_CUSTOM + 1);
         assert_eq!(found.texts.len(), 1);
         let told = format!("{found:?}");
-        assert!(!told.contains('\u{1b}') && !told.contains('\u{202e}'), "{told}");
+        assert!(
+            !told.contains('\u{1b}') && !told.contains('\u{202e}'),
+            "{told}"
+        );
         let long = "y".repeat(10_000);
         let found = of(&format!("(component (@custom \"{long}\" \"x\"))"));
         assert!(found.parts[0].sections[0].name.chars().count() < 100);
@@ -393,11 +438,21 @@ mod tests {
     #[test]
     fn what_is_no_component_or_cut_off_is_refused() {
         let whole = wat::parse_str("(component (core module (func)))").unwrap();
-        for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"text", &whole[..whole.len() - 1]] {
+        for bytes in [
+            &b""[..],
+            b"\0asm\x01\0\0\0",
+            b"text",
+            &whole[..whole.len() - 1],
+        ] {
             assert!(anatomy("a.wasm", bytes).is_err());
         }
         let deep = format!("{}{}", "(component ".repeat(40), ")".repeat(40));
         let bytes = wat::parse_str(&deep).unwrap();
-        assert!(anatomy("a.wasm", &bytes).unwrap_err().to_string().contains("deep"));
+        assert!(
+            anatomy("a.wasm", &bytes)
+                .unwrap_err()
+                .to_string()
+                .contains("deep")
+        );
     }
 }

@@ -45,10 +45,21 @@ pub trait Observer: Send + Sync {
     fn output(&self, stream: Stream, line: &str);
     /// A decision of the host, or the end of what it allowed.
     fn audit(&self, record: &AuditRecord);
-    /// A file was opened, to be `written` or to be read. `path` makes its place below the workspace.
-    fn opened(&self, _path: &dyn Fn() -> String, _written: bool) {}
+    /// Something was done with a file. `path` makes its place below the workspace.
+    fn file(&self, _touch: Touch, _path: &dyn Fn() -> String) {}
     /// What the call has used, at its end.
     fn used(&self, _used: &Used) {}
+}
+
+/// What is done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// Opened to be read.
+    Read,
+    /// Opened to be written, or moved here.
+    Written,
+    /// Removed, or moved away.
+    Removed,
 }
 
 /// What a call has used.

@@ -47,7 +47,7 @@ pub use bindings::provider::ml_intern::plugin::{chat, sink};
 pub use bindings::tool::exports::ml_intern::plugin::tool;
 pub use bindings::tool::ml_intern::plugin::{agent, jobs, log, process, types};
 pub use call::{
-    AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Unobserved, Used, Verdict,
+    AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Touch, Unobserved, Used, Verdict,
 };
 pub use capability::fs::{KeepsOriginals, Original, Written, read_below, restore_below};
 pub use capability::keyvalue::{Contents, KeyValue};

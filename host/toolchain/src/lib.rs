@@ -31,6 +31,7 @@ mod rust;
 mod scaffold;
 mod sdk;
 mod workshop;
+mod world;
 
 pub use build::{Built, build};
 pub use componentize::{WIT, componentize, with_manifest};
@@ -38,3 +39,4 @@ pub use error::Error;
 pub use language::Language;
 pub use scaffold::scaffold;
 pub use workshop::{Options, Progress};
+pub use world::world_text;

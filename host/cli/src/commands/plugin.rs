@@ -2,6 +2,7 @@
 
 mod call;
 mod chosen;
+mod dev;
 mod explain;
 mod grant;
 mod inspect;
@@ -36,7 +37,7 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         | PluginCommand::Inspect { manifest, .. }
         | PluginCommand::Run(RunToolArgs { manifest, .. })
         | PluginCommand::Remove { manifest, .. } => manifest.manifest.clone(),
-        PluginCommand::Test(_) => None,
+        PluginCommand::Test(_) | PluginCommand::Dev(_) => None,
     };
     let config = Config::load(directory, manifest.as_deref())?;
     match command {
@@ -57,11 +58,12 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
             ..
         } => explain::explain(&config, &method, &url, plugin.as_deref(), json),
         PluginCommand::Lock { .. } => relock(&config).await,
-        PluginCommand::Inspect { plugin, json, .. } => {
-            inspect::inspect(&config, &plugin, json).await
-        }
+        PluginCommand::Inspect {
+            plugin, wit, json, ..
+        } => inspect::inspect(&config, &plugin, wit, json),
         PluginCommand::Run(arguments) => run::run(&config, &arguments).await,
         PluginCommand::Test(arguments) => test::test(&config, &arguments).await,
+        PluginCommand::Dev(arguments) => dev::dev(&config, &arguments).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }

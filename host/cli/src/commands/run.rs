@@ -61,7 +61,8 @@ fn on_one_thread(arguments: &RunArgs, work: impl Future<Output = Result<u8>>) ->
 }
 
 async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
-    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?;
+    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?
+        .with_dev(arguments.dev.as_deref())?;
     let start = opening::find(&config, arguments)?;
     let attached = attached::read(&arguments.files)?;
     let input = options::prompt_text(arguments, &start)?;

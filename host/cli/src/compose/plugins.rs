@@ -2,6 +2,7 @@
 
 use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
+use crate::compose::dev::{self, Dev};
 use crate::compose::lock;
 use crate::config::{Config, variable};
 use crate::credentials::Credentials;
@@ -14,8 +15,8 @@ use ml_intern_manifest::{
 use ml_intern_registry::{Catalog, Resolved};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
-    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup, Written,
-    description_digest,
+    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup,
+    Written, description_digest,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) prefix: String,
     /// Digest of the description that was approved, where the lockfile has one.
     pub(crate) approved: Option<Digest>,
+    /// It is being written: what it is loaded again from.
+    pub(crate) dev: Option<Dev>,
 }
 
 impl Loaded {
@@ -148,13 +151,22 @@ impl<'a> Plugins<'a> {
         let wanted =
             |section: Section, name: &str| section != Section::Providers || name == provider;
         let entries = self.config.manifest.entries();
-        let entries = entries.filter(|(section, entry)| wanted(*section, &entry.name));
+        // The entry of a plugin that is being written may have nothing that loads yet.
+        let own = self.config.dev.as_deref().map(dev::name_of).transpose()?;
+        let stands = |section: Section, entry: &Entry| {
+            section == Section::Plugins && own.as_deref() == Some(entry.name.as_str())
+        };
+        let entries = entries
+            .filter(|(section, entry)| wanted(*section, &entry.name) && !stands(*section, entry));
         let entries = entries.collect::<Vec<_>>();
         let mut loaded = Vec::with_capacity(entries.len());
         for some in entries.chunks(SIDE_BY_SIDE) {
             loaded.extend(self.load_side_by_side(some)?);
         }
         lock::check(self.config, &mut loaded)?;
+        if let Some(folder) = &self.config.dev {
+            dev::join(folder, self.config, &mut loaded)?;
+        }
         Ok(loaded)
     }
 
@@ -179,66 +191,37 @@ impl<'a> Plugins<'a> {
         let resolved = resolve(&entry.source()).map_err(|failure| {
             failure.hint(format!("the plugin is [{path}] of the run manifest"))
         })?;
-        self.load_resolved(section, entry, resolved)
-    }
-
-    /// The same where it was found and read already.
-    pub(crate) fn load_resolved(
-        &self,
-        section: Section,
-        entry: &Entry,
-        resolved: Resolved,
-    ) -> Result<Loaded> {
-        let path = section.path(&entry.name);
-        let request = &resolved.manifest.request;
-        let config = values(entry, &resolved);
-        let grant = entry.grant_for(request);
-        let effective = Effective::compute(&path, request, &grant, &config).or_fail(Kind::Usage)?;
-        let limits = resolved.manifest.limits(kind_of(section));
-        let loaded = Loaded {
-            section,
-            name: entry.name.clone(),
-            resolved,
-            effective,
-            limits: entry.limits.over(limits),
-            prefix: entry.prefix.clone().unwrap_or_default(),
-            approved: None,
-        };
-        let kind = loaded.kind();
-        if !loaded.resolved.kinds.contains(&kind) {
-            let kinds = loaded.resolved.kinds.iter().map(|kind| kind.as_str());
-            let kinds = kinds.collect::<Vec<_>>().join(", ");
-            let text = format!(
-                "[{path}] needs a {} plugin, but {} is a {kinds} plugin",
-                kind.as_str(),
-                loaded.title()
-            );
-            return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text)));
-        }
-        Ok(loaded)
+        load_resolved(section, entry, resolved)
     }
 
     /// The tools of a plugin as this project sees them: with the prefix that the user set, and with
     /// nothing in their words that a terminal or a model would read as something else.
     pub(crate) async fn describe(&self, loaded: &Loaded) -> Result<Described> {
-        let described = self.runtime.describe(&loaded.source()).await;
-        let own = described.or_fail(Kind::Plugin)?;
-        let mut tools = own.clone();
-        for tool in &mut tools {
-            tool.name.insert_str(0, &loaded.prefix);
-            if tool.name.len() > TOOL_NAME {
-                return Err(Failure::usage(format!(
-                    "the tool `{}` has more than {TOOL_NAME} characters; shorten `prefix` in [{}]",
-                    tool.name,
-                    loaded.path()
-                )));
-            }
-            tool.description = ui::for_model(&tool.description);
-            tool.input_schema = ui::json_for_model(&tool.input_schema);
-        }
-        Ok(Described { tools, own })
+        describe(&self.runtime, loaded).await
     }
+}
 
+/// See [`Plugins::describe`].
+pub(crate) async fn describe(runtime: &Arc<Runtime>, loaded: &Loaded) -> Result<Described> {
+    let described = runtime.describe(&loaded.source()).await;
+    let own = described.or_fail(Kind::Plugin)?;
+    let mut tools = own.clone();
+    for tool in &mut tools {
+        tool.name.insert_str(0, &loaded.prefix);
+        if tool.name.len() > TOOL_NAME {
+            return Err(Failure::usage(format!(
+                "the tool `{}` has more than {TOOL_NAME} characters; shorten `prefix` in [{}]",
+                tool.name,
+                loaded.path()
+            )));
+        }
+        tool.description = ui::for_model(&tool.description);
+        tool.input_schema = ui::json_for_model(&tool.input_schema);
+    }
+    Ok(Described { tools, own })
+}
+
+impl Plugins<'_> {
     /// Makes a plugin callable. `session` is the session's folder, for values that last as long.
     pub(crate) fn plugin(
         &self,
@@ -246,9 +229,14 @@ impl<'a> Plugins<'a> {
         session: Option<PathBuf>,
         services: Services,
     ) -> Plugin {
+        callable(&self.runtime, loaded, self.place(loaded, session), services)
+    }
+
+    /// Where a plugin's calls happen in a session.
+    pub(crate) fn place(&self, loaded: &Loaded, session: Option<PathBuf>) -> Place {
         let file = loaded.values_file();
         let project = self.config.paths.project(&self.config.workspace);
-        let place = Place {
+        Place {
             workspace: self.config.workspace.clone(),
             protected: self.config.protected(),
             store: KeyValue::new(
@@ -256,39 +244,76 @@ impl<'a> Plugins<'a> {
                 Some(project.join("values").join(&file)),
             ),
             credentials: self.credentials.of(&loaded.effective),
-        };
-        self.plugin_in(loaded, place, services)
-    }
-
-    /// Makes a plugin callable somewhere else than in the workspace.
-    pub(crate) fn plugin_in(&self, loaded: &Loaded, place: Place, services: Services) -> Plugin {
-        let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
-        let mut effective = loaded.effective.clone();
-        if fs.is_some() {
-            let path = place.workspace.display().to_string();
-            Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
         }
-        let setup = Setup {
-            policy: effective.into(),
-            workspace: fs.map(|_| place.workspace),
-            protected: place.protected,
-            written: Written::default(),
-            store: place.store,
-            credentials: place.credentials,
-            limits: loaded.limits.clone(),
-            services,
-        };
-        self.runtime.plugin(loaded.source(), setup)
     }
 }
 
+/// Makes a plugin callable in a place.
+pub(crate) fn callable(
+    runtime: &Arc<Runtime>,
+    loaded: &Loaded,
+    place: Place,
+    services: Services,
+) -> Plugin {
+    let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
+    let mut effective = loaded.effective.clone();
+    if fs.is_some() {
+        let path = place.workspace.display().to_string();
+        Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
+    }
+    let setup = Setup {
+        policy: effective.into(),
+        workspace: fs.map(|_| place.workspace),
+        protected: place.protected,
+        written: Written::default(),
+        store: place.store,
+        credentials: place.credentials,
+        limits: loaded.limits.clone(),
+        services,
+    };
+    runtime.plugin(loaded.source(), setup)
+}
+
 /// Where a plugin's calls happen, and what they find there.
+#[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) workspace: PathBuf,
     /// What no plugin changes, relative to the workspace.
     pub(crate) protected: Vec<PathBuf>,
     pub(crate) store: KeyValue,
     pub(crate) credentials: Vec<Credential>,
+}
+
+/// [`Plugins::load`] of what was found and read already.
+pub(crate) fn load_resolved(section: Section, entry: &Entry, resolved: Resolved) -> Result<Loaded> {
+    let path = section.path(&entry.name);
+    let request = &resolved.manifest.request;
+    let config = values(entry, &resolved);
+    let grant = entry.grant_for(request);
+    let effective = Effective::compute(&path, request, &grant, &config).or_fail(Kind::Usage)?;
+    let limits = resolved.manifest.limits(kind_of(section));
+    let loaded = Loaded {
+        section,
+        name: entry.name.clone(),
+        resolved,
+        effective,
+        limits: entry.limits.over(limits),
+        prefix: entry.prefix.clone().unwrap_or_default(),
+        approved: None,
+        dev: None,
+    };
+    let kind = loaded.kind();
+    if !loaded.resolved.kinds.contains(&kind) {
+        let kinds = loaded.resolved.kinds.iter().map(|kind| kind.as_str());
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "[{path}] needs a {} plugin, but {} is a {kinds} plugin",
+            kind.as_str(),
+            loaded.title()
+        );
+        return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text)));
+    }
+    Ok(loaded)
 }
 
 /// A plugin that is being loaded.

@@ -12,6 +12,7 @@ use crate::adapters::processes::{NativePrograms, SPILL};
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::rules::remembered;
 use crate::adapters::toolbox::{PluginTools, Spill, ToolPlugin};
+use crate::compose::dev::Reload;
 use crate::compose::lock;
 use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
@@ -76,6 +77,7 @@ pub(crate) struct OpenSession {
 /// What a session's tools are made of.
 struct Workshop {
     toolbox: Arc<PluginTools>,
+    services: Services,
     jobs: Arc<SessionJobs>,
     agents: Arc<SessionAgents>,
 }
@@ -183,6 +185,7 @@ impl<'a> Prepared<'a> {
         let mut watched = Vec::new();
         let Workshop {
             toolbox,
+            services,
             jobs,
             agents,
         } = self.workshop(choices, &session, permissions, &folder, &mut watched)?;
@@ -193,7 +196,8 @@ impl<'a> Prepared<'a> {
         let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
         let plugin = self.plugins.plugin(provider, None, Services::default());
         watched.push(Watched::new(provider, plugin.policy()));
-        let watch = Watch::new(config, watched, session.clone());
+        let reload = self.reload(&services, &toolbox, &session, &folder);
+        let watch = Watch::new(config, watched, session.clone(), reload);
         let (paths, verbose) = (&config.paths, choices.verbose);
         let provider = PluginProvider::new(plugin, provider, paths, session.clone(), verbose);
         let (provider, clock) = (Arc::new(provider), Arc::new(SystemClock));
@@ -227,6 +231,30 @@ impl<'a> Prepared<'a> {
         Ok((bench, watch))
     }
 
+    /// What takes new builds of a plugin that is being written, if there is one.
+    fn reload(
+        &self,
+        services: &Services,
+        toolbox: &Arc<PluginTools>,
+        session: &Arc<Session>,
+        folder: &Path,
+    ) -> Option<Reload> {
+        let one = self.loaded.iter().find(|one| one.dev.is_some())?;
+        let dev = one.dev.clone()?;
+        Some(Reload {
+            seen: dev.stamps(),
+            dev,
+            runtime: self.plugins.runtime.clone(),
+            place: self.plugins.place(one, Some(folder.to_path_buf())),
+            services: services.clone(),
+            toolbox: toolbox.clone(),
+            session: session.clone(),
+            began_with: one.effective.clone(),
+            title: one.title(),
+            digest: one.resolved.digest,
+        })
+    }
+
     /// The tools of a session, and what stands behind them.
     fn workshop(
         &self,
@@ -258,6 +286,7 @@ impl<'a> Prepared<'a> {
         toolbox.attach(session.clone());
         Ok(Workshop {
             toolbox,
+            services,
             jobs,
             agents,
         })
@@ -393,7 +422,10 @@ impl<'a> Prepared<'a> {
         let tools = loaded.zip(&self.descriptors).map(|(one, descriptors)| {
             let session = Some(PathBuf::from(session));
             let plugin = self.plugins.plugin(one, session, services.clone());
-            watched.push(Watched::new(one, plugin.policy()));
+            // What is being written has no entry that it could be narrowed by while it changes.
+            if one.dev.is_none() {
+                watched.push(Watched::new(one, plugin.policy()));
+            }
             ToolPlugin {
                 title: one.title(),
                 prefix: one.prefix.clone(),

@@ -47,7 +47,9 @@ impl<'de> Deserialize<'de> for Content {
                     (None, Some(_)) => Err(de::Error::custom(
                         "`copy` is a path below the folder of the cases, without `..`",
                     )),
-                    _ => Err(de::Error::custom("write `base64` or `copy`, one of the two")),
+                    _ => Err(de::Error::custom(
+                        "write `base64` or `copy`, one of the two",
+                    )),
                 }
             }
         }
@@ -240,6 +242,40 @@ pub struct ProgramRecording {
     #[serde(default)]
     pub timed_out: bool,
     /// The case passes also when nothing runs it.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A question to the session's model, or a task of an agent, and what it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelRecording {
+    /// What the prompt has to contain.
+    #[serde(default)]
+    pub contains: Texts,
+    /// The answer.
+    pub answer: String,
+    /// The case passes also when nothing asks.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A call of another tool of the session, and what it answers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CallRecording {
+    /// Its name in the session.
+    pub tool: String,
+    /// Its arguments, all of them; none = any.
+    #[serde(default, deserialize_with = "some_json")]
+    pub args: Option<Value>,
+    /// What it answers.
+    #[serde(default)]
+    pub text: String,
+    /// It says that it failed.
+    #[serde(default)]
+    pub failed: bool,
+    /// The case passes also when nothing calls it.
     #[serde(default)]
     pub optional: bool,
 }

@@ -64,7 +64,11 @@ impl KeyValue {
     /// # Errors
     /// The rule that it breaks.
     pub fn keep(&self, project: bool, key: &str, value: &[u8]) -> Result<(), String> {
-        let shelf = if project { &self.project } else { &self.session };
+        let shelf = if project {
+            &self.project
+        } else {
+            &self.session
+        };
         let kept = shelf.set(key.to_owned(), value.to_vec());
         kept.map_err(|problem| match problem {
             NotSet::Limit(text) | NotSet::Other(text) => text,

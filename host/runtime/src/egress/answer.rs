@@ -248,7 +248,10 @@ impl Guarded {
     }
 
     /// Takes what came from the service. None: look again.
-    fn take(&mut self, frame: Option<Result<Frame<Bytes>, Box<dyn StdError + Send + Sync>>>) -> Taken {
+    fn take(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, Box<dyn StdError + Send + Sync>>>,
+    ) -> Taken {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(chunk) => self.unpack(chunk),

@@ -154,7 +154,8 @@ impl Recordings {
             let same = self.all.iter().filter(|recording| recording.url == url);
             let near = same.map(|recording| match recording.misfit(method, url, body) {
                 Some(why) => why.to_owned(),
-                None => "it has answered a request already; `repeated = true` lets it answer more".to_owned(),
+                None => "it has answered a request already; `repeated = true` lets it answer more"
+                    .to_owned(),
             });
             let stray = Stray {
                 method: method.to_owned(),
@@ -323,12 +324,20 @@ mod tests {
         let body = Expected::Json(serde_json::json!({ "a": 1, "b": [2] }));
         let all = vec![
             recording("POST", "https://example.org/x", body),
-            recording("GET", "https://example.org/x", Expected::Bytes(Bytes::from_static(b"y"))),
+            recording(
+                "GET",
+                "https://example.org/x",
+                Expected::Bytes(Bytes::from_static(b"y")),
+            ),
         ];
         let recordings = Recordings::new(all).unwrap();
         let post = |body: &'static str| {
             recordings
-                .find("POST", "https://example.org/x", &Bytes::from_static(body.as_bytes()))
+                .find(
+                    "POST",
+                    "https://example.org/x",
+                    &Bytes::from_static(body.as_bytes()),
+                )
                 .is_some()
         };
         assert!(!post("{\"a\": 2}"));
@@ -340,7 +349,10 @@ mod tests {
         assert_eq!(strays.len(), MAX_STRAYS);
         assert_eq!(
             strays[0].near,
-            ["it has another JSON as its request body", "it has another method"]
+            [
+                "it has another JSON as its request body",
+                "it has another method"
+            ]
         );
     }
 

@@ -12,9 +12,7 @@ use ml_intern_agent::arguments::Checker;
 use ml_intern_agent::event::AuditVerdict;
 use ml_intern_agent::ports::{Powers, Tool};
 use ml_intern_manifest::{Kind, suggestion};
-use ml_intern_runtime::{
-    CallContext, CallError, CancellationToken, Contents, Plugin, tool, types,
-};
+use ml_intern_runtime::{CallContext, CallError, CancellationToken, Contents, Plugin, tool, types};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -23,7 +21,10 @@ pub(super) enum Ended {
     /// The tool answered.
     Output(tool::Output),
     /// The tool, or the host before it, returned an error.
-    Error { kind: &'static str, text: String },
+    Error {
+        kind: &'static str,
+        text: String,
+    },
     /// It trapped or broke a limit: which one.
     Fault {
         limit: Option<&'static str>,
@@ -61,7 +62,8 @@ pub(super) fn tool_of(
         (Some(name), all) => match all.iter().find(|tool| tool.name == name) {
             Some(found) => found,
             None => {
-                let failure = Failure::usage(format!("{title} has no tool `{}`", ui::one_line(name, 64)));
+                let failure =
+                    Failure::usage(format!("{title} has no tool `{}`", ui::one_line(name, 64)));
                 return Err(match suggestion(name, &names()) {
                     Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
                     None => failure.hint(format!("it has {}", names().join(", "))),

@@ -1,5 +1,6 @@
 //! Which plugin a command is about: a file, the folder of one, or a name of the run manifest.
 
+use crate::compose::plugins::load_resolved;
 use crate::compose::{Loaded, Plugins, lock};
 use crate::config::Config;
 use crate::error::{Failure, Result};
@@ -34,11 +35,20 @@ pub(super) fn named(config: &Config, text: &str) -> Result<Named> {
     }
 }
 
-/// The plugin of this name or path.
-pub(super) fn chosen(plugins: &Plugins<'_>, text: &str) -> Result<Chosen> {
+/// The plugin of this name or path. `config` is set for that of a file; one of the run manifest has its own.
+pub(super) fn chosen(
+    plugins: &Plugins<'_>,
+    text: &str,
+    config: BTreeMap<String, String>,
+) -> Result<Chosen> {
     match named(plugins.config, text)? {
-        Named::File(path) => of_file(plugins, &path, None, BTreeMap::new()),
+        Named::File(path) => of_file(&path, None, config),
         Named::Name(name) => {
+            if !config.is_empty() {
+                return Err(Failure::usage(format!(
+                    "--config sets the configuration of a plugin of a file; that of `{name}` is in the run manifest"
+                )));
+            }
             let (section, entry) = plugins
                 .config
                 .any_entry(&name)
@@ -61,7 +71,6 @@ pub(super) fn of_entry(plugins: &Plugins<'_>, section: Section, entry: &Entry) -
 
 /// A plugin that is in no manifest. `grant` is what it gets; all that it asks for where there is none.
 pub(super) fn of_file(
-    plugins: &Plugins<'_>,
     path: &Path,
     grant: Option<Grant>,
     config: BTreeMap<String, String>,
@@ -84,7 +93,7 @@ pub(super) fn of_file(
         serves: None,
     };
     Ok(Chosen {
-        loaded: plugins.load_resolved(section, &entry, resolved)?,
+        loaded: load_resolved(section, &entry, resolved)?,
         listed: false,
     })
 }

@@ -16,7 +16,7 @@ const PARTS: usize = 24;
 /// Characters of a text beside the code.
 const TEXT: usize = 200;
 
-pub(super) async fn inspect(config: &Config, plugin: &str, json: bool) -> Result<u8> {
+pub(super) fn inspect(config: &Config, plugin: &str, wit: bool, json: bool) -> Result<u8> {
     let source = match named(config, plugin)? {
         Named::File(path) => Source::Local(path),
         Named::Name(name) => {
@@ -27,6 +27,11 @@ pub(super) async fn inspect(config: &Config, plugin: &str, json: bool) -> Result
         }
     };
     let resolved = crate::compose::plugins::resolve(&source)?;
+    if wit {
+        let text = ml_intern_toolchain::world_text(plugin, &resolved.bytes);
+        ui::out(&ui::clean(text.or_fail(Kind::Plugin)?.trim_end()));
+        return Ok(0);
+    }
     let anatomy = anatomy(plugin, &resolved.bytes).or_fail(Kind::Plugin)?;
     let world = world(&resolved);
     if json {
@@ -53,7 +58,10 @@ fn world(resolved: &Resolved) -> String {
         text.push_str(&format!("  import {};\n", ui::one_line(import, TEXT)));
     }
     for kind in &resolved.kinds {
-        text.push_str(&format!("  export ml-intern:plugin/{kind}@{}.0;\n", resolved.abi));
+        text.push_str(&format!(
+            "  export ml-intern:plugin/{kind}@{}.0;\n",
+            resolved.abi
+        ));
     }
     text.push('}');
     text
@@ -95,8 +103,22 @@ fn head(resolved: &Resolved, anatomy: &Anatomy, style: Style) {
     for (name, text) in &anatomy.texts {
         row(name, text.clone());
     }
-    row("names", told(anatomy.function_names, "of functions are in it", "are stripped"));
-    row("signature", told(anatomy.signature, "there is one; it is not checked here", "none"));
+    row(
+        "names",
+        told(
+            anatomy.function_names,
+            "of functions are in it",
+            "are stripped",
+        ),
+    );
+    row(
+        "signature",
+        told(
+            anatomy.signature,
+            "there is one; it is not checked here",
+            "none",
+        ),
+    );
     ui::out(&table.render(style));
 }
 
@@ -124,7 +146,11 @@ fn sizes(anatomy: &Anatomy) -> Table {
             };
             row("", name, section.bytes);
         }
-        let rest = part.sections.iter().skip(SECTIONS).map(|section| section.bytes);
+        let rest = part
+            .sections
+            .iter()
+            .skip(SECTIONS)
+            .map(|section| section.bytes);
         let rest = rest.sum::<u64>();
         if rest > 0 {
             row("", "other sections".to_owned(), rest);
@@ -150,9 +176,10 @@ fn counted(part: &Part) -> String {
 fn as_json(resolved: &Resolved, anatomy: &Anatomy, world: &str) -> Value {
     let header = &resolved.manifest.plugin;
     let kinds = resolved.kinds.iter().map(|kind| kind.as_str());
-    let producers = anatomy.producers.iter().map(|one| {
-        json!({ "role": one.role, "name": one.name, "version": one.version })
-    });
+    let producers = anatomy
+        .producers
+        .iter()
+        .map(|one| json!({ "role": one.role, "name": one.name, "version": one.version }));
     let parts = anatomy.parts.iter().map(|part| {
         let sections = part.sections.iter().map(|section| {
             json!({ "name": section.name, "bytes": section.bytes, "count": section.count })

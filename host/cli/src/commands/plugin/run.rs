@@ -45,7 +45,11 @@ pub(super) async fn run(config: &Config, arguments: &RunToolArgs) -> Result<u8> 
         }
     }
     let prepared = Prepared::of_one(plugins, loaded).await?;
-    let tool = tool_of(prepared.one()?, prepared.descriptors(), arguments.tool.as_deref())?;
+    let tool = tool_of(
+        prepared.one()?,
+        prepared.descriptors(),
+        arguments.tool.as_deref(),
+    )?;
     let called = in_session(config, &prepared, &tool, &given, arguments).await?;
     let loaded = prepared.one()?;
     if arguments.json {
@@ -64,15 +68,16 @@ pub(super) async fn run(config: &Config, arguments: &RunToolArgs) -> Result<u8> 
 /// The plugin that is meant: the one that is named, the one in this folder, or the one that has the tool.
 async fn choose(plugins: &Plugins<'_>, arguments: &RunToolArgs) -> Result<Chosen> {
     if let Some(named) = &arguments.plugin {
-        return chosen(plugins, named);
+        return chosen(plugins, named, arguments.config.iter().cloned().collect());
     }
     let config = plugins.config;
     if config.workspace.join(AUTHORS).is_file() {
-        return of_file(plugins, &config.workspace, None, BTreeMap::new());
+        return of_file(&config.workspace, None, BTreeMap::new());
     }
     let Some(tool) = &arguments.tool else {
-        return Err(Failure::usage("no tool is named")
-            .hint("name one, or a plugin with --plugin; in the folder of a plugin its only tool is meant"));
+        return Err(Failure::usage("no tool is named").hint(
+            "name one, or a plugin with --plugin; in the folder of a plugin its only tool is meant",
+        ));
     };
     for entry in config.manifest.section(Section::Plugins) {
         let loaded = plugins.load(Section::Plugins, entry)?;
@@ -111,7 +116,9 @@ fn given(config: &Config, text: &str) -> Result<Value> {
     };
     match serde_json::from_str::<Value>(&json) {
         Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(wrong("the arguments of a tool are one JSON object".to_owned())),
+        Ok(_) => Err(wrong(
+            "the arguments of a tool are one JSON object".to_owned(),
+        )),
         Err(error) => Err(wrong(format!("not JSON: {error}"))),
     }
 }
@@ -224,7 +231,11 @@ fn show(called: &Called) {
             }
         }
         Ended::Error { text, .. } | Ended::Fault { text, .. } => {
-            ui::err(&format!("{} {}", Style::stderr().red("error:"), ui::clean(text)));
+            ui::err(&format!(
+                "{} {}",
+                Style::stderr().red("error:"),
+                ui::clean(text)
+            ));
         }
         Ended::Cancelled => ui::err("cancelled"),
     }
@@ -258,7 +269,9 @@ struct Unkept(AtomicU64);
 impl Journal for Unkept {
     fn append(&self, _event: &Event) -> std::result::Result<Stamp, JournalError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let ms = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let ms = since.map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
         Ok(Stamp {
             seq: self.0.fetch_add(1, Ordering::SeqCst) + 1,
             ms,

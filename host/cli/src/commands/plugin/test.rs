@@ -9,6 +9,8 @@ mod update;
 
 use super::call::{Called, Ended, only_tools};
 use super::chosen::{AUTHORS, of_file, text_of};
+pub(super) use report::{sorted_lines, sum};
+
 use crate::args::TestArgs;
 use crate::compose::Plugins;
 use crate::config::Config;
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The author's cases.
-const CASES: &str = "cases.toml";
+pub(super) const CASES: &str = "cases.toml";
 /// Bytes of a file of cases, recordings included.
 const CASES_BYTES: u64 = 4 << 20;
 
@@ -53,7 +55,10 @@ pub(super) async fn test(config: &Config, arguments: &TestArgs) -> Result<u8> {
 pub(super) async fn cases(config: &Config, arguments: &TestArgs) -> Result<Vec<Tried>> {
     let path = config.workspace.join(&arguments.plugin);
     let path = path.canonicalize().map_err(|error| {
-        Failure::usage(format!("cannot read {}: {error}", arguments.plugin.display()))
+        Failure::usage(format!(
+            "cannot read {}: {error}",
+            arguments.plugin.display()
+        ))
     })?;
     let file = match &arguments.cases {
         Some(file) => config.workspace.join(file),
@@ -76,7 +81,7 @@ pub(super) async fn cases(config: &Config, arguments: &TestArgs) -> Result<Vec<T
     }
     let plugins = Plugins::new(config)?;
     // What is wrong with the plugin itself is said once, and not by every case.
-    only_tools(&of_file(&plugins, &path, None, BTreeMap::new())?.loaded)?;
+    only_tools(&of_file(&path, None, BTreeMap::new())?.loaded)?;
     let folder = file.parent().unwrap_or(Path::new("/"));
     let mut tried = Vec::new();
     for (number, case) in all.iter().enumerate().filter(|(_, case)| wanted(case)) {
@@ -107,8 +112,15 @@ pub(super) async fn cases(config: &Config, arguments: &TestArgs) -> Result<Vec<T
 fn folder_of(path: &Path) -> PathBuf {
     let mut above = path.ancestors();
     // `FOLDER/target/wasm32-wasip2/release/NAME.wasm` is the deepest place where a component is left.
-    let found = above.by_ref().take(5).find(|folder| folder.join(AUTHORS).is_file());
-    let beside = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let found = above
+        .by_ref()
+        .take(5)
+        .find(|folder| folder.join(AUTHORS).is_file());
+    let beside = if path.is_dir() {
+        path
+    } else {
+        path.parent().unwrap_or(path)
+    };
     found.unwrap_or(beside).to_path_buf()
 }
 

@@ -5,7 +5,7 @@ use crate::ui::{self, Style};
 use ml_intern_agent::event::Audit;
 use ml_intern_manifest::{Limits, format_duration};
 use ml_intern_runtime::{
-    AuditRecord, CancellationToken, Contents, LogLine, Observer, Stream, Used, log, types,
+    AuditRecord, CancellationToken, Contents, LogLine, Observer, Stream, Touch, Used, log, types,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,7 @@ pub(in crate::commands::plugin) struct Touched {
     /// Below the workspace.
     pub(super) read: BTreeSet<String>,
     pub(super) written: BTreeSet<String>,
+    pub(super) removed: BTreeSet<String>,
     pub(in crate::commands::plugin) audits: Vec<Audit>,
     pub(in crate::commands::plugin) progress: Vec<String>,
     pub(in crate::commands::plugin) used: Option<Used>,
@@ -98,15 +99,18 @@ impl Observer for Watch {
         }
     }
 
-    fn opened(&self, path: &dyn Fn() -> String, written: bool) {
+    fn file(&self, touch: Touch, path: &dyn Fn() -> String) {
         let mut seen = self.lock();
-        let files = if written {
-            &mut seen.written
-        } else {
-            &mut seen.read
+        let path = path();
+        let files = match touch {
+            Touch::Read => &mut seen.read,
+            Touch::Written => &mut seen.written,
+            // What the call made itself was never there for others.
+            Touch::Removed if seen.written.remove(&path) => return,
+            Touch::Removed => &mut seen.removed,
         };
         if files.len() < MOST {
-            files.insert(path());
+            files.insert(path);
         }
     }
 
@@ -126,7 +130,11 @@ impl Touched {
         if let Some(used) = &self.used {
             lines.push(format!("used     {}", amounts(used, limits)));
         }
-        for (word, files) in [("read", &self.read), ("wrote", &self.written)] {
+        for (word, files) in [
+            ("read", &self.read),
+            ("wrote", &self.written),
+            ("removed", &self.removed),
+        ] {
             for file in files.iter().take(LISTED) {
                 lines.push(format!("{word:<8} {}", ui::one_line(file, WIDTH)));
             }
@@ -135,20 +143,27 @@ impl Touched {
             }
         }
         // The folder as a whole; its files are listed above.
-        let decided = self.audits.iter().filter(|audit| {
-            !(audit.capability.starts_with("fs.") && audit.target == "/workspace")
-        });
+        let decided = self
+            .audits
+            .iter()
+            .filter(|audit| !(audit.capability.starts_with("fs.") && audit.target == "/workspace"));
         lines.extend(decided.map(|audit| {
             let line = ui::audit_line(audit);
-            match (audit.capability.as_str(), audit.sent_bytes, audit.received_bytes) {
+            match (
+                audit.capability.as_str(),
+                audit.sent_bytes,
+                audit.received_bytes,
+            ) {
                 ("http", sent, received) => format!("{line} ({sent} B out, {received} B in)"),
                 _ => line,
             }
         }));
         let changes = changes(kept);
-        lines.extend(changes.iter().map(|(key, change)| {
-            format!("state    {} {change}", ui::one_line(key, WIDTH))
-        }));
+        lines.extend(
+            changes
+                .iter()
+                .map(|(key, change)| format!("state    {} {change}", ui::one_line(key, WIDTH))),
+        );
         lines
     }
 
@@ -169,6 +184,7 @@ impl Touched {
             "used": used,
             "read": self.read,
             "written": self.written,
+            "removed": self.removed,
             "decisions": self.audits,
             "progress": self.progress,
             "state": Value::Object(state.collect()),
@@ -223,13 +239,25 @@ mod tests {
 
     #[test]
     fn changes_of_what_is_kept_are_told_and_nothing_else() {
-        let before = contents(&[("session", "a", "1"), ("session", "b", "1"), ("project", "c", "1")]);
-        let after = contents(&[("session", "a", "1"), ("session", "b", "22"), ("project", "d", "")]);
+        let before = contents(&[
+            ("session", "a", "1"),
+            ("session", "b", "1"),
+            ("project", "c", "1"),
+        ]);
+        let after = contents(&[
+            ("session", "a", "1"),
+            ("session", "b", "22"),
+            ("project", "d", ""),
+        ]);
         let told = changes(&(before, after));
         let told = told.iter().map(|(key, change)| format!("{key}: {change}"));
         assert_eq!(
             told.collect::<Vec<_>>(),
-            ["project/c: removed", "project/d: kept, 0 B", "session/b: changed, 2 B"]
+            [
+                "project/c: removed",
+                "project/d: kept, 0 B",
+                "session/b: changed, 2 B"
+            ]
         );
     }
 }

@@ -41,7 +41,8 @@ pub(super) fn compare(expect: &Expect, called: &Called, workspace: &Path) -> Vec
 fn end(expect: &Expect, called: &Called, problems: &mut Vec<String>) {
     let wanted = match (expect.error, &expect.fault) {
         (Some(kind), _) => {
-            if matches!(&called.ended, Ended::Error { kind: found, .. } if *found == kind.as_str()) {
+            if matches!(&called.ended, Ended::Error { kind: found, .. } if *found == kind.as_str())
+            {
                 return;
             }
             format!("the error `{}`", kind.as_str())
@@ -103,7 +104,10 @@ fn output(expect: &Expect, called: &Called, problems: &mut Vec<String>) {
     if let Some(wanted) = &expect.text
         && *wanted != text
     {
-        problems.push(format!("the text is another:\n{}", difference(wanted, &text)));
+        problems.push(format!(
+            "the text is another:\n{}",
+            difference(wanted, &text)
+        ));
     }
     for part in &expect.contains.0 {
         if !text.contains(part) {
@@ -124,7 +128,10 @@ fn within(place: &str, wanted: &Value, found: &Value, problems: &mut Vec<String>
                 let place = format!("{place}.{}", ui::one_line(key, 64));
                 match found.get(key) {
                     Some(found) => within(&place, value, found, problems),
-                    None => problems.push(format!("{place}: expected {}, and there is none", short(value))),
+                    None => problems.push(format!(
+                        "{place}: expected {}, and there is none",
+                        short(value)
+                    )),
                 }
             }
         }
@@ -169,7 +176,9 @@ fn denied(expect: &Expect, called: &Called, problems: &mut Vec<String>) {
         } else {
             format!("the host denied `{}`", denied.join("`, `"))
         };
-        problems.push(format!("expected that the host denies `{wanted}`, and {found}"));
+        problems.push(format!(
+            "expected that the host denies `{wanted}`, and {found}"
+        ));
     }
 }
 
@@ -201,7 +210,9 @@ fn file(path: &str, wanted: &FileAfter, workspace: &Path, problems: &mut Vec<Str
     match (wanted, found) {
         (FileAfter::Absent, None) => {}
         (FileAfter::Absent, Some(_)) => {
-            problems.push(format!("there is a file `{shown}`, and there should be none"));
+            problems.push(format!(
+                "there is a file `{shown}`, and there should be none"
+            ));
         }
         (_, None) => problems.push(format!("there is no file `{shown}`")),
         (FileAfter::Text(wanted), Some(found)) if *wanted == found => {}
@@ -281,7 +292,13 @@ mod tests {
     #[test]
     fn an_output_may_have_more_keys_and_nothing_else() {
         let found = json!({ "words": 3, "lines": [{ "a": 1, "b": 2 }], "more": true });
-        assert!(differs(json!({ "words": 3.0, "lines": [{ "a": 1 }] }), found.clone()).is_empty());
+        assert!(
+            differs(
+                json!({ "words": 3.0, "lines": [{ "a": 1 }] }),
+                found.clone()
+            )
+            .is_empty()
+        );
         assert_eq!(
             differs(
                 json!({ "words": 4, "lines": [{ "a": "1" }], "none": null }),
@@ -323,7 +340,10 @@ mod tests {
         state(&expect("4", &[("hits", "3")]), &found, &mut problems);
         assert_eq!(
             problems,
-            ["`session/hits` is `3`, expected `4`", "`project/hits` is not kept"]
+            [
+                "`session/hits` is `3`, expected `4`",
+                "`project/hits` is not kept"
+            ]
         );
     }
 }

@@ -2,10 +2,10 @@
 
 use super::super::call::{Touched, Watch, call, tool_of};
 use super::super::chosen::of_file;
-use super::compare::compare;
-use super::fakes::{RecordedJobs, RecordedPrograms};
 use super::Tried;
-use crate::compose::plugins::Place;
+use super::compare::compare;
+use super::fakes::{RecordedJobs, RecordedPrograms, RecordedSession};
+use crate::compose::plugins::{Place, callable};
 use crate::compose::{Loaded, Plugins};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
@@ -61,7 +61,7 @@ async fn made(
     case: &Case,
     tried: &mut Tried,
 ) -> Result<()> {
-    let chosen = of_file(plugins, plugin, case.grant.clone(), case.config.clone())?;
+    let chosen = of_file(plugin, case.grant.clone(), case.config.clone())?;
     let loaded = chosen.loaded;
     let described = plugins.describe(&loaded).await?;
     let tool = tool_of(&loaded, &described.tools, case.tool.as_deref())?;
@@ -72,9 +72,11 @@ async fn made(
     let recordings = Arc::new(recordings(folder, case)?);
     let jobs = Arc::new(RecordedJobs::new(&case.jobs));
     let programs = Arc::new(RecordedPrograms::new(&case.programs));
+    let session = Arc::new(RecordedSession::new(case));
     let services = Services {
         processes: Some(programs.clone()),
         jobs: Some(jobs.clone()),
+        session: Some(session.clone()),
         recordings: Some(recordings.clone()),
         ..Services::default()
     };
@@ -96,16 +98,22 @@ async fn made(
         call: "c1.0".to_owned(),
         ..CallContext::default()
     };
-    let callable = plugins.plugin_in(&loaded, place, services);
+    let callable = callable(&plugins.runtime, &loaded, place, services);
     let arguments = Value::Object(case.args.clone());
-    let called = call(&callable, &loaded, &tool, &arguments, watch, context, &cancel).await;
+    let called = call(
+        &callable, &loaded, &tool, &arguments, watch, context, &cancel,
+    )
+    .await;
     if let Some(expect) = &case.expect {
-        tried.problems.extend(compare(expect, &called, workspace.path()));
+        tried
+            .problems
+            .extend(compare(expect, &called, workspace.path()));
     }
     tried.problems.extend(recordings.strays().iter().map(stray));
     tried.problems.extend(unasked(case, &recordings.times()));
     tried.problems.extend(jobs.problems());
     tried.problems.extend(programs.problems());
+    tried.problems.extend(session.problems());
     tried.called = Some(called);
     Ok(())
 }
@@ -121,7 +129,8 @@ fn fill(workspace: &Path, folder: &Path, case: &Case) -> Result<()> {
             }
             std::fs::write(&file, bytes)
         };
-        write().map_err(|error| Failure::usage(format!("cannot make the file `{path}`: {error}")))?;
+        write()
+            .map_err(|error| Failure::usage(format!("cannot make the file `{path}`: {error}")))?;
     }
     Ok(())
 }
@@ -168,8 +177,9 @@ fn credentials(loaded: &Loaded, case: &Case) -> Result<Vec<Credential>> {
         })?;
         let text = format!("{name}-of-the-case");
         let value = match &rule.applied {
-            CredentialUse::AwsSigV4 { .. } => AwsKeys::new("AKIDOFTHECASE0000", &text, None)
-                .map(CredentialValue::AwsKeys),
+            CredentialUse::AwsSigV4 { .. } => {
+                AwsKeys::new("AKIDOFTHECASE0000", &text, None).map(CredentialValue::AwsKeys)
+            }
             _ => Some(CredentialValue::Text(Secret::new(&text))),
         };
         Ok(Credential {

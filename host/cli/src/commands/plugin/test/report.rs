@@ -11,19 +11,32 @@ const LINES: usize = 60;
 /// For people.
 pub(in crate::commands::plugin) fn show(tried: &[Tried], took: Duration) {
     let style = Style::stdout();
-    for one in tried {
-        ui::out(&line(one, style));
-        let lines = one.problems.iter().flat_map(|problem| problem.lines());
-        let mut lines = lines.map(|line| format!("    {}", ui::clean(line)));
-        for line in lines.by_ref().take(LINES) {
-            ui::out(&line);
-        }
-        let more = lines.count();
-        if more > 0 {
-            ui::out(&format!("    … {more} more lines"));
-        }
+    for line in tried.iter().flat_map(|one| lines(one, style)) {
+        ui::out(&line);
     }
     ui::out(&sum(tried, took, style));
+}
+
+/// Those that fail first: what does not fit a screen is below.
+pub(in crate::commands::plugin) fn sorted_lines(tried: &[Tried], style: Style) -> Vec<String> {
+    let failed = tried.iter().filter(|one| !one.problems.is_empty());
+    let passed = tried.iter().filter(|one| one.problems.is_empty());
+    failed
+        .chain(passed)
+        .flat_map(|one| lines(one, style))
+        .collect()
+}
+
+fn lines(one: &Tried, style: Style) -> Vec<String> {
+    let mut all = vec![line(one, style)];
+    let problems = one.problems.iter().flat_map(|problem| problem.lines());
+    let mut problems = problems.map(|line| format!("    {}", ui::clean(line)));
+    all.extend(problems.by_ref().take(LINES));
+    let more = problems.count();
+    if more > 0 {
+        all.push(format!("    … {more} more lines"));
+    }
+    all
 }
 
 fn line(one: &Tried, style: Style) -> String {
