@@ -4,6 +4,7 @@ use crate::support::{
 };
 
 mod cases;
+mod dev;
 mod inspect;
 mod reload;
 mod run;

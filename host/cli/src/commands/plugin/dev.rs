@@ -19,9 +19,12 @@ const LOOK: Duration = Duration::from_millis(200);
 const FILES: usize = 20_000;
 /// Folders within folders that are watched.
 const DEPTH: usize = 16;
-/// What builds fill, and nobody writes.
-const SKIPPED: [&str; 7] = [
+/// What builds write, and nobody else.
+const SKIPPED: [&str; 10] = [
     "build",
+    "Cargo.lock",
+    "package-lock.json",
+    "go.sum",
     "target",
     "node_modules",
     "__pycache__",
@@ -209,7 +212,7 @@ fn sources(folder: &Path) -> Sources {
             let skipped = SKIPPED.iter().any(|skipped| name == *skipped);
             if facts.is_dir() && !skipped && depth < DEPTH {
                 folders.push((entry.path(), depth + 1));
-            } else if facts.is_file() {
+            } else if facts.is_file() && !skipped {
                 found.push((entry.path(), facts.modified().ok(), facts.len()));
             }
         }

@@ -62,7 +62,14 @@ pub(super) async fn run(config: &Config, arguments: &RunToolArgs) -> Result<u8> 
         show(&called);
         touched(&called.touched, &called, loaded);
     }
-    Ok(code(&called))
+    let code = code(&called);
+    if code == Kind::Blocked as u8 && !arguments.yes && !std::io::stdin().is_terminal() {
+        let style = Style::stderr();
+        let hint =
+            "--yes allows what a person would be asked about; what is not granted stays denied";
+        ui::err(&format!("{} {hint}", style.dim("hint:")));
+    }
+    Ok(code)
 }
 
 /// The plugin that is meant: the one that is named, the one in this folder, or the one that has the tool.
