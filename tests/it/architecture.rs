@@ -13,11 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ml-intern-trace", &["ml-intern-agent"]),
     (
         "ml-intern-toolchain",
-        &[
-            "ml-intern-exec",
-            "ml-intern-manifest",
-            "ml-intern-registry",
-        ],
+        &["ml-intern-exec", "ml-intern-manifest", "ml-intern-registry"],
     ),
 ];
 /// The crate that may know them all and joins them through adapters.
