@@ -4,18 +4,13 @@
 
 #include "bindings.h"
 #include "ml_intern.h"
-
-/* Memory that is there; the instance ends where it is not. */
-void *ml_allocate(size_t bytes);
+#include "text.h"
 
 /* Text as the bindings take it, only for the time of a call. */
 bindings_string_t ml_borrowed(const char *text);
 
 /* A copy, for what is returned: the bindings free it. */
 bindings_string_t ml_owned(const char *text);
-
-/* A copy with a NUL byte behind it. */
-const char *ml_text_of(const void *bytes, size_t length);
 
 /* An error as the bindings return it. */
 ml_intern_plugin_types_error_t ml_lowered(ml_error error);

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ml_intern.h"
+#include "text.h"
 
 /* The host's own bound. */
 #define MAX_DEPTH 128

@@ -1,18 +1,8 @@
-/* Text, errors, log, configuration. */
+/* Errors, log, configuration. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
-
-void *ml_allocate(size_t bytes) {
-    void *memory = malloc(bytes ? bytes : 1);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
 
 bindings_string_t ml_borrowed(const char *text) {
     return (bindings_string_t){(uint8_t *)text, strlen(text)};
@@ -21,48 +11,6 @@ bindings_string_t ml_borrowed(const char *text) {
 bindings_string_t ml_owned(const char *text) {
     size_t length = strlen(text);
     return (bindings_string_t){memcpy(ml_allocate(length), text, length), length};
-}
-
-const char *ml_text_of(const void *bytes, size_t length) {
-    char *text = ml_allocate(length + 1);
-    if (length) {
-        memcpy(text, bytes, length);
-    }
-    text[length] = 0;
-    return text;
-}
-
-const char *ml_join(const char *first, ...) {
-    va_list texts;
-    size_t length = 0;
-    va_start(texts, first);
-    for (const char *text = first; text; text = va_arg(texts, const char *)) {
-        length += strlen(text);
-    }
-    va_end(texts);
-    char *joined = ml_allocate(length + 1), *end = joined;
-    va_start(texts, first);
-    for (const char *text = first; text; text = va_arg(texts, const char *)) {
-        size_t bytes = strlen(text);
-        memcpy(end, text, bytes);
-        end += bytes;
-    }
-    va_end(texts);
-    *end = 0;
-    return joined;
-}
-
-const char *ml_decimal(long long number) {
-    char digits[24], *start = digits + sizeof digits;
-    unsigned long long rest = number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
-    do {
-        *--start = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (number < 0) {
-        *--start = '-';
-    }
-    return ml_text_of(start, (size_t)(digits + sizeof digits - start));
 }
 
 ml_error ml_error_of(ml_code code, const char *message) {

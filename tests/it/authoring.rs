@@ -1,6 +1,12 @@
-use std::{env, path::Path, time::Duration};
+use std::{
+    env,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     fake_openai::{Call, Reply, Script},
@@ -260,4 +266,103 @@ async fn the_sdk_of_a_plugin_is_renewed() {
     renewed.assert_code(0);
     assert_eq!(home.read(file), carried);
     assert!(!home.workspace().join("word-count/sdk/gone.h").exists());
+}
+
+#[test]
+fn the_json_of_c_is_that_of_everybody() {
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/c");
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("json");
+    let files = ["tests/json.c", "json.c", "text.c"].map(|file| format!("{sdk}/{file}"));
+    let mut cc = Command::new("cc");
+    cc.args([
+        "-fsanitize=undefined",
+        "-fno-sanitize-recover",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-o",
+    ]);
+    let compiled = cc.arg(&program).args(files).arg("-lm").status().unwrap();
+    assert!(compiled.success());
+
+    let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let (deep, too_deep) = (deep(127), deep(129));
+    let good = [
+        r#"{"a":[1,2.5,-3,1e3,1.5e-7],"b":null,"c":true,"d":{"e":false}}"#,
+        r#" [ "x\"\\\/\b\f\n\r\té\u00e9\ud83d\ude00" , {} , [] ] "#,
+        "0.1",
+        "9007199254740992",
+        "123456789.123456789",
+        "5e-324",
+        "-0.5",
+        r#""""#,
+        "null",
+        deep.as_str(),
+    ];
+    let bad = [
+        "",
+        "[1,]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "1 2",
+        "01",
+        "-",
+        "1.",
+        "1e",
+        ".5",
+        "+1",
+        "tru",
+        "'a'",
+        "\"a",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "[1",
+        "{1:2}",
+        "\"\t\"",
+        "nulll",
+        too_deep.as_str(),
+    ];
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = [&good[..], &bad[..]].concat().join("\n");
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(lines.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let answers = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<&str> = answers.lines().collect();
+    for (text, answer) in good.iter().zip(&answers) {
+        let [expected, found] = [text, answer].map(|text| {
+            serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+        });
+        // Numbers are doubles there: 1e3 comes back as 1000.
+        assert_eq!(as_doubles(expected), as_doubles(found));
+    }
+    for (text, answer) in bad.iter().zip(&answers[good.len()..]) {
+        assert_eq!(*answer, "-", "{text}");
+    }
+}
+
+fn as_doubles(value: Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.into_iter().map(as_doubles).collect(),
+        Value::Object(members) => {
+            let members = members.into_iter();
+            Value::Object(
+                members
+                    .map(|(key, value)| (key, as_doubles(value)))
+                    .collect(),
+            )
+        }
+        other => other,
+    }
 }

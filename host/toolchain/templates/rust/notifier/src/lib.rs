@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 /// Bytes of an answer.
 const MAX_ANSWER: usize = 64 << 10;
 
-struct {{Type}};
-ml_intern_plugin::export_notifier!({{Type}});
+struct Plugin;
+ml_intern_plugin::export_notifier!(Plugin);
 
-impl Notifier for {{Type}} {
+impl Notifier for Plugin {
     fn notify(notice: Notice) -> Result<Receipt, Error> {
         let Some(url) = config::get("url")? else {
             let text = "`url` is not set: set it in the notifier's `config`";

@@ -6,10 +6,10 @@ use ml_intern_plugin::provider::settings::{from_host, url};
 use ml_intern_plugin::provider::{Reply, Service};
 use ml_intern_plugin::{Error, Listing, Model, Provider, Request, Response};
 
-struct {{Type}};
-ml_intern_plugin::export_provider!({{Type}});
+struct Plugin;
+ml_intern_plugin::export_provider!(Plugin);
 
-impl Provider for {{Type}} {
+impl Provider for Plugin {
     fn models() -> Result<Listing, Error> {
         let base_url = base_url()?;
         let body = service(&base_url, "", false).get("/models")?;

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 use serde_json::json;
 
-struct {{Type}};
-ml_intern_plugin::export_tool!({{Type}});
+struct Plugin;
+ml_intern_plugin::export_tool!(Plugin);
 
 /// Counts the words of a file.
 #[derive(Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ fn one() -> usize {
     1
 }
 
-impl Tool for {{Type}} {
+impl Tool for Plugin {
     fn describe() -> Result<Vec<Descriptor>, Error> {
         // Name, description and schema of a tool are those of its arguments.
         let tool = Descriptor::of("{{ident}}", schema_for!(Arguments));
