@@ -19,6 +19,7 @@
 
 #![warn(missing_docs)]
 
+mod bindings;
 mod build;
 mod c;
 mod componentize;
@@ -26,6 +27,7 @@ mod error;
 mod go;
 mod javascript;
 mod language;
+mod names;
 mod python;
 mod rust;
 mod scaffold;

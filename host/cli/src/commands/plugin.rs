@@ -1,11 +1,13 @@
 //! `plugin`: what is installed and what it may do.
 
+mod build;
 mod call;
 mod chosen;
 mod dev;
 mod explain;
 mod grant;
 mod inspect;
+mod new;
 mod run;
 mod test;
 
@@ -27,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> Result<u8> {
     let manifest = match &command {
+        PluginCommand::New(_) | PluginCommand::Build(_) => None,
         PluginCommand::List { manifest, .. }
         | PluginCommand::Info { manifest, .. }
         | PluginCommand::Add { manifest, .. }
@@ -64,6 +67,8 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         PluginCommand::Run(arguments) => run::run(&config, &arguments).await,
         PluginCommand::Test(arguments) => test::test(&config, &arguments).await,
         PluginCommand::Dev(arguments) => dev::dev(&config, &arguments).await,
+        PluginCommand::New(arguments) => new::new(directory, &arguments),
+        PluginCommand::Build(arguments) => build::build(directory, &arguments).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }
