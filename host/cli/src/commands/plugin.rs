@@ -29,7 +29,6 @@ use std::path::{Path, PathBuf};
 
 pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> Result<u8> {
     let manifest = match &command {
-        PluginCommand::New(_) | PluginCommand::Build(_) => None,
         PluginCommand::List { manifest, .. }
         | PluginCommand::Info { manifest, .. }
         | PluginCommand::Add { manifest, .. }
@@ -40,7 +39,10 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         | PluginCommand::Inspect { manifest, .. }
         | PluginCommand::Run(RunToolArgs { manifest, .. })
         | PluginCommand::Remove { manifest, .. } => manifest.manifest.clone(),
-        PluginCommand::Test(_) | PluginCommand::Dev(_) => None,
+        PluginCommand::New(_)
+        | PluginCommand::Build(_)
+        | PluginCommand::Test(_)
+        | PluginCommand::Dev(_) => None,
     };
     let config = Config::load(directory, manifest.as_deref())?;
     match command {

@@ -96,7 +96,10 @@ async fn round(config: &Config, folder: &Path, arguments: &DevArgs) -> Vec<Strin
     let began = Instant::now();
     let mut told = Vec::new();
     let options = Options {
-        environment: std::env::vars().collect(),
+        // What is not Unicode is no setting of a compiler.
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()))
+            .collect(),
         cancel: CancellationToken::new(),
         ..Options::default()
     };
