@@ -105,11 +105,11 @@ async fn round(config: &Config, folder: &Path, arguments: &DevArgs) -> Vec<Strin
     };
     // Dropped with this future: what was started ends with it.
     let _end_with_the_round = options.cancel.clone().drop_guard();
-    let built = build(folder, &options, |progress| match progress {
+    let built = Box::pin(build(folder, &options, |progress| match progress {
         Progress::Step(text) => ui::progress(text),
         Progress::Line(line) if told.len() < KEPT => told.push(line.to_owned()),
         Progress::Line(_) => {}
-    });
+    }));
     match built.await {
         Ok(built) => {
             let mut lines = vec![built_line(&built, began.elapsed(), style)];
