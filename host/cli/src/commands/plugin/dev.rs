@@ -34,8 +34,6 @@ const SKIPPED: [&str; 10] = [
 ];
 /// Lines of a report: one screen, with room for a prompt.
 const LINES: usize = 22;
-/// Lines of a compiler that are kept.
-const KEPT: usize = 200;
 /// Characters of a line.
 const WIDTH: usize = 160;
 
@@ -94,7 +92,6 @@ async fn settled(folder: &Path, before: &Sources) {
 async fn round(config: &Config, folder: &Path, arguments: &DevArgs) -> Vec<String> {
     let style = Style::stdout();
     let began = Instant::now();
-    let mut told = Vec::new();
     let options = Options {
         // What is not Unicode is no setting of a compiler.
         environment: std::env::vars_os()
@@ -105,10 +102,11 @@ async fn round(config: &Config, folder: &Path, arguments: &DevArgs) -> Vec<Strin
     };
     // Dropped with this future: what was started ends with it.
     let _end_with_the_round = options.cancel.clone().drop_guard();
-    let built = Box::pin(build(folder, &options, |progress| match progress {
-        Progress::Step(text) => ui::progress(text),
-        Progress::Line(line) if told.len() < KEPT => told.push(line.to_owned()),
-        Progress::Line(_) => {}
+    let built = Box::pin(build(folder, &options, |progress| {
+        // A compiler's last words are in its error.
+        if let Progress::Step(text) = progress {
+            ui::progress(text);
+        }
     }));
     match built.await {
         Ok(built) => {
@@ -118,12 +116,8 @@ async fn round(config: &Config, folder: &Path, arguments: &DevArgs) -> Vec<Strin
         }
         Err(error) => {
             let mut lines = vec![style.red("the build failed")];
-            // The last words say most.
-            let from = told.len().saturating_sub(LINES);
-            lines.extend(told.drain(from..));
-            lines.extend(error.to_string().lines().map(str::to_owned));
-            let lines_of_others = lines.iter_mut().skip(1);
-            lines_of_others.for_each(|line| *line = ui::one_line(line, WIDTH));
+            let words = error.to_string();
+            lines.extend(words.lines().map(|line| ui::cut(&ui::clean(line), WIDTH)));
             if let ml_intern_toolchain::Error::ToolChain { ways, .. } = &error {
                 lines.extend(ways.iter().map(|way| format!("hint: {way}")));
             }
