@@ -16,7 +16,7 @@ use ml_intern_agent::approval::{Answer, Decision, Gate, Mode, Rule, Rules};
 use ml_intern_agent::budget::Budget;
 use ml_intern_agent::event::PermissionRequest;
 use ml_intern_agent::money::MicroUsd;
-use ml_intern_agent::ports::{Approver, Journal, JournalError, Tool};
+use ml_intern_agent::ports::{Approver, Journal, JournalError, Observer, Tool};
 use ml_intern_agent::{Event, Session, Stamp, State};
 use ml_intern_manifest::{Section, shorten};
 use ml_intern_runtime::{CallContext, CancellationToken, tool};
@@ -146,7 +146,7 @@ async fn in_session(
         State::default(),
         Stamp { seq: 0, ms: 0 },
         Arc::new(Unkept::default()),
-        Vec::new(),
+        vec![Arc::new(Notices)],
         Arc::new(prepared.secrets()),
     ));
     let choices = choices(config, arguments.yes);
@@ -287,6 +287,17 @@ impl Journal for Unkept {
 
     async fn sync(&self) -> std::result::Result<(), JournalError> {
         Ok(())
+    }
+}
+
+/// Says what the host has to tell, such as a job that goes on.
+struct Notices;
+
+impl Observer for Notices {
+    fn event(&self, _stamp: Stamp, event: &Event) {
+        if let Event::Notice { text, .. } = event {
+            ui::warn(text);
+        }
     }
 }
 
