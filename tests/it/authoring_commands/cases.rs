@@ -142,7 +142,7 @@ expect = { contains = "Some(0)" }
 
 [[case]]
 name = "a fault that is not expected"
-tool = "trap"
+tool = "spin"
 expect = { contains = "x" }
 
 [[case]]
@@ -156,7 +156,7 @@ tool = "goood"
 expect = { text = "" }
 
 [[case]]
-name = "arguments that do not fit"
+name = "an error that is not expected"
 tool = "fetch"
 expect = { contains = "x" }
 

@@ -149,12 +149,13 @@ impl Touched {
             .filter(|audit| !(audit.capability.starts_with("fs.") && audit.target == "/workspace"));
         lines.extend(decided.map(|audit| {
             let line = ui::audit_line(audit);
-            match (
-                audit.capability.as_str(),
-                audit.sent_bytes,
-                audit.received_bytes,
-            ) {
-                ("http", sent, received) => format!("{line} ({sent} B out, {received} B in)"),
+            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            let line = format!("{word:<8} {rest}");
+            match audit.capability.as_str() {
+                "http" => {
+                    let (sent, received) = (audit.sent_bytes, audit.received_bytes);
+                    format!("{line} ({sent} B out, {received} B in)")
+                }
                 _ => line,
             }
         }));

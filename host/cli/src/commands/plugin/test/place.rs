@@ -172,7 +172,7 @@ fn credentials(loaded: &Loaded, case: &Case) -> Result<Vec<Credential>> {
     let value = |name: &String| {
         let rule = rules.iter().find(|rule| rule.name == *name).ok_or_else(|| {
             Failure::usage(format!(
-                "`credentials`: `{name}` is not granted to the plugin; it is among `request.credential` of its plugin.toml, or of the case's `grant`"
+                "`credentials`: `{name}` is not granted to the plugin; ask for it in `[[request.credential]]` of its plugin.toml, and name it in `grant` where the case has one"
             ))
         })?;
         let text = format!("{name}-of-the-case");
