@@ -174,7 +174,9 @@ fn interface_section(resolve: &Resolve, name: &str, interface: &Interface) -> St
     if !interface.functions.is_empty() {
         text.push('\n');
     }
-    for (name, id) in &interface.types {
+    let mut types: Vec<_> = interface.types.iter().collect();
+    types.sort();
+    for (name, id) in types {
         text += &type_section(resolve, name, &resolve.types[*id]).unwrap_or_default();
     }
     text

@@ -59,25 +59,28 @@ async fn hostile_files_are_refused_or_told_in_plain_words() {
         done.assert_code(7);
         assert!(done.stderr.contains(file), "{}", done.stderr);
     }
-    let manifest = guest_manifest("good").replace("Answers", "\\u001b]0;title\\u0007 \\u202eevil");
-    let mut bytes = with_manifest(good, &manifest);
+    let evil = guest_manifest("good").replace("Answers", "\\u001b]0;title\\u0007 \\u202eevil");
+    home.write("evil.wasm", with_manifest(good.clone(), &evil));
+    let done = plugin(&home, &["inspect", "evil.wasm"]).await;
+    done.assert_code(7);
+    assert!(!done.stderr.contains('\u{1b}'), "{}", done.stderr);
+    let mut bytes = good;
     for number in 0..100_u8 {
-        // A custom section whose name commands a terminal, with a text beside the code.
+        // A custom section whose name commands a terminal, without content.
         let name = format!("v\u{1b}[2J{number:03}");
         bytes.extend([0, (name.len() + 1) as u8, name.len() as u8]);
         bytes.extend(name.as_bytes());
     }
     home.write("hostile.wasm", bytes);
     let done = plugin(&home, &["inspect", "hostile.wasm"]).await;
-    if done.code() == Some(0) {
-        assert!(!done.stdout.contains('\u{1b}') && !done.stdout.contains('\u{202e}'));
-        assert!(done.stdout.lines().count() < 100, "{}", done.stdout);
-    } else {
-        done.assert_code(7);
-        assert!(!done.stderr.contains('\u{1b}'), "{}", done.stderr);
-    }
+    done.assert_code(0);
+    assert!(!done.stdout.contains('\u{1b}'), "{}", done.stdout);
+    assert!(done.stdout.lines().count() < 100, "{}", done.stdout);
     let json = plugin(&home, &["inspect", "hostile.wasm", "--json"]).await;
-    assert_eq!(json.code(), done.code());
+    json.assert_code(0);
+    let told: Value = serde_json::from_str(&json.stdout).unwrap();
+    let sections = told["parts"][0]["sections"].as_array().unwrap();
+    assert!(sections.len() < 50, "{}", sections.len());
     assert_snapshot!(plugin(&home, &["inspect", "none.wasm"]).await.stderr, @"
     error: cannot read none.wasm: No such file or directory (os error 2)
     ");
