@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{answers, printed};
 use crate::support::{ml_intern::Home, world::World};
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["run"],
     &["plugin"],
