@@ -149,7 +149,7 @@ impl Touched {
             .filter(|audit| !(audit.capability.starts_with("fs.") && audit.target == "/workspace"));
         lines.extend(decided.map(|audit| {
             let line = ui::audit_line(audit);
-            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            let (word, rest) = line.split_once(' ').unwrap_or((line.as_str(), ""));
             let line = format!("{word:<8} {rest}");
             match audit.capability.as_str() {
                 "http" => {
