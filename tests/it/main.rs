@@ -12,6 +12,10 @@ mod agent;
 mod approvals;
 /// The direction of dependencies between our crates, and what the agent may not depend on.
 mod architecture;
+/// Plugins begun with `plugin new` and built with `plugin build`, in every language.
+mod authoring;
+/// The commands for authors of plugins: what a component is, one call, cases, and a plugin that is built again.
+mod authoring_commands;
 /// Bad input and bad peers: a clear message, the right exit code, nothing lost.
 mod bad_input;
 /// Conversations that outgrow the model's context.
@@ -53,3 +57,5 @@ mod support;
 mod terminal;
 /// Notices to a webhook, and what a dead one does to a run.
 mod webhook;
+/// The document of the contract, made of the contract.
+mod wit_docs;

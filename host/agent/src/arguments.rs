@@ -10,13 +10,14 @@ const VIOLATIONS: usize = 8;
 const VIOLATION_BYTES: usize = 300;
 
 /// Checks the arguments of one tool.
-pub(crate) struct Checker {
+pub struct Checker {
     validator: Result<Validator, String>,
     required: bool,
 }
 
 impl Checker {
-    pub(crate) fn new(tool: &Tool) -> Self {
+    /// A checker by the tool's own schema.
+    pub fn new(tool: &Tool) -> Self {
         let schema = serde_json::from_str::<Value>(&tool.input_schema).map_err(|e| e.to_string());
         let required = schema
             .as_ref()
@@ -30,8 +31,11 @@ impl Checker {
         }
     }
 
-    /// The arguments as an object, or what is wrong with them.
-    pub(crate) fn check(&self, tool: &str, text: &str) -> Result<Value, String> {
+    /// The arguments as an object.
+    ///
+    /// # Errors
+    /// What is wrong with them, for a model.
+    pub fn check(&self, tool: &str, text: &str) -> Result<Value, String> {
         let value = parse_object(tool, text, !self.required)?;
         let validator = self
             .validator

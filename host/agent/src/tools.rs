@@ -26,7 +26,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) toolbox: &'a dyn Toolbox,
     pub(crate) gate: &'a Gate,
     pub(crate) clock: &'a dyn Clock,
-    checkers: Mutex<HashMap<String, Arc<Checker>>>,
+    /// By name and schema: a tool that is being written changes its schema within a turn.
+    checkers: Mutex<HashMap<(String, String), Arc<Checker>>>,
 }
 
 /// What stands for one call before it runs.
@@ -306,12 +307,11 @@ impl<'a> Runner<'a> {
     /// One compiled schema a tool: compiling takes longer than most calls.
     fn checker(&self, tool: &Tool) -> Arc<Checker> {
         let mut checkers = self.checkers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(checker) = checkers.get(&tool.name) {
-            return checker.clone();
-        }
-        let checker = Arc::new(Checker::new(tool));
-        checkers.insert(tool.name.clone(), checker.clone());
+        let key = (tool.name.clone(), tool.input_schema.clone());
+        let checker = checkers.entry(key);
         checker
+            .or_insert_with(|| Arc::new(Checker::new(tool)))
+            .clone()
     }
 
     fn unknown_tool(&self, name: &str) -> String {

@@ -2,6 +2,8 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ml_intern_agent::approval::{Mode, Rule, RuleError};
+use ml_intern_manifest::Kind;
+use ml_intern_toolchain::Language;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -197,6 +199,9 @@ pub(crate) struct RunArgs {
     /// Stop where the lockfile is not exactly that of the run manifest, for CI; no run ever changes it
     #[arg(long)]
     pub(crate) locked: bool,
+    /// Load the plugin that is being written in this folder, unpinned, and again whenever it is built
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dev: Option<PathBuf>,
     /// Say more about what happens
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -316,6 +321,19 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+    /// Show what a component is made of: world, sizes, manifest, and what it asks for
+    Inspect {
+        /// A component (.wasm), the folder of one, or a name in the run manifest
+        plugin: String,
+        /// Print the world with all its interfaces, as WIT text
+        #[arg(long, conflicts_with = "json")]
+        wit: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
     /// Check everything on disk again: digests, signatures, descriptions
     Verify {
         /// Print JSON
@@ -330,6 +348,16 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Call one tool once, and say what the call touched
+    Run(RunToolArgs),
+    /// Try a plugin with its author's cases; nothing reaches the network
+    Test(TestArgs),
+    /// Build a plugin and try its cases whenever its source changes
+    Dev(DevArgs),
+    /// Begin a plugin: a folder that builds, tests and runs as it is
+    New(NewArgs),
+    /// Build a plugin from its source
+    Build(BuildArgs),
     /// Remove a plugin from the run manifest
     Remove {
         /// Name in the run manifest
@@ -337,6 +365,92 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+}
+
+/// The output of the tool goes to standard output, what it says meanwhile and what it touched to standard error
+#[derive(ClapArgs)]
+pub(crate) struct RunToolArgs {
+    /// Name of the tool [default: the plugin's only one]
+    pub(crate) tool: Option<String>,
+    /// Arguments: a JSON object, @FILE, or - for standard input
+    #[arg(
+        long,
+        value_name = "JSON",
+        default_value = "{}",
+        allow_hyphen_values = true
+    )]
+    pub(crate) args: String,
+    /// A component (.wasm), the folder of one, or a name in the run manifest [default: the plugin in this folder, or
+    /// the one of the run manifest that has the tool]
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) plugin: Option<String>,
+    /// Set a configuration key of a plugin of a file; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, requires = "plugin")]
+    pub(crate) config: Vec<(String, String)>,
+    /// Grant a plugin of a file what it asks for, and allow its programs and jobs, without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArg,
+}
+
+/// A case is one call in a workspace of its own, with recordings in the place of network, programs and jobs
+#[derive(ClapArgs)]
+pub(crate) struct TestArgs {
+    /// The plugin's folder, or its component (.wasm)
+    #[arg(default_value = ".", value_name = "FOLDER|FILE")]
+    pub(crate) plugin: PathBuf,
+    /// The cases [default: cases.toml in the plugin's folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cases: Option<PathBuf>,
+    /// Only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write what comes out into the cases that expect nothing yet
+    #[arg(long)]
+    pub(crate) update: bool,
+}
+
+/// Ctrl-C ends it
+#[derive(ClapArgs)]
+pub(crate) struct DevArgs {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// The cases [default: cases.toml in the plugin's folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cases: Option<PathBuf>,
+    /// Only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct NewArgs {
+    /// NAME or PUBLISHER/NAME; also the name of the folder
+    pub(crate) name: String,
+    /// Language: rust, python, js, ts, c or go
+    #[arg(short, long, value_name = "LANGUAGE")]
+    pub(crate) lang: Language,
+    /// What it is for: tool, provider or notifier
+    #[arg(short, long, default_value = "tool", value_parser = kind)]
+    pub(crate) kind: Kind,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct BuildArgs {
+    /// Folder of the plugin
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Replace the SDK in the folder by the one that this program carries
+    #[arg(long)]
+    pub(crate) renew_sdk: bool,
 }
 
 /// What is granted or taken back.
@@ -559,8 +673,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".into()),
+    }
+}
+
 fn rule(text: &str) -> Result<Rule, String> {
     text.parse().map_err(|error: RuleError| error.to_string())
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    known.ok_or_else(|| "write tool, provider or notifier".into())
 }
 
 fn usd(text: &str) -> Result<f64, String> {
@@ -647,11 +773,18 @@ impl PluginCommand {
             | Self::Explain { manifest, .. }
             | Self::Lock { manifest, .. }
             | Self::Verify { manifest, .. }
+            | Self::Inspect { manifest, .. }
+            | Self::Run(RunToolArgs { manifest, .. })
             | Self::Remove { manifest, .. } => manifest,
             Self::Add(given) => &given.manifest,
             Self::Update(given) => &given.manifest,
             Self::Search(given) => &given.manifest,
-            Self::Prune { .. } | Self::Publish(_) => return None,
+            Self::Prune { .. }
+            | Self::Publish(_)
+            | Self::New(_)
+            | Self::Build(_)
+            | Self::Test(_)
+            | Self::Dev(_) => return None,
         };
         argument.manifest.as_deref()
     }

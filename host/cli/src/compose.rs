@@ -1,5 +1,6 @@
 //! Builds the object graph. No branches on plugin names.
 
+pub(crate) mod dev;
 pub(crate) mod fetch;
 pub(crate) mod lock;
 pub(crate) mod plugins;

@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) manifest: RunManifest,
     /// The project's manifest names a job back end, so it has to work.
     pub(crate) jobs_wanted: bool,
+    /// The folder of a plugin that is being written, which joins the session: `--dev`.
+    pub(crate) dev: Option<PathBuf>,
 }
 
 impl Config {
@@ -81,7 +83,20 @@ impl Config {
             manifest_path,
             manifest: merged,
             jobs_wanted,
+            dev: None,
         })
+    }
+
+    /// With a plugin that is being written; `folder` is `--dev`.
+    pub(crate) fn with_dev(mut self, folder: Option<&Path>) -> Result<Self> {
+        let absolute = folder.map(|folder| {
+            let canonical = self.workspace.join(folder).canonicalize();
+            canonical.map_err(|error| {
+                Failure::usage(format!("--dev: cannot read {}: {error}", folder.display()))
+            })
+        });
+        self.dev = absolute.transpose()?;
+        Ok(self)
     }
 
     pub(crate) fn entry(&self, section: Section, name: &str) -> Option<&Entry> {

@@ -14,7 +14,7 @@ mod text;
 
 pub(crate) use audit::{audit_line, outcome};
 pub(crate) use bar::Bar;
-pub(crate) use clean::{clean, for_model, json_for_model, one_line};
+pub(crate) use clean::{clean, cut, for_model, json_for_model, one_line};
 pub(crate) use feed::{Feed, Renderer};
 pub(crate) use format::{cost, duration};
 pub(crate) use json::{RunResult, Silent, StreamJson, result_line};

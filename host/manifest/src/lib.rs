@@ -37,6 +37,7 @@
 
 #![warn(missing_docs)]
 
+mod cases;
 mod credential_map;
 mod digest;
 mod document;
@@ -53,6 +54,10 @@ mod run_manifest;
 mod size;
 mod source;
 
+pub use cases::{
+    CallRecording, Case, Cases, Content, ErrorKind, Expect, FileAfter, HttpRecording, JobRecording,
+    JobState, Lost, ModelRecording, ProgramRecording, RecordedBody, State, Texts, set_expectation,
+};
 pub use credential_map::{
     CredentialMap, CredentialOrigin, check_credential_name, remove_credential, set_credential,
 };

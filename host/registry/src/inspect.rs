@@ -18,11 +18,11 @@ pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// Modules and components within components. Tool chains nest two or three deep, a composition of
 /// components one more for each step.
-const MAX_DEPTH: usize = 16;
+pub(crate) const MAX_DEPTH: usize = 16;
 
 /// Sections and function bodies together; a large Python guest has 60,000. Bounds the time for
 /// a file of millions of empty sections.
-const MAX_ITEMS: usize = 1_000_000;
+pub(crate) const MAX_ITEMS: usize = 1_000_000;
 
 /// Imports and exports of the component itself.
 const MAX_NAMES: usize = 1000;
@@ -133,7 +133,7 @@ pub(crate) fn too_large(bytes: u64) -> String {
 }
 
 /// Tells apart what people put in a component's place.
-fn check_format(bytes: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn check_format(bytes: &[u8]) -> Result<(), &'static str> {
     match bytes {
         [] => Err("is an empty file; build or copy the component again"),
         // Layer and version of the preamble: 1.0 is a core module, 0x0d.1 a component.
@@ -179,13 +179,7 @@ struct Outline<'a> {
 
 impl<'a> Outline<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        let damaged = |error: wasmparser::BinaryReaderError| {
-            format!(
-                "is damaged or cut off: {} at byte {}; build or copy it again",
-                one_line(error.message()),
-                error.offset()
-            )
-        };
+        let damaged = |error: wasmparser::BinaryReaderError| damaged_text(&error);
         let mut outline = Self::default();
         let mut depth = 0;
         for (count, payload) in Parser::new(0).parse_all(bytes).enumerate() {
@@ -349,6 +343,15 @@ impl<'a> Outline<'a> {
 fn spoken_here() -> String {
     let versions = Abi::SUPPORTED.map(|version| version.to_string());
     format!("ABI {}", versions.join(" and "))
+}
+
+/// What is wrong with bytes that the parser does not take.
+pub(crate) fn damaged_text(error: &wasmparser::BinaryReaderError) -> String {
+    format!(
+        "is damaged or cut off: {} at byte {}; build or copy it again",
+        one_line(error.message()),
+        error.offset()
+    )
 }
 
 /// The parser lists bytes over several lines, and quotes names as they are.

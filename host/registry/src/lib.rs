@@ -15,6 +15,7 @@
 
 #![warn(missing_docs)]
 
+mod anatomy;
 mod error;
 mod foreign;
 mod hub;
@@ -30,6 +31,7 @@ mod signature;
 mod store;
 mod web;
 
+pub use anatomy::{Anatomy, Part, Producer, Section, anatomy};
 pub use error::Error;
 pub use hub::Hub;
 pub use inspect::{Inspected, MANIFEST_SECTION, MAX_COMPONENT_BYTES, inspect};

@@ -14,6 +14,8 @@ const MAX_POLICY_BYTES: usize = 64 * 1024;
 
 /// Where `cargo build --release --target wasm32-wasip2` leaves a component.
 const CARGO_OUTPUT: &str = "target/wasm32-wasip2/release";
+/// Where `ml-intern plugin build` leaves a component.
+const BUILD_OUTPUT: &str = "build";
 
 /// A component's bytes and the `plugin.toml` that belongs to it, if there is one.
 pub(crate) struct Files {
@@ -67,9 +69,10 @@ pub(crate) fn policy(component: &Path) -> Result<Policy, Error> {
     Ok(None)
 }
 
-/// The one component of a plugin's folder: in it, else where cargo leaves it.
+/// The one component of a plugin's folder: in it, else where our build or cargo leaves it.
 fn component_in(folder: &Path) -> Result<PathBuf, Error> {
-    for place in [folder.to_owned(), folder.join(CARGO_OUTPUT)] {
+    let places = ["", BUILD_OUTPUT, CARGO_OUTPUT].map(|place| folder.join(place));
+    for place in places {
         let mut found = components(&place)?;
         found.sort();
         match found.len() {
@@ -95,7 +98,7 @@ fn component_in(folder: &Path) -> Result<PathBuf, Error> {
     Err(Error::NotFound {
         name: folder.display().to_string(),
         message: format!(
-            "holds no `.wasm` file, nor does its {CARGO_OUTPUT}; build it, for example with `cargo build --release --target wasm32-wasip2`"
+            "holds no `.wasm` file, nor does its {BUILD_OUTPUT} or {CARGO_OUTPUT}; build it, for example with `ml-intern plugin build`"
         ),
     })
 }

@@ -11,6 +11,7 @@ use crate::effects::of_call::CallEffects;
 use crate::egress::connect::Clients;
 use crate::egress::secret::Secrets;
 use crate::egress::traffic::Traffic;
+use crate::egress::transport::Transport;
 use crate::fault::{FaultCause, MAX_DENIALS};
 use crate::meter::{CallClock, CpuMeter, lock};
 use crate::plugin::Setup;
@@ -44,6 +45,34 @@ pub trait Observer: Send + Sync {
     fn output(&self, stream: Stream, line: &str);
     /// A decision of the host, or the end of what it allowed.
     fn audit(&self, record: &AuditRecord);
+    /// Something was done with a file. `path` makes its place below the workspace.
+    fn file(&self, _touch: Touch, _path: &dyn Fn() -> String) {}
+    /// What the call has used, at its end.
+    fn used(&self, _used: &Used) {}
+}
+
+/// What is done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// Opened to be read.
+    Read,
+    /// Opened to be written, or moved here.
+    Written,
+    /// Removed, or moved away.
+    Removed,
+}
+
+/// What a call has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Time on a processor, in the guest and in the host on its behalf.
+    pub cpu: Duration,
+    /// From its start to its end, without waiting for its turn or for a person.
+    pub wall: Duration,
+    /// Bytes of all memories and tables together; they never shrink.
+    pub memory: u64,
+    /// Calls of the host.
+    pub host_calls: u64,
 }
 
 /// An observer that looks away.
@@ -212,6 +241,16 @@ impl Call {
         self.host_calls.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What has been used, of `memory` bytes at most.
+    pub(crate) fn used(&self, memory: u64) -> Used {
+        Used {
+            cpu: self.meter.total(),
+            wall: self.clock.spent(),
+            memory,
+            host_calls: self.host_calls.load(Ordering::Relaxed),
+        }
+    }
+
     /// The limit that the running guest has used up, if any.
     pub(crate) fn over_budget(&self) -> Option<FaultCause> {
         if let Some(cause) = self.broken_off() {
@@ -272,6 +311,14 @@ impl Call {
             reached.push(limit);
             drop(reached);
             self.audit(&AuditRecord::new("limits", limit, Verdict::Limited(text())));
+        }
+    }
+
+    /// What carries its requests.
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        match &self.setup.services.recordings {
+            Some(recordings) => &**recordings,
+            None => &*self.network,
         }
     }
 

@@ -15,6 +15,7 @@ mod failure;
 mod headers;
 pub(crate) mod probe;
 pub(crate) mod proxy;
+pub(crate) mod recordings;
 pub(crate) mod resolve;
 mod scan;
 pub(crate) mod secret;
@@ -22,6 +23,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 pub(crate) mod traffic;
+pub(crate) mod transport;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,7 +31,6 @@ use std::time::Duration;
 
 use http::{Request, Response, request};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use ml_intern_manifest::{CredentialRule, Denial, Effective, HttpRule};
 use url::Url;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -37,13 +38,14 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use crate::call::{AuditRecord, Call, Verdict};
 use crate::egress::answer::Answer;
 use crate::egress::body::{Outgoing, Sent};
-use crate::egress::connect::{CONNECT_LIMIT, CONNECT_TIMEOUT};
+use crate::egress::connect::CONNECT_TIMEOUT;
 use crate::egress::destination::{origin_of, parse, target_of, to_uri};
 use crate::egress::exchange::{Recorded, Source};
 use crate::egress::failure::Failure;
 use crate::egress::scan::Scan;
 use crate::egress::secret::Secrets;
 use crate::egress::sign::Signing;
+use crate::egress::transport::{Incoming, Way};
 
 /// A model that reasons may say nothing for minutes; services cut off after ten.
 const FIRST_BYTE: Duration = Duration::from_secs(600);
@@ -318,10 +320,6 @@ async fn exchange(
     allowed: &Allowed,
     sent: &Sent,
 ) -> Result<Response<Incoming>, Failure> {
-    let client = call
-        .network
-        .get(allowed.secure, allowed.private_ok)
-        .map_err(|error| Failure::new(Error::ConfigurationError, error.to_string()))?;
     let left = call.clock.left();
     let connect = options
         .connect_timeout
@@ -329,15 +327,20 @@ async fn exchange(
         .min(CONNECT_TIMEOUT);
     let first_byte = options.first_byte_timeout.unwrap_or(FIRST_BYTE);
     let limit = connect.saturating_add(first_byte).min(left);
-    let answered = CONNECT_LIMIT.scope(connect.min(left), client.request(request));
+    let way = Way {
+        secure: allowed.secure,
+        private_ok: allowed.private_ok,
+        port: allowed.asked.port(),
+        connect: connect.min(left),
+    };
+    let answered = call.transport().exchange(request, &way, sent);
     let revoked = call.revoked(|effective| allowed.asked.rule(effective).map(drop));
     let answered = tokio::select! {
         answered = tokio::time::timeout(limit, answered) => answered,
         denial = revoked => return Err(Failure::denied(Error::HttpRequestDenied, denial.detail)),
     };
     match answered {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(Failure::of_client(&error, allowed.asked.port(), sent)),
+        Ok(answered) => answered,
         Err(_) => Err(Failure::new(
             Error::HttpResponseTimeout,
             format!("no answer within {limit:.1?}"),

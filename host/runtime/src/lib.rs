@@ -47,9 +47,11 @@ pub use bindings::provider::exports::ml_intern::plugin::provider;
 pub use bindings::provider::ml_intern::plugin::{chat, sink};
 pub use bindings::tool::exports::ml_intern::plugin::tool;
 pub use bindings::tool::ml_intern::plugin::{agent, jobs, log, process, types};
-pub use call::{AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Unobserved, Verdict};
+pub use call::{
+    AuditRecord, CallContext, LogLine, Observer, Sink, Stream, Touch, Unobserved, Used, Verdict,
+};
 pub use capability::fs::{KeepsOriginals, Original, Written, read_below, restore_below};
-pub use capability::keyvalue::KeyValue;
+pub use capability::keyvalue::{Contents, KeyValue};
 pub use compile::compile_for_parent;
 pub use describe::description_digest;
 pub use effects::{
@@ -61,6 +63,7 @@ pub use egress::explain_request;
 #[doc(hidden)]
 pub use egress::probe::Probe;
 pub use egress::proxy::{Gate, Proxy};
+pub use egress::recordings::{Expected, Lost, Recorded, Recording, Recordings, Stray};
 pub use egress::resolve::{Resolve, SystemResolver};
 pub use egress::secret::Secret;
 pub use fault::{CallError, Error, Fault, FaultCause, GuestError, MAX_DENIALS};

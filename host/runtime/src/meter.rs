@@ -33,7 +33,6 @@ impl CpuMeter {
     }
 
     /// The time of polls that have ended.
-    #[cfg(test)]
     pub(crate) fn total(&self) -> Duration {
         Duration::from_nanos(self.used.load(Ordering::Relaxed))
     }
@@ -81,6 +80,7 @@ impl<F: Future + Unpin> Future for Metered<F> {
 /// Wall time of one call, which stands still while a person is asked.
 #[derive(Debug)]
 pub struct CallClock {
+    limit: Duration,
     deadline: Mutex<Instant>,
     pauses: Mutex<Option<Instant>>,
     paused: AtomicU32,
@@ -92,6 +92,7 @@ const PAUSED_LOOK: Duration = Duration::from_millis(50);
 impl CallClock {
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
+            limit,
             deadline: Mutex::new(Instant::now() + limit),
             pauses: Mutex::new(None),
             paused: AtomicU32::new(0),
@@ -112,6 +113,12 @@ impl CallClock {
         let since = *lock(&self.pauses);
         let now = since.unwrap_or_else(Instant::now);
         lock(&self.deadline).saturating_duration_since(now)
+    }
+
+    /// What is gone of it.
+    pub(crate) fn spent(&self) -> Duration {
+        let late = Instant::now().saturating_duration_since(*lock(&self.deadline));
+        self.limit.saturating_sub(self.left()) + late
     }
 
     /// Completes when the time is over.
@@ -155,7 +162,7 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
     limit: u64,
-    used: u64,
+    pub(crate) used: u64,
     last: u64,
     pub(crate) refusal: Option<Refusal>,
 }

@@ -144,7 +144,9 @@ macro_rules! guest {
                 let returned = called.await;
                 (returned, store.data().memory.refusal)
             };
-            running.finish(work).await
+            let finished = running.finish(work).await;
+            observer.used(&running.call.used(store.data().memory.used));
+            finished
         };
         let outcome = outcome.await;
         if let Err(CallError::Fault(fault)) = &outcome {
@@ -168,6 +170,11 @@ impl Plugin {
     /// The grant in force, to be replaced when the user takes a part of it back.
     pub fn policy(&self) -> Policy {
         self.0.setup.policy.clone()
+    }
+
+    /// What it keeps between calls.
+    pub fn store(&self) -> KeyValue {
+        self.0.setup.store.clone()
     }
 
     /// Loads or compiles the component, so that the first call need not.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::Observer;
 use crate::capability::fs::KeepsOriginals;
 use crate::effects::{Effect, EffectScripts};
+use crate::egress::recordings::Recordings;
 use crate::meter::CallClock;
 use crate::policy::Policy;
 use crate::{agent, jobs, process, types};
@@ -164,4 +165,6 @@ pub struct Services {
     pub originals: Option<Arc<dyn KeepsOriginals>>,
     /// What enters calls from outside, recorded or replayed; absent: neither.
     pub effects: Option<Effects>,
+    /// Answers in the network's place; absent: requests go to the network.
+    pub recordings: Option<Arc<Recordings>>,
 }

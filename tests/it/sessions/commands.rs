@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{answers, printed};
 use crate::support::{ml_intern::Home, world::World};
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["run"],
     &["plugin"],
@@ -22,6 +22,10 @@ const COMMANDS: [&[&str]; 22] = [
     &["sessions", "replay"],
     &["sessions", "fork"],
     &["resume"],
+    &["plugin", "inspect"],
+    &["plugin", "run"],
+    &["plugin", "test"],
+    &["plugin", "dev"],
     &["jobs"],
     &["jobs", "list"],
     &["jobs", "logs"],

@@ -374,6 +374,17 @@ impl Running {
         }
     }
 
+    /// Waits until its standard output contains `text` this often.
+    pub(crate) async fn wait_for_stdout(&self, text: &str, times: usize) {
+        let waiting = self
+            .stdout
+            .wait_for(|all| all.matches(text).count() >= times);
+        match timeout_at(self.deadline.into(), waiting).await {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => panic!("no `{text}` on standard output{}", self.output()),
+        }
+    }
+
     /// Waits for its end, closing its standard input first; panics with all its output if its
     /// life is over before, or if something it started holds its output open.
     pub(crate) async fn finish(mut self) -> Finished {

@@ -19,20 +19,48 @@ use tokio_util::sync::CancellationToken;
 /// Bytes of a result's text that the model gets. Plugins page their own output well below this; a stranger's may not.
 const RESULT_BYTES: usize = 128 * 1024;
 
+/// Builds of plugins that a session takes while it runs.
+const VERSIONS: usize = 1000;
+
 /// A call that takes longer says so.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// At most this long nothing is said.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 pub(crate) struct PluginTools {
-    tools: Vec<Tool>,
-    /// By the name of the tool: whose it is, and what its plugin calls it.
-    plugins: BTreeMap<String, (Plugin, String)>,
+    first: Version,
     session: OnceLock<Arc<Session>>,
     calls: Arc<Calls>,
     originals: Arc<Originals>,
     spill: Spill,
     verbose: bool,
+}
+
+/// The tools as they are until a plugin that is being written is built again. Versions are only added, so that whoever
+/// has the tools of one keeps them.
+#[derive(Default)]
+struct Version {
+    tools: Vec<Tool>,
+    /// By the name of the tool: whose it is, and what its plugin calls it.
+    plugins: BTreeMap<String, (Plugin, String)>,
+    number: usize,
+    next: OnceLock<Box<Version>>,
+}
+
+impl Version {
+    fn add(&mut self, loaded: ToolPlugin) {
+        for descriptor in loaded.descriptors {
+            let own = descriptor.name[loaded.prefix.len()..].to_owned();
+            self.plugins
+                .insert(descriptor.name.clone(), (loaded.plugin.clone(), own));
+            self.tools.push(offered(
+                descriptor,
+                &loaded.title,
+                loaded.powers,
+                &loaded.grants,
+            ));
+        }
+    }
 }
 
 /// A tool plugin, loaded as far as a session's start needs.
@@ -56,29 +84,61 @@ impl PluginTools {
         spill: Spill,
         verbose: bool,
     ) -> Self {
-        let mut tools = Vec::new();
-        let mut owners = BTreeMap::new();
+        let mut first = Version::default();
         for loaded in plugins {
-            for descriptor in loaded.descriptors {
-                let own = descriptor.name[loaded.prefix.len()..].to_owned();
-                owners.insert(descriptor.name.clone(), (loaded.plugin.clone(), own));
-                tools.push(offered(
-                    descriptor,
-                    &loaded.title,
-                    loaded.powers,
-                    &loaded.grants,
-                ));
-            }
+            first.add(loaded);
         }
         Self {
-            tools,
-            plugins: owners,
+            first,
             session: OnceLock::new(),
             calls,
             originals,
             spill,
             verbose,
         }
+    }
+
+    fn current(&self) -> &Version {
+        let mut version = &self.first;
+        while let Some(next) = version.next.get() {
+            version = next;
+        }
+        version
+    }
+
+    /// From the next call on, `new` stands in the place of the plugin that is called `title` here. Calls that run go on
+    /// with the old one.
+    ///
+    /// # Errors
+    /// Another plugin has a tool of the same name, or there were too many versions.
+    pub(crate) fn replace(&self, title: &str, new: ToolPlugin) -> Result<(), String> {
+        let current = self.current();
+        if current.number >= VERSIONS {
+            return Err(format!(
+                "a session takes {VERSIONS} builds; begin another one"
+            ));
+        }
+        let mut next = Version {
+            number: current.number + 1,
+            ..Version::default()
+        };
+        for tool in current.tools.iter().filter(|tool| tool.plugin != title) {
+            if let Some(owner) = current.plugins.get(&tool.name) {
+                next.plugins.insert(tool.name.clone(), owner.clone());
+            }
+            next.tools.push(tool.clone());
+        }
+        let clash = |tool: &&tool::Descriptor| next.plugins.contains_key(&tool.name);
+        if let Some(tool) = new.descriptors.iter().find(clash) {
+            return Err(format!(
+                "its tool `{}` is one that another plugin of the session has",
+                tool.name
+            ));
+        }
+        next.add(new);
+        // Whoever was faster has a newer build.
+        let _first_wins = current.next.set(Box::new(next));
+        Ok(())
     }
 
     /// Called once, when the session exists.
@@ -88,7 +148,13 @@ impl PluginTools {
     }
 }
 
-fn offered(descriptor: tool::Descriptor, plugin: &str, powers: Powers, grants: &[String]) -> Tool {
+/// A tool as the agent knows it.
+pub(crate) fn offered(
+    descriptor: tool::Descriptor,
+    plugin: &str,
+    powers: Powers,
+    grants: &[String],
+) -> Tool {
     let operations = descriptor.operations.map(|(argument, operations)| {
         let operations = operations
             .into_iter()
@@ -118,16 +184,17 @@ fn effects(effects: &tool::Effects) -> Effects {
 #[async_trait]
 impl Toolbox for PluginTools {
     fn tools(&self) -> &[Tool] {
-        &self.tools
+        &self.current().tools
     }
 
     async fn call(&self, invocation: Invocation) -> Outcome {
+        let version = self.current();
         let (Some((plugin, own_name)), Some(session)) =
-            (self.plugins.get(&invocation.tool), self.session.get())
+            (version.plugins.get(&invocation.tool), self.session.get())
         else {
             return Outcome::Error(format!("there is no tool `{}`", invocation.tool));
         };
-        let asker = self
+        let asker = version
             .tools
             .iter()
             .find(|tool| tool.name == invocation.tool)

@@ -1,16 +1,24 @@
 //! `plugin`: what is installed and what it may do.
 
 mod add;
+mod build;
+mod call;
 mod candidate;
+mod chosen;
+mod dev;
 mod explain;
 mod foreign;
 mod grant;
+mod inspect;
+mod new;
 mod prune;
 mod publish;
 mod relock;
+mod run;
 mod search;
 mod show;
 mod signer;
+mod test;
 mod update;
 mod verify;
 
@@ -47,6 +55,14 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
         PluginCommand::Verify { json, .. } => verify::verify(&config, json).await,
         PluginCommand::Publish(given) => publish::publish(&config, &given).await,
         PluginCommand::Prune { dry_run } => prune::prune(&config, dry_run),
+        PluginCommand::Inspect {
+            plugin, wit, json, ..
+        } => inspect::inspect(&config, &plugin, wit, json),
+        PluginCommand::Run(arguments) => run::run(&config, &arguments).await,
+        PluginCommand::Test(arguments) => test::test(&config, &arguments).await,
+        PluginCommand::Dev(arguments) => dev::dev(&config, &arguments).await,
+        PluginCommand::New(arguments) => new::new(directory, &arguments),
+        PluginCommand::Build(arguments) => build::build(directory, &arguments).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }

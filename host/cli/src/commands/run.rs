@@ -62,7 +62,8 @@ fn on_one_thread(arguments: &RunArgs, work: impl Future<Output = Result<u8>>) ->
 }
 
 async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
-    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?;
+    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?
+        .with_dev(arguments.dev.as_deref())?;
     let start = opening::find(&config, arguments)?;
     let attached = attached::read(&arguments.files)?;
     let input = options::prompt_text(arguments, &start)?;
@@ -83,7 +84,7 @@ async fn task(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
         text: input,
         images: attached.images,
     };
-    let result = work(scene, prepared, opened, words, inbox).await?;
+    let result = Box::pin(work(scene, prepared, opened, words, inbox)).await?;
     if let Some(file) = &mut output {
         let answer = result.message.as_deref().unwrap_or_default();
         if let Err(error) = file.write_all(answer.as_bytes()) {

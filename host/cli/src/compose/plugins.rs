@@ -2,6 +2,7 @@
 
 use crate::args::COMPILE;
 use crate::builtin::BUILTINS;
+use crate::compose::dev::{self, Dev};
 use crate::compose::{fetch, lock, words};
 use crate::config::{Config, variable};
 use crate::credentials::Credentials;
@@ -14,8 +15,8 @@ use ml_intern_manifest::{
 use ml_intern_registry::{Catalog, Resolved, Store};
 use ml_intern_runtime::tool::Descriptor;
 use ml_intern_runtime::{
-    ComponentSource, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup, Written,
-    description_digest,
+    ComponentSource, Credential, KeyValue, Plugin, Runtime, RuntimeConfig, Services, Setup,
+    Written, description_digest,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -40,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) prefix: String,
     /// Digest of the description that was approved, where the lockfile has one.
     pub(crate) approved: Option<Digest>,
+    /// It is being written: what it is loaded again from.
+    pub(crate) dev: Option<Dev>,
 }
 
 impl Loaded {
@@ -149,13 +152,22 @@ impl<'a> Plugins<'a> {
         let wanted =
             |section: Section, name: &str| section != Section::Providers || name == provider;
         let entries = self.config.manifest.entries();
-        let entries = entries.filter(|(section, entry)| wanted(*section, &entry.name));
+        // The entry of a plugin that is being written may have nothing that loads yet.
+        let own = self.config.dev.as_deref().map(dev::name_of).transpose()?;
+        let stands = |section: Section, entry: &Entry| {
+            section == Section::Plugins && own.as_deref() == Some(entry.name.as_str())
+        };
+        let entries = entries
+            .filter(|(section, entry)| wanted(*section, &entry.name) && !stands(*section, entry));
         let entries = entries.collect::<Vec<_>>();
         let mut loaded = Vec::with_capacity(entries.len());
         for some in entries.chunks(SIDE_BY_SIDE) {
             loaded.extend(self.load_side_by_side(some)?);
         }
         lock::check(self.config, &self.lockfile, &mut loaded)?;
+        if let Some(folder) = &self.config.dev {
+            dev::join(folder, self.config, &mut loaded)?;
+        }
         Ok(loaded)
     }
 
@@ -180,7 +192,7 @@ impl<'a> Plugins<'a> {
         let resolved = self.resolve(section, entry).map_err(|failure| {
             failure.hint(format!("the plugin is [{path}] of the run manifest"))
         })?;
-        self.measure(section, entry, resolved)
+        load_resolved(section, entry, resolved)
     }
 
     /// What the entry's source leads to: of one that lies elsewhere what is locked, and nothing else.
@@ -210,65 +222,36 @@ impl<'a> Plugins<'a> {
         resolved.map_err(|error| fetch::failure(&error))
     }
 
-    /// What a plugin may do under an entry.
-    pub(crate) fn measure(
-        &self,
-        section: Section,
-        entry: &Entry,
-        resolved: Resolved,
-    ) -> Result<Loaded> {
-        let path = section.path(&entry.name);
-        let request = &resolved.manifest.request;
-        let config = values(entry, &resolved);
-        let grant = entry.grant_for(request);
-        let effective = Effective::compute(&path, request, &grant, &config).or_fail(Kind::Usage)?;
-        let limits = resolved.manifest.limits(kind_of(section));
-        let loaded = Loaded {
-            section,
-            name: entry.name.clone(),
-            resolved,
-            effective,
-            limits: entry.limits.over(limits),
-            prefix: entry.prefix.clone().unwrap_or_default(),
-            approved: None,
-        };
-        let kind = loaded.kind();
-        if !loaded.resolved.kinds.contains(&kind) {
-            let kinds = loaded.resolved.kinds.iter().map(|kind| kind.as_str());
-            let kinds = kinds.collect::<Vec<_>>().join(", ");
-            let text = format!(
-                "[{path}] needs a {} plugin, but {} is a {kinds} plugin",
-                kind.as_str(),
-                loaded.title()
-            );
-            return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text)));
-        }
-        Ok(loaded)
-    }
-
     /// The tools of a plugin as this project sees them: with the prefix that the user set, and with
     /// nothing in their words that a terminal or a model would read as something else.
     pub(crate) async fn describe(&self, loaded: &Loaded) -> Result<Described> {
-        let described = self.runtime.describe(&loaded.source()).await;
-        let mut own = described.or_fail(Kind::Plugin)?;
-        let said = words::put(&mut own, &loaded.resolved.manifest);
-        said.map_err(|problem| Failure::new(Kind::Plugin, anyhow::anyhow!(problem)))?;
-        let mut tools = own.clone();
-        for tool in &mut tools {
-            tool.name.insert_str(0, &loaded.prefix);
-            if tool.name.len() > TOOL_NAME {
-                return Err(Failure::usage(format!(
-                    "the tool `{}` has more than {TOOL_NAME} characters; shorten `prefix` in [{}]",
-                    tool.name,
-                    loaded.path()
-                )));
-            }
-            tool.description = ui::for_model(&tool.description);
-            tool.input_schema = ui::json_for_model(&tool.input_schema);
-        }
-        Ok(Described { tools, own })
+        describe(&self.runtime, loaded).await
     }
+}
 
+/// See [`Plugins::describe`].
+pub(crate) async fn describe(runtime: &Arc<Runtime>, loaded: &Loaded) -> Result<Described> {
+    let described = runtime.describe(&loaded.source()).await;
+    let mut own = described.or_fail(Kind::Plugin)?;
+    let said = words::put(&mut own, &loaded.resolved.manifest);
+    said.map_err(|problem| Failure::new(Kind::Plugin, anyhow::anyhow!(problem)))?;
+    let mut tools = own.clone();
+    for tool in &mut tools {
+        tool.name.insert_str(0, &loaded.prefix);
+        if tool.name.len() > TOOL_NAME {
+            return Err(Failure::usage(format!(
+                "the tool `{}` has more than {TOOL_NAME} characters; shorten `prefix` in [{}]",
+                tool.name,
+                loaded.path()
+            )));
+        }
+        tool.description = ui::for_model(&tool.description);
+        tool.input_schema = ui::json_for_model(&tool.input_schema);
+    }
+    Ok(Described { tools, own })
+}
+
+impl Plugins<'_> {
     /// Makes a plugin callable. `session` is the session's folder, for values that last as long.
     pub(crate) fn plugin(
         &self,
@@ -276,29 +259,91 @@ impl<'a> Plugins<'a> {
         session: Option<PathBuf>,
         services: Services,
     ) -> Plugin {
-        let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
-        let mut effective = loaded.effective.clone();
-        if fs.is_some() {
-            let path = self.config.workspace.display().to_string();
-            Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
-        }
+        callable(&self.runtime, loaded, self.place(loaded, session), services)
+    }
+
+    /// Where a plugin's calls happen in a session.
+    pub(crate) fn place(&self, loaded: &Loaded, session: Option<PathBuf>) -> Place {
         let file = loaded.values_file();
         let project = self.config.paths.project(&self.config.workspace);
-        let setup = Setup {
-            policy: effective.into(),
-            workspace: fs.map(|_| self.config.workspace.clone()),
+        Place {
+            workspace: self.config.workspace.clone(),
             protected: self.config.protected(),
-            written: Written::default(),
             store: KeyValue::new(
                 session.map(|folder| folder.join("values").join(&file)),
                 Some(project.join("values").join(&file)),
             ),
             credentials: self.credentials.of(&loaded.effective),
-            limits: loaded.limits.clone(),
-            services,
-        };
-        self.runtime.plugin(loaded.source(), setup)
+        }
     }
+}
+
+/// Makes a plugin callable in a place.
+pub(crate) fn callable(
+    runtime: &Arc<Runtime>,
+    loaded: &Loaded,
+    place: Place,
+    services: Services,
+) -> Plugin {
+    let fs = loaded.effective.fs.access(WORKSPACE_MOUNT);
+    let mut effective = loaded.effective.clone();
+    if fs.is_some() {
+        let path = place.workspace.display().to_string();
+        Arc::make_mut(&mut effective.config).insert(WORKSPACE_KEY.to_owned(), path);
+    }
+    let setup = Setup {
+        policy: effective.into(),
+        workspace: fs.map(|_| place.workspace),
+        protected: place.protected,
+        written: Written::default(),
+        store: place.store,
+        credentials: place.credentials,
+        limits: loaded.limits.clone(),
+        services,
+    };
+    runtime.plugin(loaded.source(), setup)
+}
+
+/// Where a plugin's calls happen, and what they find there.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) workspace: PathBuf,
+    /// What no plugin changes, relative to the workspace.
+    pub(crate) protected: Vec<PathBuf>,
+    pub(crate) store: KeyValue,
+    pub(crate) credentials: Vec<Credential>,
+}
+
+/// [`Plugins::load`] of what was found and read already.
+pub(crate) fn load_resolved(section: Section, entry: &Entry, resolved: Resolved) -> Result<Loaded> {
+    let path = section.path(&entry.name);
+    let request = &resolved.manifest.request;
+    let config = values(entry, &resolved);
+    let grant = entry.grant_for(request);
+    let effective = Effective::compute(&path, request, &grant, &config).or_fail(Kind::Usage)?;
+    let limits = resolved.manifest.limits(kind_of(section));
+    let loaded = Loaded {
+        section,
+        name: entry.name.clone(),
+        resolved,
+        effective,
+        limits: entry.limits.over(limits),
+        prefix: entry.prefix.clone().unwrap_or_default(),
+        approved: None,
+        dev: None,
+    };
+    let kind = loaded.kind();
+    if !loaded.resolved.kinds.contains(&kind) {
+        let kinds = loaded.resolved.kinds.iter().map(|kind| kind.as_str());
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "[{path}] needs a {} plugin, but {} is a {kinds} plugin",
+            kind.as_str(),
+            loaded.title()
+        );
+        return Err(Failure::new(Kind::Plugin, anyhow::anyhow!(text)));
+    }
+    Ok(loaded)
 }
 
 /// A plugin that is being loaded.

@@ -3,6 +3,7 @@
 //! for the next session: a file of the workspace must not be able to widen a running one.
 
 use crate::compose::Loaded;
+use crate::compose::dev::Reload;
 use crate::compose::plugins::values;
 use crate::config::Config;
 use ml_intern_agent::{Event, Session};
@@ -89,10 +90,17 @@ pub(crate) struct Watch {
     manifest: Option<PathBuf>,
     plugins: Vec<Watched>,
     session: Arc<Session>,
+    reload: Option<Reload>,
 }
 
 impl Watch {
-    pub(crate) fn new(config: &Config, plugins: Vec<Watched>, session: Arc<Session>) -> Self {
+    /// `reload` takes new builds of a plugin that is being written.
+    pub(crate) fn new(
+        config: &Config,
+        plugins: Vec<Watched>,
+        session: Arc<Session>,
+        reload: Option<Reload>,
+    ) -> Self {
         let user = config.paths.user_manifest();
         Self {
             files: std::iter::once(user)
@@ -102,11 +110,12 @@ impl Watch {
             manifest: config.manifest_path.clone(),
             plugins,
             session,
+            reload,
         }
     }
 
     /// Looks until the future is dropped.
-    pub(crate) async fn run(self) -> std::convert::Infallible {
+    pub(crate) async fn run(mut self) -> std::convert::Infallible {
         let mut seen = self.stamps();
         loop {
             tokio::time::sleep(LOOK).await;
@@ -114,6 +123,9 @@ impl Watch {
             if now != seen {
                 seen = now;
                 self.apply();
+            }
+            if let Some(reload) = &mut self.reload {
+                reload.look().await;
             }
         }
     }

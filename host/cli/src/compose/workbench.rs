@@ -12,6 +12,7 @@ use crate::adapters::processes::{NativePrograms, SPILL};
 use crate::adapters::provider::PluginProvider;
 use crate::adapters::rules::remembered;
 use crate::adapters::toolbox::{PluginTools, Spill, ToolPlugin};
+use crate::compose::dev::Reload;
 use crate::compose::plugins::{Loaded, Plugins, sends_requests, writes_files};
 use crate::compose::watch::{Watch, Watched};
 use crate::compose::{fetch, lock};
@@ -26,7 +27,7 @@ use ml_intern_agent::turn::Agent;
 use ml_intern_agent::{Session, Stamp, State};
 use ml_intern_jobs::{LocalBackend, LocalOptions};
 use ml_intern_manifest::Section;
-use ml_intern_runtime::{Effects, Services, tool};
+use ml_intern_runtime::{Effects, Plugin, Services, tool};
 use ml_intern_trace::{SecretRules, SessionLog};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -76,8 +77,24 @@ pub(crate) struct OpenSession {
 /// What a session's tools are made of.
 struct Workshop {
     toolbox: Arc<PluginTools>,
+    services: Services,
     jobs: Arc<SessionJobs>,
     agents: Arc<SessionAgents>,
+}
+
+/// What a session's tools reach.
+struct Behind {
+    services: Services,
+    jobs: Arc<SessionJobs>,
+    agents: Arc<SessionAgents>,
+    originals: Arc<Originals>,
+}
+
+/// A plugin that a person calls.
+pub(crate) struct Callable {
+    pub(crate) plugin: Plugin,
+    pub(crate) jobs: Arc<SessionJobs>,
+    pub(crate) calls: Arc<Calls>,
 }
 
 /// What has to be right before a session may begin: every plugin is there, is what it was, and
@@ -187,6 +204,7 @@ impl<'a> Prepared<'a> {
         let mut watched = Vec::new();
         let Workshop {
             toolbox,
+            services,
             jobs,
             agents,
         } = self.workshop(choices, &session, permissions, &folder, &mut watched)?;
@@ -197,7 +215,8 @@ impl<'a> Prepared<'a> {
         let provider = provider.ok_or_else(|| Failure::usage("the session has no provider"))?;
         let plugin = self.plugins.plugin(provider, None, Services::default());
         watched.push(Watched::new(provider, plugin.policy()));
-        let watch = Watch::new(config, watched, session.clone());
+        let reload = self.reload(&services, &toolbox, &session, &folder);
+        let watch = Watch::new(config, watched, session.clone(), reload);
         let (paths, verbose) = (&config.paths, choices.verbose);
         let provider = PluginProvider::new(plugin, provider, paths, session.clone(), verbose);
         let (provider, clock) = (Arc::new(provider), Arc::new(SystemClock));
@@ -231,6 +250,30 @@ impl<'a> Prepared<'a> {
         Ok((bench, watch))
     }
 
+    /// What takes new builds of a plugin that is being written, if there is one.
+    fn reload(
+        &self,
+        services: &Services,
+        toolbox: &Arc<PluginTools>,
+        session: &Arc<Session>,
+        folder: &Path,
+    ) -> Option<Reload> {
+        let one = self.loaded.iter().find(|one| one.dev.is_some())?;
+        let dev = one.dev.clone()?;
+        Some(Reload {
+            seen: dev.stamps(),
+            dev,
+            runtime: self.plugins.runtime.clone(),
+            place: self.plugins.place(one, Some(folder.to_path_buf())),
+            services: services.clone(),
+            toolbox: toolbox.clone(),
+            session: session.clone(),
+            began_with: one.effective.clone(),
+            title: one.title(),
+            digest: one.resolved.digest,
+        })
+    }
+
     /// The tools of a session, and what stands behind them.
     fn workshop(
         &self,
@@ -240,8 +283,43 @@ impl<'a> Prepared<'a> {
         folder: &Path,
         watched: &mut Vec<Watched>,
     ) -> Result<Workshop> {
-        let config = self.plugins.config;
         let calls = permissions.calls.clone();
+        let Behind {
+            services,
+            jobs,
+            agents,
+            originals,
+        } = self.behind(choices, session, permissions, folder)?;
+        let spill = Spill {
+            workspace: self.plugins.config.workspace.clone(),
+            folder: SPILL,
+        };
+        let tools = self.tools(folder, &services, watched);
+        let toolbox = Arc::new(PluginTools::new(
+            tools,
+            calls,
+            originals,
+            spill,
+            choices.verbose,
+        ));
+        toolbox.attach(session.clone());
+        Ok(Workshop {
+            toolbox,
+            services,
+            jobs,
+            agents,
+        })
+    }
+
+    /// What stands behind the tools of a session.
+    fn behind(
+        &self,
+        choices: &Choices,
+        session: &Arc<Session>,
+        permissions: Arc<Permissions>,
+        folder: &Path,
+    ) -> Result<Behind> {
+        let config = self.plugins.config;
         let confinement = Arc::new(Confinement::new(config));
         let credentials = self.plugins.credentials.for_jobs();
         let backend = Arc::new(backend(config, &confinement, credentials)?);
@@ -257,10 +335,6 @@ impl<'a> Prepared<'a> {
             bench: OnceLock::new(),
         });
         let workspace = config.workspace.clone();
-        let spill = Spill {
-            workspace: workspace.clone(),
-            folder: SPILL,
-        };
         let originals = Arc::new(Originals::new(session.clone(), folder, workspace));
         let programs = NativePrograms::new(config.workspace.clone(), permissions, confinement);
         let services = Services {
@@ -269,21 +343,71 @@ impl<'a> Prepared<'a> {
             session: Some(agents.clone()),
             originals: Some(originals.clone()),
             effects: choices.effects.clone(),
+            recordings: None,
         };
-        let tools = self.tools(folder, &services, watched);
-        let toolbox = Arc::new(PluginTools::new(
-            tools,
-            calls,
-            originals,
-            spill,
-            choices.verbose,
-        ));
-        toolbox.attach(session.clone());
-        Ok(Workshop {
-            toolbox,
+        Ok(Behind {
+            services,
             jobs,
             agents,
+            originals,
         })
+    }
+
+    /// One plugin alone, for a call that a person makes. There is no model behind it: what it asks of one is refused.
+    pub(crate) async fn of_one(mut plugins: Plugins<'a>, loaded: Loaded) -> Result<Self> {
+        let loaded = vec![loaded];
+        plugins.credentials = Credentials::find(&plugins.config.paths, &loaded).await?;
+        let secrets = plugins.credentials.rules();
+        ui::keep_secret(secrets.clone());
+        let mut descriptors = Vec::new();
+        for one in &loaded {
+            let described = plugins.describe(one).await?;
+            if one.approved.is_some() {
+                lock::check_description(plugins.config, one, described.digest())?;
+            }
+            descriptors.push(described.tools);
+        }
+        Ok(Self {
+            plugins,
+            loaded,
+            descriptors,
+            model: String::new(),
+            secrets,
+        })
+    }
+
+    /// The plugin of [`Self::of_one`], ready to be called within `session`, whose folder is `folder`.
+    pub(crate) fn callable(
+        &self,
+        choices: &Choices,
+        session: &Arc<Session>,
+        permissions: Arc<Permissions>,
+        folder: &Path,
+    ) -> Result<Callable> {
+        let calls = permissions.calls.clone();
+        let behind = self.behind(choices, session, permissions, folder)?;
+        let folder = Some(folder.to_path_buf());
+        Ok(Callable {
+            plugin: self.plugins.plugin(self.one()?, folder, behind.services),
+            jobs: behind.jobs,
+            calls,
+        })
+    }
+
+    /// The plugin of [`Self::of_one`].
+    pub(crate) fn one(&self) -> Result<&Loaded> {
+        let one = self.loaded.first();
+        one.ok_or_else(|| Failure::usage("there is no plugin to call"))
+    }
+
+    /// What must not be written down, shown or told.
+    pub(crate) fn secrets(&self) -> SecretRules {
+        self.secrets.clone()
+    }
+
+    /// The tools of [`Self::of_one`].
+    pub(crate) fn descriptors(&self) -> &[tool::Descriptor] {
+        self.descriptors.first().map_or(&[], Vec::as_slice)
     }
 
     /// Real tools for a session that is played again. There is no model behind them: what they ask of it is refused.
@@ -317,7 +441,10 @@ impl<'a> Prepared<'a> {
         let tools = loaded.zip(&self.descriptors).map(|(one, descriptors)| {
             let session = Some(PathBuf::from(session));
             let plugin = self.plugins.plugin(one, session, services.clone());
-            watched.push(Watched::new(one, plugin.policy()));
+            // What is being written has no entry that it could be narrowed by while it changes.
+            if one.dev.is_none() {
+                watched.push(Watched::new(one, plugin.policy()));
+            }
             ToolPlugin {
                 title: one.title(),
                 prefix: one.prefix.clone(),

@@ -38,7 +38,7 @@ use self::originals::Originals;
 use self::quota::Quota;
 use self::refusal::{Refused, Why};
 use self::stream::{Of, Reading, Writing};
-use crate::call::Call;
+use crate::call::{Call, Touch};
 use crate::state::PluginState;
 
 /// The folder that the call sees, if its grant has one.
@@ -274,6 +274,14 @@ impl View<'_> {
             },
             _ => error,
         })
+    }
+
+    /// Tells whoever watches what was done with a file.
+    fn tell(&self, touch: Touch, fd: &Resource<Descriptor>, path: &str) -> FsResult<()> {
+        let (mount, start) = (self.mount()?, self.folder(fd)?);
+        let path = || shown(&mount, &start, path);
+        self.call.observer().file(touch, &path);
+        Ok(())
     }
 
     /// Does `work` on a thread that may wait for a disk.
@@ -563,7 +571,15 @@ impl HostDescriptor for View<'_> {
         mode.set(OpenMode::READ, how.read);
         mode.set(OpenMode::WRITE, how.write);
         let descriptor = match opened {
-            Opened::File(file) => Descriptor::File(OpenFile::new(file, permissions, mode, false)),
+            Opened::File(file) => {
+                let touch = if how.write {
+                    Touch::Written
+                } else {
+                    Touch::Read
+                };
+                self.tell(touch, &fd, &path)?;
+                Descriptor::File(OpenFile::new(file, permissions, mode, false))
+            }
             Opened::Folder(folder) => Descriptor::Dir(Dir::new(folder, permissions, mode, false)),
         };
         Ok(self.table.push(descriptor)?)
@@ -597,8 +613,11 @@ impl HostDescriptor for View<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
+        let (old, new) = (path.clone(), new_path.clone());
         self.change_two((&fd, path), (&new_fd, new_path), change::rename)
-            .await
+            .await?;
+        self.tell(Touch::Removed, &fd, &old)?;
+        self.tell(Touch::Written, &new_fd, &new)
     }
 
     async fn symlink_at(
@@ -615,7 +634,8 @@ impl HostDescriptor for View<'_> {
     async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
         let own = path.clone();
         let remove = move |mount: &Mount, start: &_| change::remove(mount, start, &own, false);
-        self.change(Asked::Write, &fd, &path, remove).await
+        self.change(Asked::Write, &fd, &path, remove).await?;
+        self.tell(Touch::Removed, &fd, &path)
     }
 
     fn read_via_stream(

@@ -1,6 +1,7 @@
 //! `wasi:keyvalue/store`: what a tool keeps between calls, in two buckets, `session` and
 //! `project`, of its own. Needs no grant; sizes are bounded.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,6 +36,43 @@ impl KeyValue {
             session: Arc::new(Shelf::new(session)),
             project: Arc::new(Shelf::new(project)),
         }
+    }
+}
+
+/// What lies in the buckets: each value under its bucket, `session` or `project`, and its key.
+pub type Contents = BTreeMap<(&'static str, String), Vec<u8>>;
+
+impl KeyValue {
+    /// Everything that is kept.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn contents(&self) -> Result<Contents, String> {
+        let mut all = BTreeMap::new();
+        for (name, shelf) in [("session", &self.session), ("project", &self.project)] {
+            for key in shelf.keys(0, usize::MAX)? {
+                if let Some(value) = shelf.get(&key)? {
+                    all.insert((name, key), value);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Keeps a value as a plugin would: for the project, or for the session.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn keep(&self, project: bool, key: &str, value: &[u8]) -> Result<(), String> {
+        let shelf = if project {
+            &self.project
+        } else {
+            &self.session
+        };
+        let kept = shelf.set(key.to_owned(), value.to_vec());
+        kept.map_err(|problem| match problem {
+            NotSet::Limit(text) | NotSet::Other(text) => text,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Answers on their way in.
 
+use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use http::header::TRANSFER_ENCODING;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -25,6 +25,7 @@ use crate::egress::failure::Failure;
 use crate::egress::headers;
 use crate::egress::secret::Scrubber;
 use crate::egress::traffic::Place;
+use crate::egress::transport::Incoming;
 
 /// The rest of a response that the guest left is read up to these, so that its connection can be
 /// used again. Where the rest's size is unknown only what is about to end is waited for: a model
@@ -247,7 +248,10 @@ impl Guarded {
     }
 
     /// Takes what came from the service. None: look again.
-    fn take(&mut self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Taken {
+    fn take(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, Box<dyn StdError + Send + Sync>>>,
+    ) -> Taken {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(chunk) => self.unpack(chunk),

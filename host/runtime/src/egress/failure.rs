@@ -9,7 +9,7 @@ use crate::egress::body::Sent;
 use crate::egress::connect::ConnectError;
 
 /// A request that did not come back.
-pub(super) struct Failure {
+pub(crate) struct Failure {
     pub(super) error: Error,
     pub(super) text: String,
     /// Why the host refused it, when it did.

@@ -177,7 +177,7 @@ fn settings() -> SigningSettings {
 }
 
 /// The whole of a body.
-async fn collect(mut body: WasiBody, sent: &Sent) -> Result<Bytes, Failure> {
+pub(super) async fn collect(mut body: WasiBody, sent: &Sent) -> Result<Bytes, Failure> {
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -191,7 +191,7 @@ async fn collect(mut body: WasiBody, sent: &Sent) -> Result<Bytes, Failure> {
         if length > MAX_SIGNED_BODY {
             return Err(Failure::new(
                 Error::HttpRequestBodySize(Some(length as u64)),
-                format!("a request that is signed has a body of more than {MAX_SIGNED_BODY} bytes"),
+                format!("a request whose body is held back has more than {MAX_SIGNED_BODY} bytes"),
             ));
         }
         all.extend_from_slice(&chunk);

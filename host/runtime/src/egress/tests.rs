@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod instead;
 mod names;
 mod recorded;
 mod signed;
@@ -155,6 +156,7 @@ struct Rules<'a> {
     timeout: Duration,
     limits: Limits,
     effects: Option<Effects>,
+    recordings: Option<Arc<crate::egress::recordings::Recordings>>,
 }
 
 impl<'a> Rules<'a> {
@@ -178,6 +180,7 @@ impl<'a> Rules<'a> {
             timeout: Duration::from_secs(20),
             limits: Limits::default(),
             effects: None,
+            recordings: None,
         }
     }
 
@@ -237,6 +240,7 @@ impl<'a> Rules<'a> {
                 credentials,
                 services: Services {
                     effects: self.effects.clone(),
+                    recordings: self.recordings.clone(),
                     ..Services::default()
                 },
                 ..Setup::bare(Limits::default())

@@ -4,7 +4,7 @@ use super::candidate::{Before, Candidate, section};
 use super::{foreign, show};
 use crate::args::AddArgs;
 use crate::commands::confirmed;
-use crate::compose::plugins::Described;
+use crate::compose::plugins::{Described, load_resolved};
 use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -30,7 +30,7 @@ pub(super) async fn add(config: &Config, given: AddArgs) -> Result<u8> {
     let section = section(&candidate.resolved);
     let text = Text::new(&path, section, &name, &source, &candidate)?;
     let entry = text.entry(&folder)?;
-    let loaded = plugins.measure(section, &entry, candidate.resolved.clone())?;
+    let loaded = load_resolved(section, &entry, candidate.resolved.clone())?;
     let compiled = compile(&plugins, &loaded).await?;
     show::request(&loaded, &candidate, compiled);
     let described = show::description(&plugins, &loaded).await?;

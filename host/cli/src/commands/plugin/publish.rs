@@ -119,6 +119,7 @@ fn measured(resolved: &Resolved) -> Result<Loaded> {
         effective: effective.or_fail(Kind::Usage)?,
         prefix: String::new(),
         approved: None,
+        dev: None,
     })
 }
 

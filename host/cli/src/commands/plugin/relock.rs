@@ -3,7 +3,7 @@
 use super::candidate::{Before, Candidate};
 use super::show;
 use crate::compose::lock::Origin;
-use crate::compose::plugins::Described;
+use crate::compose::plugins::{Described, load_resolved};
 use crate::compose::{Plugins, fetch, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
@@ -77,7 +77,7 @@ async fn locked(
                 key: None,
             };
             let candidate = Candidate::find(plugins, &entry.source(), before).await?;
-            let loaded = plugins.measure(section, entry, candidate.resolved)?;
+            let loaded = load_resolved(section, entry, candidate.resolved)?;
             (loaded, candidate.origin)
         }
     };

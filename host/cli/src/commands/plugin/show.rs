@@ -21,12 +21,21 @@ pub(super) fn bytes(count: usize) -> String {
 
 /// What somebody has to know before a yes: where it comes from, what it is, what it asks for.
 pub(super) fn request(loaded: &Loaded, candidate: &Candidate, compiled: Option<Duration>) {
-    let style = Style::stderr();
+    title(loaded);
+    ui::err(&facts(loaded, candidate, compiled).render(Style::stderr()));
+    asked(loaded);
+}
+
+/// What it is called, and what it says of itself.
+pub(super) fn title(loaded: &Loaded) {
     let header = &loaded.resolved.manifest.plugin;
     let title = format!("{}@{}", header.id, header.version);
-    ui::err(&style.bold(&ui::one_line(&title, 200)));
+    ui::err(&Style::stderr().bold(&ui::one_line(&title, 200)));
     ui::err(&ui::one_line(&header.description, 400));
-    ui::err(&facts(loaded, candidate, compiled).render(style));
+}
+
+/// What it asks for, in words.
+pub(super) fn asked(loaded: &Loaded) {
     let may = loaded.effective.describe();
     let unset = unset_places(loaded);
     ui::err(if may.is_empty() && unset.is_empty() {

@@ -4,7 +4,7 @@ use super::candidate::{Before, Candidate, short};
 use super::{add, show, unknown};
 use crate::args::UpdateArgs;
 use crate::commands::confirmed;
-use crate::compose::plugins::{Described, values};
+use crate::compose::plugins::{Described, load_resolved, values};
 use crate::compose::{Loaded, Plugins, lock};
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
@@ -27,7 +27,7 @@ pub(super) async fn update(config: &Config, given: &UpdateArgs) -> Result<u8> {
         let found = Candidate::find(&plugins, &entry.source(), before).await;
         let candidate = found
             .map_err(|failure| failure.hint(format!("it is [{}]", section.path(&entry.name))))?;
-        let loaded = plugins.measure(section, entry, candidate.resolved.clone())?;
+        let loaded = load_resolved(section, entry, candidate.resolved.clone())?;
         let changed = Changed {
             entry,
             loaded: &loaded,
@@ -165,9 +165,7 @@ impl Changed<'_> {
     fn before(&self, plugins: &Plugins<'_>, old: &LockEntry) -> Option<Loaded> {
         let source = self.entry.source();
         let resolved = plugins.fetched(&source, &old.sha256).ok()?;
-        plugins
-            .measure(self.loaded.section, self.entry, resolved)
-            .ok()
+        load_resolved(self.loaded.section, self.entry, resolved).ok()
     }
 
     async fn compare(&self, plugins: &Plugins<'_>, before: &Loaded) -> Result<()> {

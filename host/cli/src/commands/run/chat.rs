@@ -47,7 +47,8 @@ struct Pending {
 }
 
 pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Result<u8> {
-    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?;
+    let config = Config::load(directory, arguments.manifest.manifest.as_deref())?
+        .with_dev(arguments.dev.as_deref())?;
     let mut start = opening::find(&config, arguments)?;
     let attached = attached::read(&arguments.files)?;
     let input = options::given_prompt(arguments)?;
@@ -88,7 +89,7 @@ pub(super) async fn chat(directory: Option<&Path>, arguments: &RunArgs) -> Resul
         };
         let said = std::mem::take(&mut words);
         let session = session(scene, prepared, opened, said, &inbox, &mut pending);
-        let (next, code) = session.await?;
+        let (next, code) = Box::pin(session).await?;
         match next {
             Next::Quit => return Ok(code),
             Next::Session { start: then, model } => {

@@ -1,0 +1,180 @@
+"""Tools: functions that the model calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from .errors import NotFound
+from .schema import ARGUMENTS, Fields, object_schema, parse_object
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """On whose behalf a call is made. A parameter annotated with it gets it, and is not an argument."""
+
+    session: str
+    #: The same when the call runs again after a crash.
+    call: str
+    #: Milliseconds left when the call started.
+    deadline_ms: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """Plain text for the model."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Json:
+    """A JSON document for the model: anything that `json.dumps` takes."""
+
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A picture for models that see."""
+
+    media_type: str
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file in the workspace, by relative path."""
+
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """What a call answers, where one value is not enough."""
+
+    content: list[Text | Json | Image | File]
+    is_error: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """A function with what the host is told of it."""
+
+    run: Callable[..., Any]
+    name: str
+    title: str | None
+    description: str
+    fields: Fields
+    #: The parameter that gets the `Context`.
+    context: str | None
+    read_only: bool
+    idempotent: bool
+    destructive: bool
+    open_world: bool
+
+    def schema(self) -> str:
+        """The JSON Schema of the arguments."""
+        return json.dumps(object_schema(self.fields))
+
+    def call(self, arguments: str, context: Context) -> Output:
+        """Runs the function with the JSON text of its arguments."""
+        found = parse_object(self.fields, json.loads(arguments), ARGUMENTS)
+        if self.context:
+            found[self.context] = context
+        return output_of(self.run(**found))
+
+
+#: What `@tool` has seen, by name.
+TOOLS: dict[str, Tool] = {}
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    idempotent: bool = False,
+    destructive: bool = False,
+    open_world: bool = False,
+) -> Any:
+    """Makes a function a tool. Its name and docstring are what the model reads, its annotations become
+    the JSON Schema of the arguments. The effects say what a call does at most; a read-only call is
+    held to it by the host.
+
+    The function stays as it is and may be called by tests. It returns a `str` (text), an `Output`, one
+    of its pieces, or anything else that is JSON."""
+
+    def register(run: Callable[..., Any]) -> Callable[..., Any]:
+        fields, context = parameters(run)
+        made = Tool(
+            run=run,
+            name=name or run.__name__,
+            title=title,
+            description=description or inspect.getdoc(run) or "",
+            fields=fields,
+            context=context,
+            read_only=read_only,
+            idempotent=idempotent or read_only,
+            destructive=destructive,
+            open_world=open_world,
+        )
+        if not made.description:
+            raise TypeError(f"the tool `{made.name}` needs a docstring, which the model reads")
+        if made.name in TOOLS:
+            raise TypeError(f"there are two tools `{made.name}`")
+        # What JSON has no word for is said when the plugin is built.
+        made.schema()
+        TOOLS[made.name] = made
+        return run
+
+    return register if function is None else register(function)
+
+
+def parameters(run: Callable[..., Any]) -> tuple[Fields, str | None]:
+    hints = typing.get_type_hints(run, include_extras=True)
+    fields: Fields = {}
+    context = None
+    for parameter in inspect.signature(run).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise TypeError(f"`{run.__name__}`: `{parameter}` cannot be an argument of a tool")
+        if parameter.name not in hints:
+            raise TypeError(f"`{run.__name__}`: `{parameter.name}` needs an annotation")
+        annotation = hints[parameter.name]
+        if annotation is Context:
+            context = parameter.name
+            continue
+        default = parameter.default
+        fields[parameter.name] = (annotation, dataclasses.MISSING if default is parameter.empty else default)
+    return fields, context
+
+
+def output_of(value: Any) -> Output:
+    """What a function returned, as the host has it."""
+    if isinstance(value, Output):
+        return value
+    if isinstance(value, (Text, Json, Image, File)):
+        return Output([value])
+    if value is None:
+        return Output([])
+    if isinstance(value, str):
+        return Output([Text(value)])
+    return Output([Json(value)])
+
+
+def json_text(value: Any) -> str:
+    """JSON without blanks, dataclasses as objects."""
+    return json.dumps(value, default=dataclasses.asdict, separators=(",", ":"), ensure_ascii=False)
+
+
+def named(name: str) -> Tool:
+    """Raises `NotFound` for a tool that is not there."""
+    if name not in TOOLS:
+        raise NotFound(f"unknown tool `{name}`")
+    return TOOLS[name]
