@@ -140,7 +140,10 @@ async fn a_folder_that_is_no_plugins_is_refused_at_the_start() {
     home.write("empty/a.txt", "");
     home.set("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
     for (folder, says) in [("empty", "plugin.toml"), ("none", "cannot read none")] {
-        let done = home.ml_intern(["run", "--dev", folder, "go"]).run().await;
+        let done = home
+            .ml_intern(["run", "--model", "openai/fake-model", "--dev", folder, "go"])
+            .run()
+            .await;
         done.assert_code(2);
         assert!(done.stderr.contains(says), "{}", done.stderr);
     }
