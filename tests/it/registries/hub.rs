@@ -186,12 +186,15 @@ async fn data_sets_spaces_branches_and_commits_are_places_too() {
 #[tokio::test]
 async fn a_mirror_is_asked_in_place_of_the_hub() {
     let hub = hub_with("0.1.0").await;
-    let user = Home::new();
-    for endpoint in ["/mirror", "/mirror/"] {
+    let users = ["/mirror", "/mirror/"].map(|endpoint| {
+        let user = Home::new();
         user.set("HF_ENDPOINT", format!("{}{endpoint}", hub.endpoint()));
-        plugin(&user, &["add", SOURCE, "--yes"])
-            .await
-            .assert_code(0);
+        user
+    });
+    for user in &users {
+        plugin(user, &["add", SOURCE, "--yes"]).await.assert_code(0);
+        // Where it was found is no part of what is locked.
+        assert!(!user.read("ml-intern.lock").contains("127.0.0.1"));
     }
     let seen = hub.seen();
     let at_hub = seen.iter().filter(|seen| seen.at_hub);
@@ -201,8 +204,7 @@ async fn a_mirror_is_asked_in_place_of_the_hub() {
             "{seen:?}"
         );
     }
-    // Where it was found is no part of what is locked.
-    assert!(!user.read("ml-intern.lock").contains("127.0.0.1"));
+    let [user, _] = users;
     user.set("HF_ENDPOINT", "no address");
     assert_says(
         &plugin(&user, &["add", SOURCE, "--yes"]).await,

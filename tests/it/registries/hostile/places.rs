@@ -97,11 +97,7 @@ async fn names_that_lead_out_of_the_registry_are_refused_before_anything_is_aske
         "acme/good\n:1",
     ] {
         victim
-            .refuses_with(
-                2,
-                &format!("oci://{host}/{name}"),
-                &["oci://HOST/REPOSITORY"],
-            )
+            .refuses_with(2, &format!("oci://{host}/{name}"), &["not a source"])
             .await;
     }
     victim

@@ -17,12 +17,12 @@ fn squatter() -> Vec<u8> {
     bytes
 }
 
-/// A model that keeps a value, looks for it, or writes a file.
+/// A model that keeps a value, looks for it, or starts a program.
 async fn world() -> World {
     let script = Script::new(|asked| match asked.last_text() {
         "keep" => Reply::calls([Call::new("remember", json!({"value": "kept"}))]),
         "look" => Reply::calls([Call::new("recall", json!({}))]),
-        "write" => Reply::calls([Call::new("write_file", json!({}))]),
+        "start" => Reply::calls([Call::new("run_program", json!({"program": "env"}))]),
         _ => Reply::text("done"),
     });
     let fake = FakeOpenAi::start(script).await;
@@ -50,6 +50,9 @@ async fn another_component_with_the_same_id_inherits_no_values() {
             .await;
         assert_eq!(outcomes(&first.events()), [("ok", "remembered")]);
         let session = first.result()["session"].clone();
+        plugin(&world.home, &["remove", "naughty"])
+            .await
+            .assert_code(0);
         add(tag).await;
         let go_on = [
             "--json",
@@ -93,7 +96,7 @@ async fn a_tag_that_leads_to_another_component_is_taken_with_a_yes_and_gains_not
         .await
         .assert_code(0);
     let done = world
-        .run(["--json", "--permission-mode=auto", "write"])
+        .run(["--json", "--permission-mode=auto", "start"])
         .run()
         .await;
     assert_eq!(outcomes(&done.events())[0].0, "denied", "{}", done.stdout);

@@ -254,7 +254,8 @@ async fn a_server_that_nobody_vouches_for_is_not_believed() {
     )
     .await;
     let address = source(&site, "/good.wasm", &file);
-    let home = home_of(&Authority::new());
+    let other = Authority::new();
+    let home = home_of(&other);
     let refused = plugin(&home, &["add", &address, "--yes"]).await;
     assert_says(&refused, 7, &["cannot be reached"]);
     assert_nothing(&home);

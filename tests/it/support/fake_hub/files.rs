@@ -9,7 +9,7 @@ use super::answers::{Answer, content, object, refusal, set, status};
 use super::elsewhere::signed;
 use super::large::parsed;
 use super::repository::{Commit, Content, Repository, is_large};
-use super::{READER, Seen, State, WRITER};
+use super::{READER, Seen, State, WRITER, decoded};
 
 /// Bytes of a regular file in a commit.
 const REGULAR: usize = 10 << 20;
@@ -125,10 +125,13 @@ impl State {
     fn paths(&mut self, seen: &Seen, key: &str, revision: &str) -> Result<Answer, Answer> {
         let repository = self.repository(seen, key, false)?;
         let (_, commit) = at(repository, revision)?;
-        let asked = parsed(&seen.body)?;
-        let wanted = asked["paths"].as_array().cloned().unwrap_or_default();
+        // The client sends a form here, and JSON everywhere else.
+        let form = String::from_utf8_lossy(&seen.body).replace('+', " ");
+        let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
+        let wanted = pairs.filter(|(name, _)| *name == "paths");
+        let wanted = wanted.map(|(_, path)| decoded(path)).collect::<Vec<_>>();
         let found = commit.files.iter();
-        let found = found.filter(|(path, _)| wanted.contains(&json!(path)));
+        let found = found.filter(|(path, _)| wanted.contains(path));
         let found = found.map(|(path, content)| {
             let mut one = json!({"type": "file", "path": path, "size": content.size(), "oid": content.git_oid()});
             if let Content::Large { oid, size } = content {
