@@ -46,9 +46,8 @@ pub(crate) fn is_foreign(engine: &Engine, component: &Component) -> bool {
     plain
 }
 
-/// Links, beside WASI, what only such components ask for.
+/// Links, beside WASI and what every plugin may import, what only such components ask for.
 pub(crate) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    config::link(linker)?;
     config::link_draft(linker)
 }
 
