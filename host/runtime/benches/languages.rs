@@ -2,7 +2,8 @@
 //!
 //! `ML_INTERN_BENCH_COMPONENTS` has `NAME=PATH` with commas between them, and `ML_INTERN_BENCH_ARGUMENTS`
 //! the arguments of the call of a component's first tool, `{"source":"a.txt"}` where it is not set:
-//! the tool of `examples/tools`, with a file of three words in the workspace. The call has to succeed.
+//! the tool of `examples/tools`, with a file of three words in the workspace. That call has to succeed;
+//! other arguments may be refused, as `{"source":""}` is before anything of the host is asked for.
 //! Nothing is measured where the first is not set.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
@@ -51,8 +52,8 @@ fn languages(criterion: &mut Criterion) {
     let Ok(components) = std::env::var("ML_INTERN_BENCH_COMPONENTS") else {
         return;
     };
-    let arguments = std::env::var("ML_INTERN_BENCH_ARGUMENTS");
-    let arguments = arguments.unwrap_or_else(|_| r#"{"source":"a.txt"}"#.to_owned());
+    let given = std::env::var("ML_INTERN_BENCH_ARGUMENTS").ok();
+    let arguments = given.as_deref().unwrap_or(r#"{"source":"a.txt"}"#);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -74,11 +75,11 @@ fn languages(criterion: &mut Criterion) {
         let once = async || {
             let (context, observer) = (CallContext::default(), Arc::new(Unobserved));
             plugin
-                .call_tool(tool, &arguments, context, observer, &cancel)
+                .call_tool(tool, arguments, context, observer, &cancel)
                 .await
         };
         let first = tokio.block_on(once());
-        assert!(first.is_ok(), "{name}: {first:?}");
+        assert!(given.is_some() || first.is_ok(), "{name}: {first:?}");
         criterion.bench_function(&format!("{name}, {size} bytes"), |bencher| {
             bencher
                 .to_async(&tokio)
