@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import json
 import typing
 from collections.abc import Callable
 from typing import Any
 
-from .errors import NotFound
-from .schema import ARGUMENTS, Fields, object_schema, parse_object
+from .errors import InvalidInput, NotFound
+from .schema import ARGUMENTS, Fields, object_schema, parse_object, schema_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +54,15 @@ class File:
     path: str
 
 
+#: A piece of an answer.
+Content = Text | Json | Image | File
+
+
 @dataclasses.dataclass(frozen=True)
 class Output:
     """What a call answers, where one value is not enough."""
 
-    content: list[Text | Json | Image | File]
+    content: list[Content]
     is_error: bool = False
 
 
@@ -72,6 +77,8 @@ class Tool:
     fields: Fields
     #: The parameter that gets the `Context`.
     context: str | None
+    #: What it says that it returns.
+    returns: Any
     read_only: bool
     idempotent: bool
     destructive: bool
@@ -81,9 +88,19 @@ class Tool:
         """The JSON Schema of the arguments."""
         return json.dumps(object_schema(self.fields))
 
+    def output_schema(self) -> str | None:
+        """The JSON Schema of what is returned, where the annotation is a dataclass."""
+        if dataclasses.is_dataclass(self.returns) and self.returns not in (Text, Json, Image, File, Output):
+            return json.dumps(schema_of(self.returns))
+        return None
+
     def call(self, arguments: str, context: Context) -> Output:
         """Runs the function with the JSON text of its arguments."""
-        found = parse_object(self.fields, json.loads(arguments), ARGUMENTS)
+        try:
+            told = json.loads(arguments)
+        except ValueError as error:
+            raise InvalidInput(f"the arguments are no JSON: {error}") from None
+        found = parse_object(self.fields, told, ARGUMENTS)
         if self.context:
             found[self.context] = context
         return output_of(self.run(**found))
@@ -120,6 +137,7 @@ def tool(
             description=description or inspect.getdoc(run) or "",
             fields=fields,
             context=context,
+            returns=typing.get_type_hints(run).get("return"),
             read_only=read_only,
             idempotent=idempotent or read_only,
             destructive=destructive,
@@ -131,6 +149,7 @@ def tool(
             raise TypeError(f"there are two tools `{made.name}`")
         # What JSON has no word for is said when the plugin is built.
         made.schema()
+        made.output_schema()
         TOOLS[made.name] = made
         return run
 
@@ -170,7 +189,11 @@ def output_of(value: Any) -> Output:
 
 def json_text(value: Any) -> str:
     """JSON without blanks, dataclasses as objects."""
-    return json.dumps(value, default=dataclasses.asdict, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, default=plain, separators=(",", ":"), ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else dataclasses.asdict(value)
 
 
 def named(name: str) -> Tool:
