@@ -15,13 +15,11 @@
 
 #![warn(missing_docs)]
 
-mod componentize;
 mod error;
 mod inspect;
 mod local;
 mod resolve;
 
-pub use componentize::{componentize, with_manifest};
 pub use error::Error;
 pub use inspect::{Inspected, MANIFEST_SECTION, MAX_COMPONENT_BYTES, inspect};
 pub use resolve::{Builtin, Catalog, ComponentBytes, Resolved};

@@ -13,7 +13,7 @@
 
 pub mod tool {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "tool-plugin",
         runtime_path: "::ml_intern_plugin::__wit_bindgen_rt",
         pub_export_macro: true,
@@ -25,7 +25,7 @@ pub mod tool {
 
 pub mod provider {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "provider-plugin",
         runtime_path: "::ml_intern_plugin::__wit_bindgen_rt",
         pub_export_macro: true,
@@ -43,7 +43,7 @@ pub mod provider {
 
 pub mod notifier {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "notifier-plugin",
         runtime_path: "::ml_intern_plugin::__wit_bindgen_rt",
         pub_export_macro: true,
