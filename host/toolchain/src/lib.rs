@@ -30,6 +30,7 @@ mod python;
 mod rust;
 mod scaffold;
 mod sdk;
+mod tools;
 mod workshop;
 
 pub use build::{Built, build};
