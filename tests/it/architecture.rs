@@ -11,6 +11,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ml-intern-registry", &["ml-intern-manifest"]),
     ("ml-intern-jobs", &["ml-intern-exec"]),
     ("ml-intern-trace", &["ml-intern-agent"]),
+    (
+        "ml-intern-toolchain",
+        &["ml-intern-exec", "ml-intern-manifest", "ml-intern-registry"],
+    ),
 ];
 /// The crate that may know them all and joins them through adapters.
 const JOINS: &str = "ml-intern";

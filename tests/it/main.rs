@@ -12,6 +12,8 @@ mod agent;
 mod approvals;
 /// The direction of dependencies between our crates, and what the agent may not depend on.
 mod architecture;
+/// Plugins begun with `plugin new` and built with `plugin build`, in every language.
+mod authoring;
 /// Bad input and bad peers: a clear message, the right exit code, nothing lost.
 mod bad_input;
 /// Conversations that outgrow the model's context.

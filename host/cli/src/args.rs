@@ -2,6 +2,8 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ml_intern_agent::approval::{Mode, Rule, RuleError};
+use ml_intern_manifest::Kind;
+use ml_intern_toolchain::Language;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -315,6 +317,10 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+    /// Begin a plugin: a folder that builds, tests and runs as it is
+    New(NewArgs),
+    /// Build a plugin from its source
+    Build(BuildArgs),
     /// Remove a plugin from the run manifest
     Remove {
         /// Name in the run manifest
@@ -322,6 +328,28 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         manifest: ManifestArg,
     },
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct NewArgs {
+    /// NAME or PUBLISHER/NAME; also the name of the folder
+    pub(crate) name: String,
+    /// Language: rust, python, js, ts, c or go
+    #[arg(short, long, value_name = "LANGUAGE")]
+    pub(crate) lang: Language,
+    /// What it is for: tool, provider or notifier
+    #[arg(short, long, default_value = "tool", value_parser = kind)]
+    pub(crate) kind: Kind,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct BuildArgs {
+    /// Folder of the plugin
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Replace the SDK in the folder by the one that this program carries
+    #[arg(long)]
+    pub(crate) renew_sdk: bool,
 }
 
 /// What is granted or taken back.
@@ -546,6 +574,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn rule(text: &str) -> Result<Rule, String> {
     text.parse().map_err(|error: RuleError| error.to_string())
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    known.ok_or_else(|| "write tool, provider or notifier".into())
 }
 
 fn usd(text: &str) -> Result<f64, String> {

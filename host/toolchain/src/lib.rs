@@ -19,6 +19,7 @@
 
 #![warn(missing_docs)]
 
+mod bindings;
 mod build;
 mod c;
 mod componentize;

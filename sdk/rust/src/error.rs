@@ -31,6 +31,25 @@ impl Error {
         })
     }
 
+    /// The same case, with what it is about before its text: an error of a file does not say which.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        match &mut self {
+            Self::InvalidInput(text)
+            | Self::NotFound(text)
+            | Self::Conflict(text)
+            | Self::Limit(text)
+            | Self::ContextOverflow(text)
+            | Self::Unsupported(text)
+            | Self::Internal(text) => *text = format!("`{what}`: {text}"),
+            Self::Denied(denial) => denial.detail = format!("`{what}`: {}", denial.detail),
+            Self::Upstream(upstream) => upstream.message = format!("`{what}`: {}", upstream.message),
+            // A credential's name, and two without words.
+            Self::AuthRequired(_) | Self::Timeout | Self::Cancelled => (),
+        }
+        self
+    }
+
     /// The text of an error without its case, for a plugin that turns it into a tool's answer.
     pub fn message(&self) -> &str {
         match self {
@@ -101,6 +120,15 @@ mod tests {
         assert!(matches!(&refused, Error::Denied(denial) if denial.capability == "fs"));
         let full = Error::from(io::Error::from(io::ErrorKind::StorageFull));
         assert!(matches!(full, Error::Limit(_)));
+    }
+
+    #[test]
+    fn about_says_what_an_error_is_about() {
+        let missing = Error::from(io::Error::from(io::ErrorKind::NotFound)).about("a.txt");
+        assert!(missing.message().starts_with("`a.txt`: "), "{missing:?}");
+        let denied = Error::denied("fs.write", "not here").about("b");
+        assert_eq!(denied.message(), "`b`: not here");
+        assert!(matches!(Error::Timeout.about("c"), Error::Timeout));
     }
 
     #[test]

@@ -52,6 +52,27 @@ impl Descriptor {
         }
     }
 
+    /// A tool whose arguments are a type, by the JSON Schema that the crate `schemars` makes of it:
+    /// `Descriptor::of("roll", schema_for!(Roll))`. The description is the type's documentation;
+    /// arguments that the type does not have are refused.
+    pub fn of(name: impl Into<String>, schema: impl Into<Value>) -> Self {
+        let mut schema = schema.into();
+        let mut description = String::new();
+        if let Value::Object(members) = &mut schema {
+            // Of no use to a model, and its context has an end.
+            for key in ["$schema", "title"] {
+                members.shift_remove(key);
+            }
+            if let Some(Value::String(text)) = members.shift_remove("description") {
+                description = text;
+            }
+            members
+                .entry("additionalProperties")
+                .or_insert(Value::Bool(false));
+        }
+        Self::new(name, description, &schema)
+    }
+
     /// A name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
@@ -178,6 +199,25 @@ mod tests {
         assert!(operations[0].effects.read_only && operations[0].effects.idempotent);
         assert!(!operations[1].effects.read_only);
         assert_eq!(tool.input_schema, r#"{"type":"object"}"#);
+    }
+
+    #[test]
+    fn a_type_describes_the_tool_that_takes_it() {
+        let tool = Descriptor::of(
+            "roll",
+            json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "title": "Roll",
+                "description": "Rolls one die.",
+                "type": "object",
+                "properties": { "sides": { "type": "integer" } }
+            }),
+        );
+        assert_eq!(tool.description, "Rolls one die.");
+        assert_eq!(
+            tool.input_schema,
+            r#"{"type":"object","properties":{"sides":{"type":"integer"}},"additionalProperties":false}"#
+        );
     }
 
     #[test]

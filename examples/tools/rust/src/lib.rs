@@ -2,6 +2,8 @@ use std::io::ErrorKind;
 
 use ml_intern_plugin::keyvalue::Bucket;
 use ml_intern_plugin::{Context, Control, Descriptor, Error, Output, Tool, arguments, http, log};
+use schemars::{JsonSchema, schema_for};
+use serde::Deserialize;
 use serde_json::json;
 
 const MAX_BYTES: usize = 1 << 20;
@@ -9,9 +11,12 @@ const MAX_BYTES: usize = 1 << 20;
 struct WordCount;
 ml_intern_plugin::export_tool!(WordCount);
 
-#[derive(serde::Deserialize)]
+/// Counts the words of a file or of a page.
+#[derive(Deserialize, JsonSchema)]
 struct Arguments {
+    /// A file of the workspace, or a URL.
     source: String,
+    /// Count words of at least this many bytes.
     #[serde(default = "one")]
     min_length: usize,
 }
@@ -22,25 +27,8 @@ fn one() -> usize {
 
 impl Tool for WordCount {
     fn describe() -> Result<Vec<Descriptor>, Error> {
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "source": { "type": "string", "description": "A file of the workspace, or a URL." },
-                "min_length": {
-                    "type": "integer",
-                    "description": "Count words of at least this many bytes.",
-                    "default": 1
-                }
-            },
-            "required": ["source"],
-            "additionalProperties": false
-        });
-        let about = "Counts the words of a file or of a page.";
-        Ok(vec![
-            Descriptor::new("word_count", about, &schema)
-                .read_only()
-                .open_world(),
-        ])
+        let tool = Descriptor::of("word_count", schema_for!(Arguments));
+        Ok(vec![tool.read_only().open_world()])
     }
 
     fn call(name: String, raw: String, _context: Context) -> Result<Output, Error> {

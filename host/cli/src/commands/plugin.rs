@@ -1,7 +1,9 @@
 //! `plugin`: what is installed and what it may do.
 
+mod build;
 mod explain;
 mod grant;
+mod new;
 
 use crate::args::PluginCommand;
 use crate::commands::confirmed;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> Result<u8> {
     let manifest = match &command {
+        PluginCommand::New(_) | PluginCommand::Build(_) => None,
         PluginCommand::List { manifest, .. }
         | PluginCommand::Info { manifest, .. }
         | PluginCommand::Add { manifest, .. }
@@ -49,6 +52,8 @@ pub(crate) async fn plugin(directory: Option<&Path>, command: PluginCommand) -> 
             ..
         } => explain::explain(&config, &method, &url, plugin.as_deref(), json),
         PluginCommand::Lock { .. } => relock(&config).await,
+        PluginCommand::New(arguments) => new::new(directory, &arguments),
+        PluginCommand::Build(arguments) => build::build(directory, &arguments).await,
         PluginCommand::Remove { name, .. } => remove(&config, &name),
     }
 }

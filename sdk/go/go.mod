@@ -1,0 +1,3 @@
+module mlintern
+
+go 1.25

@@ -1,0 +1,1 @@
+// Functions without a body are imports; this file lets the compiler take them.
