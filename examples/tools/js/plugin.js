@@ -38,7 +38,9 @@ function read(source) {
 export function count(bytes, minLength) {
   let words = 0;
   let length = 0;
-  for (const byte of [...bytes, 0x20]) {
+  // One more than there are, so that the last word ends as well.
+  for (let at = 0; at <= bytes.length; at++) {
+    const byte = bytes[at] ?? 0x20;
     if (byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)) {
       if (length > 0 && length >= minLength) words += 1;
       length = 0;

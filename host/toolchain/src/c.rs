@@ -49,7 +49,13 @@ pub(crate) async fn component(workshop: &mut Workshop<'_>) -> Result<Vec<u8>, Er
         arguments.extend(["-I".to_owned(), text(folder)]);
     }
     arguments.extend(sources.iter().map(|file| text(file)));
-    for file in ["ml_intern.c", "text.c", "json.c", "http.c", &format!("{kind}.c")] {
+    for file in [
+        "ml_intern.c",
+        "text.c",
+        "json.c",
+        "http.c",
+        &format!("{kind}.c"),
+    ] {
         arguments.push(text(&sdk.join(file)));
     }
     for file in ["bindings.c", "types.c"] {

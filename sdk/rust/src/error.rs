@@ -43,7 +43,9 @@ impl Error {
             | Self::Unsupported(text)
             | Self::Internal(text) => *text = format!("`{what}`: {text}"),
             Self::Denied(denial) => denial.detail = format!("`{what}`: {}", denial.detail),
-            Self::Upstream(upstream) => upstream.message = format!("`{what}`: {}", upstream.message),
+            Self::Upstream(upstream) => {
+                upstream.message = format!("`{what}`: {}", upstream.message)
+            }
             // A credential's name, and two without words.
             Self::AuthRequired(_) | Self::Timeout | Self::Cancelled => (),
         }

@@ -11,6 +11,6 @@ test("blanks of any number separate words", () => {
 test("a file of the workspace is read", async () => {
   await fakeHost({ files: { "a.txt": "one two" } }, async () => {
     const { content } = await call(tools[0], { path: "a.txt" });
-    assert.deepEqual(JSON.parse(content[0].val), { path: "a.txt", words: 2 });
+    assert.deepEqual(JSON.parse(content[0].val), { words: 2 });
   });
 });

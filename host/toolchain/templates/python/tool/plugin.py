@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from ml_intern import InvalidInput, tool
+from ml_intern import InvalidInput, NotFound, tool
 
 
 @tool(read_only=True)
@@ -11,13 +11,14 @@ def {{ident}}(
     min_length: Annotated[int, "Count words of at least this many letters.", {"minimum": 1}] = 1,
 ) -> dict:
     """Counts the words of a file."""
-    with open(f"/workspace/{path}", "rb") as file:
-        content = file.read()
     try:
-        text = content.decode()
+        with open(f"/workspace/{path}", encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise NotFound(f"no file `{path}`") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"`{path}` is not UTF-8 text") from None
-    return {"path": path, "words": count(text, min_length)}
+    return {"words": count(text, min_length)}
 
 
 def count(text: str, min_length: int) -> int:

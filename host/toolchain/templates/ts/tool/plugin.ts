@@ -11,7 +11,7 @@ const {{ident}} = tool({
     min_length: s.integer({ minimum: 1 }).describe("Count words of at least this many letters.").default(1),
   },
   run({ path, min_length: minLength }) {
-    return { path, words: count(readText(path), minLength) };
+    return { words: count(readText(path), minLength) };
   },
 });
 
