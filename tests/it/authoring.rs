@@ -46,19 +46,35 @@ async fn plugin(home: &Home, args: &[&str]) -> Finished {
     home.ml_intern(args).life(BUILD).run().await
 }
 
-/// A home whose workspace has a new plugin `acme/word-count`, built.
+/// Makes a plugin `acme/my-KIND` in the workspace, and builds it.
 async fn built(home: &Home, language: &str, kind: &str) -> Finished {
     with_tool_chains(home);
-    let new = ["new", "acme/word-count", "--lang", language, "--kind", kind];
+    let name = format!("my-{kind}");
+    let new = [
+        "new",
+        &format!("acme/{name}"),
+        "--lang",
+        language,
+        "--kind",
+        kind,
+    ];
     plugin(home, &new).await.assert_code(0);
-    let built = plugin(home, &["build", "word-count"]).await;
+    if language == "rust" {
+        share_crates(&home.workspace().join(&name).join("build"));
+    }
+    let built = plugin(home, &["build", &name]).await;
     built.assert_code(0);
-    assert!(
-        home.workspace()
-            .join("word-count/build/word-count.wasm")
-            .is_file()
-    );
+    let component = format!("{name}/build/{name}.wasm");
+    assert!(home.workspace().join(component).is_file());
     built
+}
+
+/// What a plugin in Rust depends on takes a minute to compile, and is the same for all.
+fn share_crates(build: &Path) {
+    let shared = concat!(env!("CARGO_TARGET_TMPDIR"), "/new-plugins");
+    std::fs::create_dir_all(shared).unwrap();
+    std::fs::create_dir_all(build).unwrap();
+    std::os::unix::fs::symlink(shared, build.join("cargo")).unwrap();
 }
 
 async fn a_new_tool_is_called(language: &str) {
@@ -67,7 +83,7 @@ async fn a_new_tool_is_called(language: &str) {
         json!({ "path": "a.txt", "min_length": 4 }),
         json!({ "path": "b.txt" }),
     ];
-    let calls = calls.map(|arguments| Reply::calls([Call::new("word_count", arguments)]));
+    let calls = calls.map(|arguments| Reply::calls([Call::new("my_tool", arguments)]));
     let done = Reply::text("done");
     let world = World::new(Script::steps(calls.into_iter().chain([done]))).await;
     let home = &world.home;
@@ -76,7 +92,7 @@ async fn a_new_tool_is_called(language: &str) {
         assert!(told.contains(line), "{line}: {told}");
     }
     home.write("ml-intern.toml", "[agent]\npermission-mode = \"auto\"\n");
-    let component = "word-count/build/word-count.wasm";
+    let component = "my-tool/build/my-tool.wasm";
     plugin(home, &["add", component, "--yes"])
         .await
         .assert_code(0);
@@ -118,7 +134,7 @@ async fn a_new_notifier_tells(language: &str) {
     home.write(
         "ml-intern.toml",
         format!(
-            "[notifiers.hook]\nsource = \"./word-count/build/word-count.wasm\"\n\
+            "[notifiers.hook]\nsource = \"./my-notifier/build/my-notifier.wasm\"\n\
              events = [\"turn_complete\"]\nconfig = {{ url = {url:?} }}\n\
              [notifiers.hook.grant]\n\
              http = [{{ base-url = \"url\", methods = [\"POST\"], paths = [\"/\"] }}]\n"
@@ -156,7 +172,7 @@ async fn a_new_provider_answers(language: &str) {
     built(&home, language, "provider").await;
     home.write(
         "ml-intern.toml",
-        "[providers.mine]\nsource = \"./word-count/build/word-count.wasm\"\n",
+        "[providers.mine]\nsource = \"./my-provider/build/my-provider.wasm\"\n",
     );
     plugin(&home, &["lock"]).await.assert_code(0);
     let run = [
@@ -196,7 +212,7 @@ async fn a_new_provider_asks_a_service(language: &str) {
     home.write(
         "ml-intern.toml",
         format!(
-            "[providers.mine]\nsource = \"./word-count/build/word-count.wasm\"\n\
+            "[providers.mine]\nsource = \"./my-provider/build/my-provider.wasm\"\n\
              config = {{ base-url = {url:?} }}\n[providers.mine.grant]\nhttp = [\
              {{ base-url = \"base-url\", methods = [\"POST\"], paths = [\"/chat/completions\"] }},\
              {{ base-url = \"base-url\", methods = [\"GET\"], paths = [\"/models\"] }}]\n"
@@ -217,15 +233,15 @@ async fn a_mistake_in_the_source_is_told_in_the_compilers_words() {
     ] {
         let home = Home::new();
         built(&home, language, "tool").await;
-        let before = std::fs::read(home.workspace().join("word-count/build/word-count.wasm"));
-        let path = format!("word-count/{file}");
+        let before = std::fs::read(home.workspace().join("my-tool/build/my-tool.wasm"));
+        let path = format!("my-tool/{file}");
         let source = home.read(&path);
         home.write(&path, format!("{source}\n{wrong}\n"));
-        let failed = plugin(&home, &["build", "word-count"]).await;
+        let failed = plugin(&home, &["build", "my-tool"]).await;
         failed.assert_code(1);
         assert!(failed.stderr.contains(file), "{}", failed.stderr);
         // What was built before is still there.
-        let after = std::fs::read(home.workspace().join("word-count/build/word-count.wasm"));
+        let after = std::fs::read(home.workspace().join("my-tool/build/my-tool.wasm"));
         assert_eq!(before.unwrap(), after.unwrap());
     }
 }
@@ -268,14 +284,14 @@ async fn a_new_plugin_is_not_written_over_something() {
 async fn the_sdk_of_a_plugin_is_renewed() {
     let home = Home::new();
     built(&home, "c", "tool").await;
-    let file = "word-count/sdk/ml_intern.h";
+    let file = "my-tool/sdk/ml_intern.h";
     let carried = home.read(file);
     home.write(file, "old");
-    home.write("word-count/sdk/gone.h", "old");
-    let renewed = plugin(&home, &["build", "word-count", "--renew-sdk"]).await;
+    home.write("my-tool/sdk/gone.h", "old");
+    let renewed = plugin(&home, &["build", "my-tool", "--renew-sdk"]).await;
     renewed.assert_code(0);
     assert_eq!(home.read(file), carried);
-    assert!(!home.workspace().join("word-count/sdk/gone.h").exists());
+    assert!(!home.workspace().join("my-tool/sdk/gone.h").exists());
 }
 
 #[test]

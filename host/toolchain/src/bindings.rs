@@ -44,6 +44,10 @@ pub(crate) fn go(folder: &Path, kind: Kind) -> Result<Vec<PathBuf>, Error> {
     };
     let mut written = Vec::new();
     for (name, content) in generated(&mut *options.build(), folder, kind)?.iter() {
+        // The files for assemblers are for native builds, and their folders would have to exist.
+        if !name.ends_with(".go") {
+            continue;
+        }
         let content = String::from_utf8_lossy(content).replace(GO_TYPES.0, GO_TYPES.1);
         write_file(&folder.join(name), content.as_bytes())?;
         written.push(PathBuf::from(name));

@@ -26,7 +26,7 @@ pub(crate) async fn component(workshop: &mut Workshop<'_>) -> Result<Vec<u8>, Er
     let generated = workshop.build.join("bindings");
     bindings::c(&generated, kind)?;
     workshop.step(&format!("compiling with {}", compiler.name));
-    let module = workshop.build.join("core.wasm");
+    let module = workshop.build.join("core.module");
     let sdk = workshop.folder.join("sdk");
     let mut arguments = compiler.arguments;
     arguments.extend(

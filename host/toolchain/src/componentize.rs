@@ -8,6 +8,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
 use crate::error::Error;
+use crate::names::{without_names, write_length};
 
 /// The worlds of guests with everything that they import, as `scripts/sdk-wit` writes it: one file
 /// with packages in it, of which the first has the worlds `tool-guest`, `provider-guest`,
@@ -43,11 +44,12 @@ fn encode(mut module: Vec<u8>, kind: Kind) -> anyhow::Result<Vec<u8>> {
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     }
     let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
-    ComponentEncoder::default()
+    let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)?
         .adapter(PREVIEW_1, adapter)?
-        .encode()
+        .encode()?;
+    Ok(without_names(component))
 }
 
 /// What there is in [`WIT`], and in it the world of a guest of this kind.
@@ -74,23 +76,14 @@ fn names_its_world(module: &[u8]) -> anyhow::Result<bool> {
 #[must_use]
 pub fn with_manifest(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
     let mut section = Vec::with_capacity(MANIFEST_SECTION.len() + manifest.len() + 1);
-    length(&mut section, MANIFEST_SECTION.len());
+    write_length(&mut section, MANIFEST_SECTION.len());
     section.extend_from_slice(MANIFEST_SECTION.as_bytes());
     section.extend_from_slice(manifest.as_bytes());
     // The id of custom sections.
     component.push(0);
-    length(&mut component, section.len());
+    write_length(&mut component, section.len());
     component.extend(section);
     component
-}
-
-/// Writes a number as LEB128, as the binary format has its lengths.
-fn length(out: &mut Vec<u8>, mut number: usize) {
-    while number > 0x7f {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
 }
 
 #[cfg(test)]

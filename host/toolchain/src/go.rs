@@ -24,7 +24,7 @@ pub(crate) async fn component(workshop: &mut Workshop<'_>) -> Result<Vec<u8>, Er
     let sdk = workshop.run(of(Program::new("go", ask)).quiet()).await?;
     let overlay = overlay(workshop, kind, Path::new(sdk.trim()))?;
     workshop.step(&format!("compiling with {version}"));
-    let module = workshop.build.join("core.wasm");
+    let module = workshop.build.join("core.module");
     let arguments = [
         "build",
         "-buildmode=c-shared",

@@ -27,6 +27,7 @@ mod error;
 mod go;
 mod javascript;
 mod language;
+mod names;
 mod python;
 mod rust;
 mod scaffold;

@@ -6,6 +6,7 @@ use toml::Table;
 
 use crate::error::Error;
 use crate::language::Language;
+use crate::names::without_names;
 use crate::workshop::{Program, Workshop};
 
 /// The target whose output is a component.
@@ -22,7 +23,8 @@ pub(crate) async fn component(workshop: &mut Workshop<'_>) -> Result<Vec<u8>, Er
     cargo.arguments.push(target.display().to_string());
     workshop.run(cargo).await?;
     let file = target.join(TARGET).join("release").join(library);
-    fs::read(&file).map_err(Error::file("read", &file))
+    let component = fs::read(&file).map_err(Error::file("read", &file))?;
+    Ok(without_names(component))
 }
 
 /// The file that cargo writes, by what `Cargo.toml` says.

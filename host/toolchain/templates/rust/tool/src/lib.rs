@@ -26,7 +26,7 @@ fn one() -> usize {
 
 impl Tool for Plugin {
     fn describe() -> Result<Vec<Descriptor>, Error> {
-        // Name, description and schema of a tool are those of its arguments.
+        // Description and schema are those of the arguments.
         let tool = Descriptor::of("{{ident}}", schema_for!(Arguments));
         Ok(vec![tool.read_only()])
     }

@@ -1,1 +1,0 @@
-// Functions without a body are imports; this file lets the compiler take them.
