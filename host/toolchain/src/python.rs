@@ -107,9 +107,18 @@ async fn packages(workshop: &mut Workshop<'_>, python: &Path) -> Result<Option<P
         "--target",
     ];
     let install = Program::new(python.display().to_string(), install).arg(folder);
-    workshop
+    let installed = workshop
         .run(install.arg("--requirement").arg(&requirements))
-        .await?;
+        .await;
+    installed.map_err(|error| match error {
+        Error::Failed { how, .. } => Error::Failed {
+            program: "pip".to_owned(),
+            how: format!(
+                "{how}\na component takes packages that are in Python alone, without native code"
+            ),
+        },
+        other => other,
+    })?;
     Ok(Some(tools.finish()?.to_owned()))
 }
 

@@ -114,11 +114,11 @@ async function installed() {
 function checkTypes() {
   if (!existsSync(join(told.folder, "tsconfig.json"))) return;
   const compiler = fileURLToPath(new URL("node_modules/typescript/bin/tsc", import.meta.url));
-  const { status } = spawnSync(process.execPath, [compiler, "--noEmit", "--pretty", "false"], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, "--noEmit", "--pretty", "false"], {
     cwd: told.folder,
-    stdio: "inherit",
+    encoding: "utf8",
   });
-  if (status !== 0) throw new Error("the types do not fit");
+  if (status !== 0) throw new Error(`the types do not fit:\n${stdout}${stderr}`.trim());
 }
 
 async function bundled(options) {

@@ -2,7 +2,7 @@
 
 use super::{
     a_new_notifier_tells, a_new_provider_asks_a_service, a_new_tool_is_called, built, plugin,
-    support::{an_example_counts, fails},
+    support::{an_example_counts, fails, old},
 };
 use crate::support::ml_intern::Home;
 
@@ -39,6 +39,15 @@ async fn the_other_kinds_in_typescript_are_built() {
 }
 
 #[tokio::test]
+async fn what_a_tool_gets_is_inferred_from_its_schema() {
+    let home = Home::new();
+    built(&home, "ts", "tool").await;
+    let types = include_str!("../../../sdk/js/tests/types.ts");
+    home.write("word-count/plugin.ts", types);
+    plugin(&home, &["build", "word-count"]).await.assert_code(0);
+}
+
+#[tokio::test]
 async fn the_example_in_javascript_counts() {
     an_example_counts("js").await;
 }
@@ -70,11 +79,11 @@ async fn mistakes_in_typescript_are_told_where_they_are() {
 }
 
 #[tokio::test]
-async fn without_node_the_build_says_where_it_comes_from() {
+async fn an_old_node_is_told_what_is_wanted() {
     let home = Home::new();
     plugin(&home, &["new", "word-count", "--lang", "js"])
         .await
         .assert_code(0);
-    home.set("PATH", home.path());
-    fails(&home, 2, &["Node.js 20", "nodejs.org"]).await;
+    old(&home, &["node"], "v18.19.0");
+    fails(&home, 2, &["Node.js 20", "there is v18.19.0", "nodejs.org"]).await;
 }

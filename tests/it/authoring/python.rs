@@ -2,7 +2,7 @@
 
 use super::{
     a_new_notifier_tells, a_new_provider_asks_a_service, a_new_tool_is_called, built, plugin,
-    support::{an_example_counts, fails},
+    support::{an_example_counts, fails, old},
 };
 use crate::support::ml_intern::Home;
 
@@ -45,13 +45,18 @@ async fn mistakes_in_python_are_told_where_they_are() {
 }
 
 #[tokio::test]
-async fn without_python_the_build_says_where_it_comes_from() {
+async fn an_old_python_is_told_what_is_wanted() {
     let home = Home::new();
     plugin(&home, &["new", "word-count", "--lang", "python"])
         .await
         .assert_code(0);
-    home.set("PATH", home.path());
-    fails(&home, 2, &["Python 3.10", "apt-get install python3"]).await;
+    old(&home, &["python3", "python"], "Python 3.8.1");
+    let told = [
+        "Python 3.10",
+        "there is Python 3.8.1",
+        "apt-get install python3",
+    ];
+    fails(&home, 2, &told).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What the tests of Python and of JavaScript share.
 
 use std::env;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -49,6 +51,18 @@ pub(super) async fn fails(home: &Home, code: i32, told: &[&str]) {
     for text in told {
         assert!(failed.stderr.contains(text), "{text}: {}", failed.stderr);
     }
+}
+
+/// Puts programs of these names first that all say that they are of this version.
+pub(super) fn old(home: &Home, names: &[&str], version: &str) {
+    let folder = home.path().join("old");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in names {
+        let file = folder.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\necho {version}\n")).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+    }
+    home.set("PATH", format!("{}:/usr/bin:/bin", folder.display()));
 }
 
 fn copy(from: &Path, to: &Path) {
