@@ -88,7 +88,7 @@ async fn a_new_tool_is_called(language: &str) {
     let world = World::new(Script::steps(calls.into_iter().chain([done]))).await;
     let home = &world.home;
     let told = built(home, language, "tool").await.stdout;
-    for line in ["kind", "tool", "ABI", "0.2", "files", "reads the workspace"] {
+    for line in ["kind", "tool", "ABI", "0.2", "files", "below the workspace"] {
         assert!(told.contains(line), "{line}: {told}");
     }
     home.write("ml-intern.toml", "[agent]\npermission-mode = \"auto\"\n");
@@ -141,7 +141,8 @@ async fn a_new_notifier_tells(language: &str) {
         ),
     );
     plugin(home, &["lock"]).await.assert_code(0);
-    world.run(["go"]).run().await.assert_code(0);
+    let run = world.run(["go"]).life(BUILD);
+    run.run().await.assert_code(0);
     let delivery = &sink.wait_for(1).await[0];
     let told = delivery.json();
     assert_eq!(told["kind"], "turn_complete");
@@ -220,7 +221,7 @@ async fn a_new_provider_asks_a_service(language: &str) {
     );
     plugin(home, &["lock"]).await.assert_code(0);
     let run = ["run", "--model", "mine/fake-model", "hello"];
-    let done = home.ml_intern(run).run().await;
+    let done = home.ml_intern(run).life(BUILD).run().await;
     done.assert_code(0);
     assert!(done.stdout.contains("the answer"), "{}", done.stdout);
 }

@@ -43,8 +43,8 @@ async fn what_a_tool_gets_is_inferred_from_its_schema() {
     let home = Home::new();
     built(&home, "ts", "tool").await;
     let types = include_str!("../../../sdk/js/tests/types.ts");
-    home.write("word-count/plugin.ts", types);
-    plugin(&home, &["build", "word-count"]).await.assert_code(0);
+    home.write("my-tool/plugin.ts", types);
+    plugin(&home, &["build", "my-tool"]).await.assert_code(0);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn the_example_in_javascript_counts() {
 async fn mistakes_in_typescript_are_told_where_they_are() {
     let home = Home::new();
     built(&home, "ts", "tool").await;
-    let file = "word-count/plugin.ts";
+    let file = "my-tool/plugin.ts";
     let source = home.read(file);
     let argument = source.replace("count(readText(path)", "count(readText(min_length)");
     let inferred = source.replace("readText(path), minLength", "path.length, path");
@@ -74,14 +74,14 @@ async fn mistakes_in_typescript_are_told_where_they_are() {
         fails(&home, 1, told).await;
     }
     home.write(file, source);
-    home.write("word-count/package.json", package);
+    home.write("my-tool/package.json", package);
     fails(&home, 1, &["`left`", "npm install"]).await;
 }
 
 #[tokio::test]
 async fn an_old_node_is_told_what_is_wanted() {
     let home = Home::new();
-    plugin(&home, &["new", "word-count", "--lang", "js"])
+    plugin(&home, &["new", "my-tool", "--lang", "js"])
         .await
         .assert_code(0);
     old(&home, &["node"], "v18.19.0");

@@ -30,7 +30,7 @@ async fn the_example_in_python_counts() {
 async fn mistakes_in_python_are_told_where_they_are() {
     let home = Home::new();
     built(&home, "python", "tool").await;
-    let file = "word-count/plugin.py";
+    let file = "my-tool/plugin.py";
     let source = home.read(file);
     let set = "from ml_intern import tool\n\n@tool\ndef a(b: set) -> str:\n    \"\"\"A.\"\"\"\n";
     for (source, told) in [
@@ -47,7 +47,7 @@ async fn mistakes_in_python_are_told_where_they_are() {
 #[tokio::test]
 async fn an_old_python_is_told_what_is_wanted() {
     let home = Home::new();
-    plugin(&home, &["new", "word-count", "--lang", "python"])
+    plugin(&home, &["new", "my-tool", "--lang", "python"])
         .await
         .assert_code(0);
     old(&home, &["python3", "python"], "Python 3.8.1");
@@ -62,9 +62,9 @@ async fn an_old_python_is_told_what_is_wanted() {
 #[tokio::test]
 async fn a_plugin_without_its_sdk_says_how_it_comes_back() {
     let home = Home::new();
-    plugin(&home, &["new", "word-count", "--lang", "python"])
+    plugin(&home, &["new", "my-tool", "--lang", "python"])
         .await
         .assert_code(0);
-    std::fs::remove_dir_all(home.workspace().join("word-count/sdk")).unwrap();
+    std::fs::remove_dir_all(home.workspace().join("my-tool/sdk")).unwrap();
     fails(&home, 2, &["--renew-sdk"]).await;
 }

@@ -44,9 +44,9 @@ pub(super) fn with_packages(home: &Home) {
     }
 }
 
-/// Builds `word-count`, which must fail in these words.
+/// Builds `my-tool`, which must fail in these words.
 pub(super) async fn fails(home: &Home, code: i32, told: &[&str]) {
-    let failed = plugin(home, &["build", "word-count"]).await;
+    let failed = plugin(home, &["build", "my-tool"]).await;
     failed.assert_code(code);
     for text in told {
         assert!(failed.stderr.contains(text), "{text}: {}", failed.stderr);
