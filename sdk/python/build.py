@@ -54,9 +54,23 @@ def main() -> None:
         package = interface.split("/")[0]
         sys.argv += ["--import-interface-name", f"{interface}@{versions[package]}={name}"]
     sys.argv += ["componentize", entry, "--output", str(told.output)]
-    for path in (told.work, told.folder, *told.path, SDK):
+    paths = [told.work, told.folder, *told.path, SDK]
+    for path in paths:
         sys.argv += ["--python-path", str(path)]
-    sys.exit(script())
+    try:
+        sys.exit(script())
+    except AssertionError as error:
+        sys.exit(in_words(str(error), paths))
+
+
+def in_words(error: str, paths: list[Path]) -> str:
+    """What componentize-py raises, without its own frames; it numbers the folders of modules."""
+    text = error.split("\nCaused by:")[0].split("\nStack backtrace:")[0].strip()
+    # Of the frames, those of the plugin tell where; of this package's, the message is enough.
+    text = re.sub(r'  File "/(0|\d+/ml_intern)/.*\n(    .*\n)*', "", text)
+    for number, path in reversed(list(enumerate(paths))):
+        text = text.replace(f'"/{number}/', f'"{path}/')
+    return text
 
 
 def kinds_of(folder: Path) -> list[str]:

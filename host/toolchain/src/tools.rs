@@ -103,7 +103,42 @@ pub(crate) fn at_least(version: &str, oldest: (u32, u32)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ml_intern_manifest::PluginManifest;
+
     use super::*;
+    use crate::workshop::{Options, Progress};
+
+    const MANIFEST: &str = "[plugin]\nid = \"acme/x\"\nversion = \"0.1.0\"\ndescription = \"x\"\n\
+                            license = \"Apache-2.0\"\nabi = \"0.2\"\n";
+
+    #[test]
+    fn tools_are_there_when_they_are_whole() {
+        let plugin = tempfile::tempdir().unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let options = Options {
+            cache: Some(cache.path().to_owned()),
+            ..Options::default()
+        };
+        let manifest = PluginManifest::parse("plugin.toml", MANIFEST).unwrap();
+        let mut quiet = |_: Progress<'_>| ();
+        let workshop = Workshop::new(plugin.path(), &manifest, &options, &mut quiet).unwrap();
+        let tools = Tools::of(&workshop, "js", &[b"1", b"2"]);
+        assert_eq!(tools.there(), None);
+        // An install that broke off leaves its part, and the next one begins anew.
+        fs::write(tools.begin().unwrap().join("half"), "").unwrap();
+        assert_eq!(tools.there(), None);
+        fs::write(tools.begin().unwrap().join("whole"), "").unwrap();
+        let folder = tools.finish().unwrap().to_owned();
+        assert_eq!(tools.there(), Some(folder.as_path()));
+        assert!(folder.starts_with(cache.path()) && folder.join("whole").exists());
+        assert!(!folder.join("half").exists());
+        // Another build that installed the same at once takes what is there.
+        tools.begin().unwrap();
+        assert_eq!(tools.finish().unwrap(), folder);
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
+        // Other pins are other tools.
+        assert_eq!(Tools::of(&workshop, "js", &[b"12"]).there(), None);
+    }
 
     #[test]
     fn versions_are_compared_by_number() {
