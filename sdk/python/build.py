@@ -85,15 +85,26 @@ def kinds_of(folder: Path) -> list[str]:
             tree = ast.parse(file.read_text(encoding="utf-8"), file.name)
         except (SyntaxError, UnicodeDecodeError) as error:
             sys.exit(f"{file.name}: {error}")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "ml_intern":
-                names.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ml_intern":
-                names.add(node.attr)
+        names |= taken(tree)
     kinds = [kind for name, kind in KINDS.items() if name in names]
     if not kinds:
         sys.exit("`plugin.py` has nothing to export: mark a function with `@tool`, or define a `Provider` or a `Notifier`")
     return kinds
+
+
+def taken(tree: ast.Module) -> set[str]:
+    """The names of `ml_intern` that a module uses: `from ml_intern import tool`, or `m.tool`."""
+    names: set[str] = set()
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "ml_intern":
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            modules.update(alias.asname or alias.name for alias in node.names if alias.name == "ml_intern")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            names.add(node.attr)
+    return names
 
 
 def world(kinds: list[str], http: bool, versions: dict[str, str]) -> str:
@@ -105,4 +116,5 @@ def world(kinds: list[str], http: bool, versions: dict[str, str]) -> str:
     return f"package ml-intern:plugin@{versions['ml-intern:plugin']};\n\nworld plugin-component {{\n{body}\n}}\n"
 
 
-main()
+if __name__ == "__main__":
+    main()

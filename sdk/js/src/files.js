@@ -118,7 +118,10 @@ function failure(path, code) {
     case "quota":
     case "file-too-large":
       return new Limit(`\`${path}\`: ${code}`);
+    // A folder is opened like a file, and then cannot be read.
+    case "bad-descriptor":
     case "is-directory":
+      return new InvalidInput(`\`${path}\` is a folder`);
     case "not-directory":
       return new InvalidInput(`\`${path}\`: ${code}`);
   }
