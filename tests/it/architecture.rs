@@ -74,6 +74,40 @@ fn crates_depend_in_one_direction() {
     );
 }
 
+/// What makes components and bindings; megabytes that nobody but an author needs.
+const MAKES_COMPONENTS: &[&str] = &["wit-component", "wit-bindgen-c", "wit-bindgen-go"];
+const TOOLCHAIN: &str = "ml-intern-toolchain";
+
+#[test]
+fn components_are_made_in_one_crate_and_not_executed_there() {
+    let metadata = cargo(&["metadata", "--format-version=1", "--no-deps"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let host = format!("{}/host/", metadata["workspace_root"].as_str().unwrap());
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if !package["manifest_path"]
+            .as_str()
+            .unwrap()
+            .starts_with(&host)
+        {
+            continue;
+        }
+        // Tests of others may make a guest.
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        let used = dependencies.filter(|dependency| dependency["kind"].is_null());
+        for used in used.filter_map(|dependency| dependency["name"].as_str()) {
+            assert!(
+                name == TOOLCHAIN || !MAKES_COMPONENTS.contains(&used),
+                "{name} depends on {used}: what it does belongs into {TOOLCHAIN}"
+            );
+            assert!(
+                name != TOOLCHAIN || used != "wasmtime",
+                "{TOOLCHAIN} depends on wasmtime: it executes no component"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_agent_reaches_the_world_through_its_ports_only() {
     let format = ["--prefix=none", "--format={p}|{f}", "--edges=normal"];

@@ -13,7 +13,7 @@ use crate::support::{
     guests::outcomes,
     ml_intern::{Finished, Home},
     webhook_sink::WebhookSink,
-    world::World,
+    world::{World, of_type},
 };
 
 mod javascript;
@@ -88,7 +88,7 @@ async fn a_new_tool_is_called(language: &str) {
     let world = World::new(Script::steps(calls.into_iter().chain([done]))).await;
     let home = &world.home;
     let told = built(home, language, "tool").await.stdout;
-    for line in ["kind", "tool", "ABI", "0.2", "files", "below the workspace"] {
+    for line in ["kind", "tool", "ABI", "0.2", "files", "reads files"] {
         assert!(told.contains(line), "{line}: {told}");
     }
     home.write("ml-intern.toml", "[agent]\npermission-mode = \"auto\"\n");
@@ -185,8 +185,12 @@ async fn a_new_provider_answers(language: &str) {
     ];
     let done = home.ml_intern(run).run().await;
     done.assert_code(0);
-    assert!(done.stdout.contains("say  this"), "{}", done.stdout);
-    assert_eq!(done.result()["result"], "say  this", "{}", done.stdout);
+    let events = done.events();
+    let deltas = of_type(&events, "text.delta");
+    let shown = deltas.iter().filter_map(|delta| delta["text"].as_str());
+    assert!(deltas.len() > 1, "{deltas:?}");
+    assert_eq!(shown.collect::<String>(), "say  this");
+    assert_eq!(done.result()["message"], "say  this");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::bindings;
 use crate::componentize::componentize;
 use crate::error::Error;
 use crate::language::Language;
+use crate::sdk;
 use crate::workshop::{Program, Workshop};
 
 /// Versions of clang that Debian has or had, which are installed as `clang-14`.
@@ -28,6 +29,10 @@ pub(crate) async fn component(workshop: &mut Workshop<'_>) -> Result<Vec<u8>, Er
     workshop.step(&format!("compiling with {}", compiler.name));
     let module = workshop.build.join("core.module");
     let sdk = workshop.folder.join("sdk");
+    if !sdk.is_dir() {
+        workshop.step("writing this program's SDK to sdk/");
+        sdk::write(&workshop.folder, Language::C)?;
+    }
     let mut arguments = compiler.arguments;
     arguments.extend(
         [
@@ -49,15 +54,12 @@ pub(crate) async fn component(workshop: &mut Workshop<'_>) -> Result<Vec<u8>, Er
         arguments.extend(["-I".to_owned(), text(folder)]);
     }
     arguments.extend(sources.iter().map(|file| text(file)));
-    for file in [
-        "ml_intern.c",
-        "text.c",
-        "json.c",
-        "http.c",
-        &format!("{kind}.c"),
-    ] {
-        arguments.push(text(&sdk.join(file)));
-    }
+    // As the author has it: one of another version may have other files.
+    let others = Kind::ALL.into_iter().filter(|other| *other != kind);
+    let others: Vec<PathBuf> = others.map(|kind| sdk.join(format!("{kind}.c"))).collect();
+    let library = files_of(&sdk)?;
+    let library = library.iter().filter(|file| !others.contains(file));
+    arguments.extend(library.map(|file| text(file)));
     for file in ["bindings.c", "types.c"] {
         arguments.push(text(&generated.join(file)));
     }
@@ -75,16 +77,21 @@ fn text(path: &Path) -> String {
 
 /// The author's files: those of the folder itself and of `src/`.
 fn sources(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = files_of(folder)?;
+    let more = folder.join("src");
+    if more.is_dir() {
+        found.extend(files_of(&more)?);
+    }
+    Ok(found)
+}
+
+/// The files in C of a folder, in the order of their names.
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
-    for place in [folder.to_owned(), folder.join("src")] {
-        if !place.is_dir() {
-            continue;
-        }
-        for entry in fs::read_dir(&place).map_err(Error::file("read", &place))? {
-            let path = entry.map_err(Error::file("read", &place))?.path();
-            if path.extension().is_some_and(|end| end == "c") && path.is_file() {
-                found.push(path);
-            }
+    for entry in fs::read_dir(folder).map_err(Error::file("read", folder))? {
+        let path = entry.map_err(Error::file("read", folder))?.path();
+        if path.extension().is_some_and(|end| end == "c") && path.is_file() {
+            found.push(path);
         }
     }
     found.sort();
