@@ -96,7 +96,19 @@ export interface Tool {
   readonly name: string;
 }
 
-export interface ToolOptions<S extends Shape> {
+/** What a call does at most; nothing is promised unless said. */
+export interface Effects {
+  /** Changes nothing; the host holds the call to it. */
+  readOnly?: boolean;
+  /** May destroy what was there. */
+  destructive?: boolean;
+  /** May be run again after a crash. */
+  idempotent?: boolean;
+  /** Reaches beyond the session. */
+  openWorld?: boolean;
+}
+
+export interface ToolOptions<S extends Shape> extends Effects {
   /** ^[a-z][a-z0-9_]{0,63}$ */
   name: string;
   /** For people. */
@@ -107,14 +119,8 @@ export interface ToolOptions<S extends Shape> {
   params?: S;
   /** What `run` returns. */
   output?: AnySchema;
-  /** Changes nothing; the host holds the call to it. */
-  readOnly?: boolean;
-  /** May destroy what was there. */
-  destructive?: boolean;
-  /** May be run again after a crash. */
-  idempotent?: boolean;
-  /** Reaches beyond the session. */
-  openWorld?: boolean;
+  /** The argument that selects the operation, and the effects of each: `["operation", { list: { readOnly: true } }]`. */
+  operations?: [argument: keyof S & string, effects: Record<string, Effects>];
   /** Returns text, an `Output`, one of its pieces, or anything else that is JSON. */
   run(args: ObjectOf<S>, context: Context): unknown;
 }

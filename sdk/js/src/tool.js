@@ -6,7 +6,7 @@ import { s } from "./schema.js";
 /** A tool as the host is told of it. */
 export function tool(told) {
   const { name, title, description, params = {}, output, readOnly = false, destructive = false } = told;
-  const { idempotent = readOnly, openWorld = false, run } = told;
+  const { idempotent = readOnly, openWorld = false, operations, run } = told;
   if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) throw new TypeError(`\`${name}\` is no name of a tool: ^[a-z][a-z0-9_]{0,63}$`);
   if (!description) throw new TypeError(`the tool \`${name}\` needs a description, which the model reads`);
   const schema = s.object(params);
@@ -17,8 +17,20 @@ export function tool(told) {
     inputSchema: JSON.stringify(schema.json),
     outputSchema: output === undefined ? undefined : JSON.stringify(output.json),
     effects: { readOnly, destructive, idempotent, openWorld },
+    operations: operations && selected(name, params, operations),
   };
   return { name, descriptor, schema, run };
+}
+
+function selected(tool, params, [argument, effects]) {
+  if (!Object.hasOwn(params, argument)) {
+    throw new TypeError(`the tool \`${tool}\` has no argument \`${argument}\`, which selects its operation`);
+  }
+  const each = Object.entries(effects).map(([name, { readOnly = false, destructive = false, openWorld = false, idempotent = readOnly }]) => ({
+    name,
+    effects: { readOnly, destructive, idempotent, openWorld },
+  }));
+  return [argument, each];
 }
 
 /** Pieces of an answer, where a value is not enough. */

@@ -24,6 +24,12 @@ test("a tool tells the host what it is", () => {
   assert.deepEqual(JSON.parse(descriptor.inputSchema).required, ["first"]);
   assert.deepEqual(JSON.parse(descriptor.outputSchema).required, ["total"]);
   assert.deepEqual(descriptor.effects, { readOnly: true, destructive: false, idempotent: true, openWorld: false });
+  const repo = { name: "repo", description: "Of the hub.", params: { operation: s.enum(["list", "create"]) } };
+  const [{ operations }] = tools([tool({ ...repo, operations: ["operation", { list: { readOnly: true }, create: {} }] })]).describe();
+  assert.equal(operations[0], "operation");
+  assert.deepEqual(operations[1][0], { name: "list", effects: { ...descriptor.effects } });
+  assert.equal(operations[1][1].effects.idempotent, false);
+  assert.throws(() => tool({ ...repo, operations: ["kind", {}] }), /no argument `kind`/);
   assert.throws(() => tools([add, add]), /one name/);
   assert.throws(() => tool({ name: "Add", description: "x" }), /no name of a tool/);
   assert.throws(() => tool({ name: "add" }), /description/);

@@ -61,11 +61,11 @@ from .host import (
 )
 from .http import Answer, fetch, open_url
 from .notices import Notice, Notifier, Severity
-from .tools import Content, Context, File, Image, Json, Output, Text, tool
+from .tools import Content, Context, Effects, File, Image, Json, Output, Text, tool
 
 __all__ = [
     "Answer", "AuthRequired", "Bucket", "Cancelled", "Conflict", "Content", "Context", "ContextOverflow",
-    "Denied", "Error", "Failed", "File", "Image", "Internal", "InvalidInput", "Json", "Limit", "Listing",
+    "Denied", "Effects", "Error", "Failed", "File", "Image", "Internal", "InvalidInput", "Json", "Limit", "Listing",
     "LongPrice", "Message", "Model", "Named", "NotFound", "Notice", "Notifier", "Output", "Price", "Provider",
     "Reasoning", "Request", "Response", "Role", "Severity", "Stop", "Text", "Timeout", "ToolCall", "ToolResult",
     "ToolSpec", "Unsupported", "Upstream", "Usage", "agent", "config", "credential_is_set", "debug", "error",

@@ -67,6 +67,16 @@ class Output:
 
 
 @dataclasses.dataclass(frozen=True)
+class Effects:
+    """What a call does at most; the host holds a read-only call to it."""
+
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = False
+    open_world: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Tool:
     """A function with what the host is told of it."""
 
@@ -79,10 +89,9 @@ class Tool:
     context: str | None
     #: What it says that it returns.
     returns: Any
-    read_only: bool
-    idempotent: bool
-    destructive: bool
-    open_world: bool
+    effects: Effects
+    #: The argument that selects the operation, and the effects of each of its values.
+    operations: tuple[str, dict[str, Effects]] | None
 
     def schema(self) -> str:
         """The JSON Schema of the arguments."""
@@ -120,10 +129,12 @@ def tool(
     idempotent: bool = False,
     destructive: bool = False,
     open_world: bool = False,
+    operations: tuple[str, dict[str, Effects]] | None = None,
 ) -> Any:
     """Makes a function a tool. Its name and docstring are what the model reads, its annotations become
     the JSON Schema of the arguments. The effects say what a call does at most; a read-only call is
-    held to it by the host.
+    held to it by the host. A tool with several operations names the argument that selects one, and
+    the effects of each: `operations=("operation", {"list": Effects(read_only=True), "create": Effects()})`.
 
     The function stays as it is and may be called by tests. It returns a `str` (text), an `Output`, one
     of its pieces, or anything else that is JSON."""
@@ -138,11 +149,11 @@ def tool(
             fields=fields,
             context=context,
             returns=typing.get_type_hints(run).get("return"),
-            read_only=read_only,
-            idempotent=idempotent or read_only,
-            destructive=destructive,
-            open_world=open_world,
+            effects=Effects(read_only, destructive, idempotent or read_only, open_world),
+            operations=operations,
         )
+        if operations and operations[0] not in fields:
+            raise TypeError(f"the tool `{made.name}` has no argument `{operations[0]}`, which selects its operation")
         if not made.description:
             raise TypeError(f"the tool `{made.name}` needs a docstring, which the model reads")
         if made.name in TOOLS:

@@ -7,6 +7,7 @@ from ml_intern import (
     Cancelled,
     Context,
     Denied,
+    Effects,
     Failed,
     File,
     InvalidInput,
@@ -54,7 +55,8 @@ def answer(kind: str) -> object:
 class Tools(unittest.TestCase):
     def test_a_function_tells_the_host_what_it_is(self):
         made = tools.TOOLS["add"]
-        self.assertEqual((made.title, made.description, made.read_only, made.idempotent), ("Adds", "Adds two numbers.", True, True))
+        self.assertEqual((made.title, made.description), ("Adds", "Adds two numbers."))
+        self.assertEqual(made.effects, Effects(read_only=True, idempotent=True))
         schema = json.loads(made.schema())
         self.assertEqual(list(schema["properties"]), ["first", "second"])
         self.assertEqual(schema["required"], ["first"])
@@ -88,6 +90,8 @@ class Tools(unittest.TestCase):
         for function in (without_words, without_type, with_rest):
             with self.subTest(function.__name__), self.assertRaises(TypeError):
                 tool(function)
+        with self.assertRaisesRegex(TypeError, "no argument `operation`"):
+            tool(name="repo", operations=("operation", {"list": Effects(read_only=True)}))(answer)
         with self.assertRaisesRegex(TypeError, "two tools `add`"):
             tool(name="add")(answer)
 

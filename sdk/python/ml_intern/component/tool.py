@@ -6,7 +6,8 @@ from wit_world.exports import tool as wit
 from wit_world.imports import plugin_types as types
 
 from .. import errors, host
-from ..tools import TOOLS, Content, Context, File, Image, Json, Output, Text, json_text, named
+from ..tools import TOOLS, Content, Context, Effects, File, Image, Json, Output, Text, json_text, named
+from ..tools import Tool as ToolOf
 from .failures import exported
 from .host import ComponentHost
 
@@ -36,11 +37,22 @@ def described() -> list[wit.Descriptor]:
             description=tool.description,
             input_schema=tool.schema(),
             output_schema=tool.output_schema(),
-            effects=wit.Effects(tool.read_only, tool.destructive, tool.idempotent, tool.open_world),
-            operations=None,
+            effects=effects(tool.effects),
+            operations=operations(tool),
         )
         for tool in TOOLS.values()
     ]
+
+
+def effects(told: Effects) -> wit.Effects:
+    return wit.Effects(told.read_only, told.destructive, told.idempotent or told.read_only, told.open_world)
+
+
+def operations(tool: ToolOf) -> tuple[str, list[wit.Operation]] | None:
+    if tool.operations is None:
+        return None
+    argument, each = tool.operations
+    return argument, [wit.Operation(name, effects(told)) for name, told in each.items()]
 
 
 def lowered(output: Output) -> wit.Output:
