@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -54,13 +55,23 @@ def main() -> None:
         package = interface.split("/")[0]
         sys.argv += ["--import-interface-name", f"{interface}@{versions[package]}={name}"]
     sys.argv += ["componentize", entry, "--output", str(told.output)]
-    paths = [told.work, told.folder, *told.path, SDK]
-    for path in paths:
+    # Copies, since the interpreter in the component writes `__pycache__` beside what it imports.
+    plugin, sdk = told.work / "plugin", told.work / "sdk"
+    shutil.copytree(told.folder, plugin, ignore=left_out)
+    shutil.copytree(SDK / "ml_intern", sdk / "ml_intern", ignore=left_out)
+    for path in (told.work, plugin, *told.path, sdk):
         sys.argv += ["--python-path", str(path)]
+    paths = [told.work, told.folder, *told.path, SDK]
     try:
         sys.exit(script())
     except AssertionError as error:
         sys.exit(in_words(str(error), paths))
+
+
+def left_out(folder: str, names: list[str]) -> list[str]:
+    """What of a plugin's folder is no source of it."""
+    del folder
+    return [name for name in names if name.startswith(".") or name in ("build", "sdk", "__pycache__")]
 
 
 def in_words(error: str, paths: list[Path]) -> str:
