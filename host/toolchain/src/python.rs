@@ -81,9 +81,10 @@ async fn environment(workshop: &mut Workshop<'_>, sdk: &Path) -> Result<PathBuf,
 /// loads no native code, so that only packages in Python alone are taken.
 async fn packages(workshop: &mut Workshop<'_>, python: &Path) -> Result<Option<PathBuf>, Error> {
     let requirements = workshop.folder.join("requirements.txt");
-    let Ok(wanted) = fs::read(&requirements) else {
+    if !requirements.is_file() {
         return Ok(None);
-    };
+    }
+    let wanted = fs::read(&requirements).map_err(Error::file("read", &requirements))?;
     let tools = Tools::of(workshop, "python-packages", &[&wanted, INSIDE.as_bytes()]);
     if let Some(folder) = tools.there() {
         return Ok(Some(folder.to_owned()));
