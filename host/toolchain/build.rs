@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// What tool chains leave behind, and the tests of the SDKs.
-const LEFT_OUT: [&str; 8] = [
+const LEFT_OUT: [&str; 7] = [
     "target",
     "tests",
     "build",
     "node_modules",
     "__pycache__",
     "Cargo.lock",
-    "package-lock.json",
     "released",
 ];
 

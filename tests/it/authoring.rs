@@ -16,6 +16,10 @@ use crate::support::{
     world::{World, of_type},
 };
 
+mod javascript;
+mod python;
+mod support;
+
 /// A first build compiles what a plugin depends on, beside other tests.
 const BUILD: Duration = Duration::from_secs(400);
 
@@ -34,6 +38,7 @@ fn with_tool_chains(home: &Home) {
     home.set("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
     home.set("GOPROXY", "off");
     home.set("GOTOOLCHAIN", "local");
+    support::with_packages(home);
 }
 
 async fn plugin(home: &Home, args: &[&str]) -> Finished {
@@ -136,7 +141,8 @@ async fn a_new_notifier_tells(language: &str) {
         ),
     );
     plugin(home, &["lock"]).await.assert_code(0);
-    world.run(["go"]).run().await.assert_code(0);
+    let run = world.run(["go"]).life(BUILD);
+    run.run().await.assert_code(0);
     let delivery = &sink.wait_for(1).await[0];
     let told = delivery.json();
     assert_eq!(told["kind"], "turn_complete");
@@ -199,9 +205,14 @@ async fn a_new_provider_in_go_answers() {
 
 #[tokio::test]
 async fn a_new_provider_in_rust_answers() {
+    a_new_provider_asks_a_service("rust").await;
+}
+
+/// The other templates ask a service that speaks chat completions.
+async fn a_new_provider_asks_a_service(language: &str) {
     let world = World::new(Script::steps([Reply::text("the answer")])).await;
     let home = &world.home;
-    built(home, "rust", "provider").await;
+    built(home, language, "provider").await;
     let url = world.fake.base_url();
     home.write(
         "ml-intern.toml",
@@ -214,7 +225,7 @@ async fn a_new_provider_in_rust_answers() {
     );
     plugin(home, &["lock"]).await.assert_code(0);
     let run = ["run", "--model", "mine/fake-model", "hello"];
-    let done = home.ml_intern(run).run().await;
+    let done = home.ml_intern(run).life(BUILD).run().await;
     done.assert_code(0);
     assert!(done.stdout.contains("the answer"), "{}", done.stdout);
 }

@@ -47,6 +47,11 @@ impl Paths {
         self.data.join("plugins")
     }
 
+    /// What plugins in Python and JavaScript are built with, shared by all of them.
+    pub(crate) fn tool_chains(&self) -> PathBuf {
+        self.cache.join("tool-chains")
+    }
+
     /// Key of the compile cache; outside the cache, so that who can write the one need not have the other.
     pub(crate) fn cache_key(&self) -> PathBuf {
         self.data.join("cache.key")

@@ -32,6 +32,7 @@ mod python;
 mod rust;
 mod scaffold;
 mod sdk;
+mod tools;
 mod workshop;
 mod world;
 

@@ -33,6 +33,9 @@ const QUOTED_LINES: usize = 12;
 pub struct Options {
     /// The environment of the compilers: `PATH`, `HOME`, proxies. Nothing else is inherited.
     pub environment: Vec<(String, String)>,
+    /// Where the tool chains of Python and JavaScript are kept for the next build and for other
+    /// plugins; the plugin's own `build/` where it is none.
+    pub cache: Option<PathBuf>,
     /// Time of each program at most. The first build of a plugin in Rust or Go fetches and compiles
     /// what it depends on.
     pub time_limit: Duration,
@@ -46,6 +49,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             environment: Vec::new(),
+            cache: None,
             time_limit: Duration::from_secs(20 * 60),
             renew_sdk: false,
             cancel: CancellationToken::new(),
@@ -70,6 +74,8 @@ pub(crate) struct Workshop<'a> {
     pub(crate) build: PathBuf,
     /// The name in its id.
     pub(crate) name: String,
+    /// Whether `plugin.toml` asks for the network.
+    pub(crate) requests_http: bool,
     pub(crate) options: &'a Options,
     progress: &'a mut (dyn FnMut(Progress<'_>) + Send),
 }
@@ -107,6 +113,11 @@ impl Program {
         self
     }
 
+    pub(crate) fn arg(mut self, value: impl AsRef<Path>) -> Self {
+        self.arguments.push(value.as_ref().display().to_string());
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
@@ -127,9 +138,20 @@ impl<'a> Workshop<'a> {
             folder,
             build,
             name: manifest.plugin.id.name().to_owned(),
+            requests_http: !manifest.request.http.is_empty(),
             options,
             progress,
         })
+    }
+
+    /// A folder in `build/` with nothing in it.
+    pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf, Error> {
+        let folder = self.build.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(Error::file("remove", &folder))?;
+        }
+        fs::create_dir_all(&folder).map_err(Error::file("write", &folder))?;
+        Ok(folder)
     }
 
     pub(crate) fn step(&mut self, text: &str) {

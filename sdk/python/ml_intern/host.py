@@ -5,78 +5,76 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .errors import Cancelled, Denied, Error, Internal, NotFound
-
-try:
-    from componentize_py_types import Err
-    from wit_world.imports import credential, log
-    from wit_world.imports import wasi_config_store as configuration
-    from wit_world.imports import wasi_keyvalue_store as keyvalue
-
-    IN_COMPONENT = True
-except ImportError:
-    IN_COMPONENT = False
+from .errors import Cancelled
 
 
-def need_host() -> None:
-    """Says what is missing outside a component, where there are no bindings."""
-    if not IN_COMPONENT:
-        raise RuntimeError("there is no host outside a component")
+class Host:
+    """The port to the host. In a component `ml_intern.component.host` fills it, in tests
+    `ml_intern.testing.FakeHost`; this one is what there is without either, and refuses."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"there is no host here that could `{name}`; in a test, use `ml_intern.testing.FakeHost`")
 
 
-def write(level: str, message: str, fields: dict[str, Any]) -> None:
-    if IN_COMPONENT:
-        log.write(log.Level[level], message, json.dumps(fields, default=str) if fields else None)
+_current: Any = Host()
+
+
+def current() -> Any:
+    """The host of this call."""
+    return _current
+
+
+def use(host: Any) -> Any:
+    """Sets the host and returns the one before."""
+    global _current  # pylint: disable=global-statement
+    before, _current = _current, host
+    return before
 
 
 def debug(message: str, **fields: Any) -> None:
-    """A line of the log for the plugin's author; outside a component it goes nowhere."""
-    write("DEBUG", message, fields)
+    """A line of the log for the plugin's author. `fields` are shown beside it, as JSON."""
+    _current.write("debug", message, fields)
 
 
 def info(message: str, **fields: Any) -> None:
     """A line of the log for the curious user."""
-    write("INFO", message, fields)
+    _current.write("info", message, fields)
 
 
 def warn(message: str, **fields: Any) -> None:
     """A line of the log: something is odd, the call goes on."""
-    write("WARN", message, fields)
+    _current.write("warn", message, fields)
 
 
 def error(message: str, **fields: Any) -> None:
     """A line of the log: something failed."""
-    write("ERROR", message, fields)
+    _current.write("error", message, fields)
 
 
 def progress(message: str, fraction: float | None = None) -> None:
     """Shows `message` beside the running call; `fraction` is within 0 and 1.
 
     Raises `Cancelled` when the user stopped the call."""
-    if IN_COMPONENT and log.progress(message, fraction).name == "STOP":
+    if not _current.progress(message, fraction):
         raise Cancelled("cancelled")
 
 
 def config(key: str) -> str | None:
-    """The value of a key that `plugin.toml` lists under `[[request.config]]`."""
-    need_host()
-    try:
-        return configuration.get(key)
-    except Err as failure:
-        raise Internal(f"configuration: {failure.value.value}") from None
+    """The value of a key that `plugin.toml` lists under `[[request.config]]`; none where neither the
+    user nor the manifest set one."""
+    return _current.config(key)
 
 
 def credential_is_set(name: str) -> bool:
-    """Whether the user has set this credential, which the host adds to requests."""
-    need_host()
-    try:
-        return credential.is_set(name)
-    except Err as failure:
-        raise contract_error(failure.value) from None
+    """Whether the user has set this credential, which the host adds to requests.
+
+    Raises `Denied` for one that `plugin.toml` does not request."""
+    return _current.credential_is_set(name)
 
 
 class Bucket:
-    """What lasts from call to call: values that are JSON, or bytes. No other plugin sees them."""
+    """What lasts from call to call: values that are JSON, or bytes. No other plugin sees them. Only
+    tools have buckets."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -92,50 +90,22 @@ class Bucket:
 
     def get_bytes(self, key: str) -> bytes | None:
         """The bytes of a key; none when it was never set or was deleted."""
-        return self._with(lambda bucket: bucket.get(key))
+        return _current.bucket_get(self._name, key)
 
     def set_bytes(self, key: str, value: bytes) -> None:
         """Sets a key."""
-        self._with(lambda bucket: bucket.set(key, value))
+        _current.bucket_set(self._name, key, value)
 
     def delete(self, key: str) -> None:
         """Removes a key; one that is not there is no error."""
-        self._with(lambda bucket: bucket.delete(key))
+        _current.bucket_delete(self._name, key)
 
-    def _with(self, use: Any) -> Any:
-        need_host()
-        try:
-            # Not as a context manager: that sets the traceback of an `Err`, which takes none.
-            return use(keyvalue.open(self._name))
-        except Err as failure:
-            raise bucket_error(failure.value) from None
+    def keys(self) -> list[str]:
+        """All keys, in no order."""
+        return _current.bucket_keys(self._name)
 
 
 #: Keys that live as long as the session.
 session = Bucket("session")
 #: Keys that outlive the session, for the project in the workspace.
 project = Bucket("project")
-
-
-def bucket_error(error: Any) -> Error:
-    if isinstance(error, keyvalue.Error_NoSuchStore):
-        return NotFound("no such key-value bucket")
-    if isinstance(error, keyvalue.Error_AccessDenied):
-        return Denied("keyvalue", "the bucket is not this plugin's")
-    return Internal(f"key-value store: {error.value}")
-
-
-def contract_error(error: Any) -> Error:
-    """The exception of an error of the host's own interfaces."""
-    from . import errors
-
-    name = type(error).__name__.removeprefix("Error_")
-    if name == "Denied":
-        return errors.Denied(error.value.capability, error.value.detail)
-    if name == "Upstream":
-        told = error.value
-        return errors.Upstream(
-            told.message, status=told.status, code=told.code, retryable=told.retryable,
-            retry_after_ms=told.retry_after_ms,
-        )
-    return getattr(errors, name)(getattr(error, "value", name.lower()))

@@ -18,7 +18,14 @@ def schema_of(annotation: Any) -> dict[str, Any]:
     """The JSON Schema of an annotation. `Annotated[T, "text", {"minimum": 1}]` adds a description and
     further keywords.
 
-    Raises `TypeError` for a type that JSON has no word for."""
+    Raises `TypeError` for a type that JSON has no word for, and for one that holds itself."""
+    try:
+        return schema_in_full(annotation)
+    except RecursionError:
+        raise TypeError(f"`{annotation}` holds itself; use `dict` or `list` where it does") from None
+
+
+def schema_in_full(annotation: Any) -> dict[str, Any]:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         schema = schema_of(args[0])

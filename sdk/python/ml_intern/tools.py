@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import json
 import typing
 from collections.abc import Callable
 from typing import Any
 
-from .errors import NotFound
-from .schema import ARGUMENTS, Fields, object_schema, parse_object
+from .errors import InvalidInput, NotFound
+from .schema import ARGUMENTS, Fields, object_schema, parse_object, schema_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +54,26 @@ class File:
     path: str
 
 
+#: A piece of an answer.
+Content = Text | Json | Image | File
+
+
 @dataclasses.dataclass(frozen=True)
 class Output:
     """What a call answers, where one value is not enough."""
 
-    content: list[Text | Json | Image | File]
+    content: list[Content]
     is_error: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Effects:
+    """What a call does at most; the host holds a read-only call to it."""
+
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = False
+    open_world: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,18 +87,29 @@ class Tool:
     fields: Fields
     #: The parameter that gets the `Context`.
     context: str | None
-    read_only: bool
-    idempotent: bool
-    destructive: bool
-    open_world: bool
+    #: What it says that it returns.
+    returns: Any
+    effects: Effects
+    #: The argument that selects the operation, and the effects of each of its values.
+    operations: tuple[str, dict[str, Effects]] | None
 
     def schema(self) -> str:
         """The JSON Schema of the arguments."""
         return json.dumps(object_schema(self.fields))
 
+    def output_schema(self) -> str | None:
+        """The JSON Schema of what is returned, where the annotation is a dataclass."""
+        if dataclasses.is_dataclass(self.returns) and self.returns not in (Text, Json, Image, File, Output):
+            return json.dumps(schema_of(self.returns))
+        return None
+
     def call(self, arguments: str, context: Context) -> Output:
         """Runs the function with the JSON text of its arguments."""
-        found = parse_object(self.fields, json.loads(arguments), ARGUMENTS)
+        try:
+            told = json.loads(arguments)
+        except ValueError as error:
+            raise InvalidInput(f"the arguments are no JSON: {error}") from None
+        found = parse_object(self.fields, told, ARGUMENTS)
         if self.context:
             found[self.context] = context
         return output_of(self.run(**found))
@@ -103,10 +129,12 @@ def tool(
     idempotent: bool = False,
     destructive: bool = False,
     open_world: bool = False,
+    operations: tuple[str, dict[str, Effects]] | None = None,
 ) -> Any:
     """Makes a function a tool. Its name and docstring are what the model reads, its annotations become
     the JSON Schema of the arguments. The effects say what a call does at most; a read-only call is
-    held to it by the host.
+    held to it by the host. A tool with several operations names the argument that selects one, and
+    the effects of each: `operations=("operation", {"list": Effects(read_only=True), "create": Effects()})`.
 
     The function stays as it is and may be called by tests. It returns a `str` (text), an `Output`, one
     of its pieces, or anything else that is JSON."""
@@ -120,17 +148,19 @@ def tool(
             description=description or inspect.getdoc(run) or "",
             fields=fields,
             context=context,
-            read_only=read_only,
-            idempotent=idempotent or read_only,
-            destructive=destructive,
-            open_world=open_world,
+            returns=typing.get_type_hints(run).get("return"),
+            effects=Effects(read_only, destructive, idempotent or read_only, open_world),
+            operations=operations,
         )
+        if operations and operations[0] not in fields:
+            raise TypeError(f"the tool `{made.name}` has no argument `{operations[0]}`, which selects its operation")
         if not made.description:
             raise TypeError(f"the tool `{made.name}` needs a docstring, which the model reads")
         if made.name in TOOLS:
             raise TypeError(f"there are two tools `{made.name}`")
         # What JSON has no word for is said when the plugin is built.
         made.schema()
+        made.output_schema()
         TOOLS[made.name] = made
         return run
 
@@ -170,7 +200,11 @@ def output_of(value: Any) -> Output:
 
 def json_text(value: Any) -> str:
     """JSON without blanks, dataclasses as objects."""
-    return json.dumps(value, default=dataclasses.asdict, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, default=plain, separators=(",", ":"), ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else dataclasses.asdict(value)
 
 
 def named(name: str) -> Tool:

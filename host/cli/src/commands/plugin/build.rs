@@ -2,6 +2,7 @@
 
 use crate::args::BuildArgs;
 use crate::error::{Failure, Kind, OrFail, Result};
+use crate::paths::Paths;
 use crate::ui::{self, Style, Table};
 use ml_intern_manifest::{Effective, Grant, HttpTarget};
 use ml_intern_registry::Inspected;
@@ -32,6 +33,7 @@ pub(crate) async fn build(directory: Option<&Path>, arguments: &BuildArgs) -> Re
         environment: std::env::vars_os()
             .filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()))
             .collect(),
+        cache: Some(Paths::from_environment()?.tool_chains()),
         renew_sdk: arguments.renew_sdk,
         ..Options::default()
     };

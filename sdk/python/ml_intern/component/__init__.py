@@ -1,0 +1,1 @@
+"""What is only there in a component: the bindings, the port to the host, and the exports."""
