@@ -1,5 +1,6 @@
 use std::{
     env,
+    ffi::OsStr,
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     fake_openai::{Call, Reply, Script},
-    guests::outcomes,
-    ml_intern::{Finished, Home},
+    ml_intern::{Finished, Home, binary},
+    registry::Registry,
     webhook_sink::WebhookSink,
     world::{World, of_type},
 };
@@ -77,37 +78,65 @@ fn share_crates(build: &Path) {
     std::os::unix::fs::symlink(shared, build.join("cargo")).unwrap();
 }
 
+/// Every command of `docs/plugin-authoring.md`, from an empty folder to a plugin that the model calls.
 async fn a_new_tool_is_called(language: &str) {
     let calls = [
         json!({ "path": "a.txt" }),
         json!({ "path": "a.txt", "min_length": 4 }),
         json!({ "path": "b.txt" }),
     ];
-    let calls = calls.map(|arguments| Reply::calls([Call::new("my_tool", arguments)]));
+    let calls = calls.map(|arguments| Reply::calls([Call::new("word_count", arguments)]));
     let done = Reply::text("done");
     let world = World::new(Script::steps(calls.into_iter().chain([done]))).await;
     let home = &world.home;
-    let told = built(home, language, "tool").await.stdout;
-    for line in ["kind", "tool", "ABI", "0.2", "files", "reads files"] {
-        assert!(told.contains(line), "{line}: {told}");
+    with_tool_chains(home);
+    let registry = Registry::open().await;
+    home.write(
+        "my-project/ml-intern.toml",
+        "[agent]\nmodel = \"openai/fake-model\"\npermission-mode = \"auto\"\n",
+    );
+    home.write("my-project/a.txt", "one two  three\n");
+    let mut folder = home.workspace();
+    for command in commands(language, &registry.host) {
+        if let Some(to) = command.strip_prefix("cd ") {
+            folder = folder.join(to).canonicalize().unwrap();
+            continue;
+        }
+        let script = command.replacen("ml-intern", "exec \"$0\"", 1);
+        let shell =
+            [OsStr::new("-c"), OsStr::new(&script), binary().as_os_str()].map(OsStr::to_owned);
+        let ran = home.program(Path::new("/bin/sh"), shell);
+        let ran = ran.current_dir(&folder).life(BUILD).run().await;
+        ran.assert_code(0);
+        if command.contains("plugin new") && language == "rust" {
+            share_crates(&folder.join("word-count/build"));
+        }
+        if command.contains("plugin build") {
+            for line in ["kind", "tool", "ABI", "0.2", "files", "reads files"] {
+                assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+            }
+        }
     }
-    home.write("ml-intern.toml", "[agent]\npermission-mode = \"auto\"\n");
-    let component = "my-tool/build/my-tool.wasm";
-    plugin(home, &["add", component, "--yes"])
-        .await
-        .assert_code(0);
-    home.write("a.txt", "one two  three\n");
-    let done = world.run(["--output-format=stream-json", "go"]).run().await;
-    done.assert_code(0);
     world.fake.assert_all_accepted();
-    let events = done.events();
-    let outcomes = outcomes(&events);
-    let [(_, all), (_, long), (failed, missing)] = outcomes[..] else {
-        panic!("{outcomes:?}");
+    let results = world.results();
+    let [all, long, missing] = &results[..] else {
+        panic!("{results:?}");
     };
-    assert_eq!((all, long), (r#"{"words":3}"#, r#"{"words":1}"#));
-    assert_ne!(failed, "ok");
+    assert!(all.contains(r#"{"words":3}"#), "{all}");
+    assert!(long.contains(r#"{"words":1}"#), "{long}");
     assert!(missing.contains("`b.txt`"), "{missing}");
+}
+
+/// The document's, in another language and for this registry.
+fn commands(language: &str, host: &str) -> Vec<String> {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/plugin-authoring.md");
+    let text = std::fs::read_to_string(document).unwrap();
+    let block = text.split("```sh\n").nth(1).unwrap();
+    let block = block.split("```").next().unwrap();
+    assert!(block.starts_with("ml-intern plugin new"), "{block}");
+    let block = block.replace("--lang python", &format!("--lang {language}"));
+    let block = block.replace("registry.example.org", host);
+    block.lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]

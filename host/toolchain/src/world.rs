@@ -18,6 +18,10 @@ pub fn world_text(name: &str, bytes: &[u8]) -> Result<String, Error> {
         message,
     };
     let told = || -> anyhow::Result<String> {
+        anyhow::ensure!(
+            wasmparser::Parser::is_component(bytes),
+            "it is no component"
+        );
         let decoded = decode(bytes)?;
         anyhow::ensure!(
             matches!(decoded, DecodedWasm::Component(..)),
@@ -64,7 +68,8 @@ mod tests {
     fn what_has_no_world_is_an_error_in_words() {
         let module = wat::parse_str("(module)").unwrap();
         for bytes in [&b""[..], b"text", &module, b"\0asm\x0d\0\x01\0\xff"] {
-            assert!(world_text("a.wasm", bytes).is_err());
+            let told = world_text("a.wasm", bytes);
+            assert!(told.is_err(), "{told:?} of {bytes:?}");
         }
         let deep = format!("{}{}", "(component ".repeat(500), ")".repeat(500));
         if let Ok(bytes) = wat::parse_str(&deep) {

@@ -118,7 +118,7 @@ async fn a_policy_is_asked_for_granted_by_a_person_and_held_to() {
     assert_eq!(outcomes[6], ("ok", "hello"));
     for denied in [7, 8] {
         let (status, text) = outcomes[denied];
-        assert_eq!(status, "denied", "{text}");
+        assert_eq!(status, "error", "{text}");
         assert!(text.contains("the host refused: "), "{text}");
     }
     for outside in [9, 10] {
@@ -154,7 +154,7 @@ async fn without_a_policy_it_only_computes_and_each_refusal_says_why() {
         text.contains("the host refused: reading below /workspace"),
         "{text}"
     );
-    assert_eq!(outcomes[2].0, "denied", "{outcomes:?}");
+    assert_eq!(outcomes[2].0, "error", "{outcomes:?}");
     assert_ne!(outcomes[3].0, "ok");
     assert_eq!(target.seen(), [""; 0]);
 }
@@ -175,7 +175,7 @@ async fn a_plugin_toml_beside_it_says_what_its_functions_are() {
     let info = plugin(&home, &["info", "reader"]).await;
     info.assert_code(0);
     for said in [
-        "foreign",
+        "plain functions",
         "read-only",
         "The text of a file.",
         "functions that are no tools",

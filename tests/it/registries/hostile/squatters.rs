@@ -36,10 +36,17 @@ async fn another_component_with_the_same_id_inherits_no_values() {
     for (tag, inherits) in [("squatter", "nothing"), ("1", "kept")] {
         let registry = FakeRegistry::honest().await;
         registry.image("1", &guest("naughty"));
-        registry.image("squatter", &squatter());
+        // Another place: whoever publishes to the same repository is the same publisher.
+        let elsewhere = FakeRegistry::honest().await;
+        elsewhere.image("squatter", &squatter());
         let world = world().await;
         let add = async |tag: &str| {
-            let source = registry.source(tag);
+            let from = if tag == "squatter" {
+                &elsewhere
+            } else {
+                &registry
+            };
+            let source = from.source(tag);
             let added = plugin(&world.home, &["add", &source, "--yes", "--name", "naughty"]).await;
             added.assert_code(0);
         };

@@ -1,7 +1,7 @@
 //! `plugin lock`: the lockfile says what is there now.
 
 use super::candidate::{Before, Candidate};
-use super::show;
+use super::{add, show};
 use crate::compose::lock::Origin;
 use crate::compose::plugins::{Described, load_resolved};
 use crate::compose::{Plugins, fetch, lock};
@@ -81,6 +81,7 @@ async fn locked(
             (loaded, candidate.origin)
         }
     };
+    add::compile(plugins, &loaded).await?;
     let described = show::description(plugins, &loaded).await?;
     let describe = described.as_ref().map(Described::digest);
     Ok(lock::entry(&loaded, written, describe, origin))
