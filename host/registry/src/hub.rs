@@ -151,7 +151,7 @@ impl Hub {
             // The Hub says this of repositories that are not there, too.
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Error::Login {
                 place: file.to_string(),
-                message: "it is not there, or not open to you; check the name, accept its terms on its page, and log in with `ml-intern login huggingface`".to_owned(),
+                message: "it is not there, or not open to you; check the name, accept its terms on its page, and log in with `ml-intern login hf`".to_owned(),
             }),
             _ => Err(net::refusal(response).await),
         }

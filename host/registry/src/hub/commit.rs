@@ -273,7 +273,7 @@ impl Hub {
         if response.status() == StatusCode::FORBIDDEN {
             return Err(Error::Login {
                 place: place.to_string(),
-                message: "the token does not allow to write there; make one that does on the Hub, and log in with it with `ml-intern login huggingface`".to_owned(),
+                message: "the token does not allow to write there; make one that does on the Hub, and log in with it with `ml-intern login hf`".to_owned(),
             });
         }
         let response = self.found(place, response).await?;
