@@ -43,7 +43,7 @@ async fn a_private_repository_opens_to_the_token_of_its_owner_and_to_nobody_else
             user.set("HF_TOKEN", token);
         }
         let refused = plugin(&user, &["add", SOURCE, "--yes"]).await;
-        assert_says(&refused, 3, &["ml-intern login huggingface"]);
+        assert_says(&refused, 3, &["ml-intern login hf"]);
         assert_eq!(stored(&user), [""; 0]);
         assert!(!user.workspace().join("ml-intern.toml").exists());
     }
@@ -131,9 +131,9 @@ async fn publishing_takes_a_token_that_may_write() {
     hub.private_repository("models", "acme/secret");
     let secret = "hf://acme/secret/x.wasm";
     for (token, source, says) in [
-        (None, SOURCE, "ml-intern login huggingface"),
-        (None, secret, "ml-intern login huggingface"),
-        (Some("hf_wrong"), SOURCE, "ml-intern login huggingface"),
+        (None, SOURCE, "ml-intern login hf"),
+        (None, secret, "ml-intern login hf"),
+        (Some("hf_wrong"), SOURCE, "ml-intern login hf"),
         (Some(READER), SOURCE, "does not allow to write there"),
         (Some(READER), secret, "does not allow to write there"),
     ] {
