@@ -1,6 +1,6 @@
 //! Arguments of `plugin`.
 
-use super::ManifestArg;
+use super::{ManifestArg, usd};
 use clap::{Args as ClapArgs, Subcommand};
 use ml_intern_manifest::Kind;
 use ml_intern_toolchain::Language;
