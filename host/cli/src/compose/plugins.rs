@@ -178,8 +178,9 @@ impl<'a> Plugins<'a> {
             let start = |&(section, entry): &(Section, &'a Entry)| {
                 let load = move || self.load(section, entry);
                 match entry.source() {
-                    Source::Builtin(_) => Started::Done(Box::new(load())),
-                    _ => Started::Running(scope.spawn(load)),
+                    Source::Local(_) => Started::Running(scope.spawn(load)),
+                    // What was found in it is known already.
+                    _ => Started::Done(Box::new(load())),
                 }
             };
             let started = entries.iter().map(start).collect::<Vec<_>>();

@@ -9,6 +9,7 @@ use crate::compose::{Loaded, Plugins, lock};
 use crate::config::{self, Config};
 use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui;
+use futures_util::future::try_join_all;
 use ml_intern_manifest::{self as manifest, Grant, RunManifest, Section, Source};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -139,9 +140,12 @@ async fn clash(plugins: &Plugins<'_>, new: &Loaded, described: &Described) -> Re
     let names = names(described);
     let entries = plugins.config.manifest.section(Section::Plugins).iter();
     // An entry of the same name is replaced.
-    for entry in entries.filter(|entry| entry.name != new.name) {
-        let other = plugins.load(Section::Plugins, entry)?;
-        let described = plugins.describe(&other).await?;
+    let others = entries.filter(|entry| entry.name != new.name);
+    let others = others.map(|entry| plugins.load(Section::Plugins, entry));
+    let others = others.collect::<Result<Vec<_>>>()?;
+    // Side by side: those that were never used are compiled for it.
+    let described = try_join_all(others.iter().map(|other| plugins.describe(other))).await?;
+    for (other, described) in others.iter().zip(described) {
         if let Some(tool) = described
             .tools
             .iter()
