@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::plugins::target::Target;
+use crate::{plugins::target::Target, support::ml_intern::Home};
 
 use super::{authors, plugin, steady};
 
@@ -305,5 +305,61 @@ async fn a_recording_that_makes_no_sense_is_a_problem_of_its_case() {
         let done = plugin(&home, &["test"]).await;
         done.assert_code(1);
         assert!(done.stdout.contains(says), "{http}: {}", done.stdout);
+    }
+}
+
+const JOBS: &str = r#"
+[[case]]
+name = "a job that is recorded is submitted, followed and read"
+tool = "job_run"
+args = { script = "train.py", flavor = "local", wait = 5 }
+files = { "train.py" = "print('epoch 1')" }
+jobs = [{ flavor = "local", contains = "epoch 1", id = "job-7", states = ["running", "succeeded"], logs = ["accuracy 0.9"] }]
+expect = { contains = ["job-7", "accuracy 0.9"] }
+
+[[case]]
+name = "a back end that takes none"
+tool = "job_run"
+args = { script = "train.py", flavor = "local" }
+files = { "train.py" = "print('epoch 1')" }
+jobs = [{ refused = "no room" }]
+expect = { failed = true, contains = "no room" }
+
+[[case]]
+name = "a job that no recording knows"
+tool = "job_run"
+args = { script = "train.py", flavor = "local" }
+files = { "train.py" = "print('other')" }
+expect = { contains = "job" }
+
+[[case]]
+name = "a recorded job that nobody submits"
+tool = "job_list"
+jobs = [{ contains = "epoch 1" }]
+expect = { contains = "" }
+"#;
+
+/// With the plugin that trains, as the program carries it.
+#[tokio::test]
+async fn jobs_are_recorded_like_requests() {
+    let built = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../plugins/target/wasm32-wasip2/release/ml_intern_plugin_train.wasm"
+    );
+    let home = Home::new();
+    home.write("train.wasm", std::fs::read(built).unwrap());
+    home.write("cases.toml", JOBS);
+    let tried = plugin(&home, &["test", "train.wasm"]).await;
+    tried.assert_code(1);
+    for text in [
+        "✓ a job that is recorded",
+        "✓ a back end that takes none",
+        "✗ a job that no recording knows",
+        // The recording to add.
+        "contains = \"print('other')\"",
+        "✗ a recorded job that nobody submits",
+        "2 passed, 2 failed",
+    ] {
+        assert!(tried.stdout.contains(text), "{text}: {}", tried.stdout);
     }
 }
