@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Plugin = 7,
     /// Ctrl-C.
     Interrupted = 130,
+    /// SIGTERM, as shells report it.
+    Terminated = 143,
 }
 
 /// An error with its kind and hints.

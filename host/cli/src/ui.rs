@@ -62,7 +62,7 @@ pub(crate) fn warn(line: &str) {
 
 /// Prints what went wrong and what to do about it.
 pub(crate) fn failure(failure: &Failure) -> ExitCode {
-    if failure.kind != Kind::Interrupted {
+    if !matches!(failure.kind, Kind::Interrupted | Kind::Terminated) {
         let style = Style::stderr();
         let text = clean(&format!("{:#}", failure.error));
         err(&format!("{} {text}", style.red("error:")));

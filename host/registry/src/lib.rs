@@ -35,6 +35,7 @@ pub use anatomy::{Anatomy, Part, Producer, Section, anatomy};
 pub use error::Error;
 pub use hub::Hub;
 pub use inspect::{Inspected, MANIFEST_SECTION, MAX_COMPONENT_BYTES, inspect};
+pub use local::component_file;
 pub use net::{Net, Progress};
 pub use oci::{Attached, Image, Layer, Login, Logins, Oci, Pushed, Upload};
 pub use publish::{Checkout, PROVENANCE, Published, Release, provenance};

@@ -27,6 +27,17 @@ pub(crate) struct Files {
     pub(crate) is_folder: bool,
 }
 
+/// The component of a source: the file itself, or the one that a plugin's folder holds.
+///
+/// # Errors
+/// Where a folder holds none, or several.
+pub fn component_file(path: &Path) -> Result<PathBuf, Error> {
+    match path.is_dir() {
+        true => component_in(path),
+        false => Ok(path.to_owned()),
+    }
+}
+
 /// Reads a `.wasm` file, or a folder that holds `plugin.toml` and one component.
 pub(crate) fn read(path: &Path) -> Result<Files, Error> {
     let metadata = fs::metadata(path).map_err(|source| failed(path, source))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use ml_intern_manifest::{Digest, HubRef, OciRef, PluginHeader};
+use ml_intern_manifest::{Digest, HubRef, OciRef, PluginHeader, Source};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -53,8 +53,10 @@ pub struct Checkout {
 pub enum Published {
     /// It is there now, by this address.
     New(String),
-    /// It was there, byte for byte.
+    /// It was there, byte for byte, with its signature.
     Same(String),
+    /// It was there, byte for byte, and its signature was not.
+    Signed(String),
 }
 
 impl Release<'_> {
@@ -102,9 +104,19 @@ impl Release<'_> {
         let digest = Digest::of(self.bytes);
         match &there {
             Some(there) if there.layer.digest == digest => {
-                let at = (there.digest, there.size);
-                self.attach(&oci, &image, at).await?;
-                return Ok(Published::Same(pinned(there.digest)));
+                let at = OciRef {
+                    digest: Some(there.digest),
+                    ..image.clone()
+                };
+                let has = oci.signature(&at).await?;
+                return match self.signature.as_deref().map(str::as_bytes) {
+                    Some(text) if has.as_deref() != Some(text) => {
+                        let to = (there.digest, there.size);
+                        oci.attach(&image, to, &Attached::signature(text)).await?;
+                        Ok(Published::Signed(at.to_string()))
+                    }
+                    _ => Ok(Published::Same(at.to_string())),
+                };
             }
             Some(there) if !replace => return Err(taken(&image.to_string(), &there.layer.digest)),
             _ => {}
@@ -190,7 +202,7 @@ impl Release<'_> {
         let digest = Digest::of(self.bytes);
         if let Some(there) = remote.hub.digest_of(&remote.net, file).await? {
             match there == digest {
-                true => return Ok(Published::Same(file.to_string())),
+                true => return self.sign_on_hub(remote, file).await,
                 false if !replace => return Err(taken(&file.to_string(), &there)),
                 false => {}
             }
@@ -209,6 +221,27 @@ impl Release<'_> {
         Ok(Published::New(pinned.to_string()))
     }
 
+    /// Adds the signature to what is there.
+    async fn sign_on_hub(&self, remote: &Remote, file: &HubRef) -> Result<Published, Error> {
+        let has = remote.signature(&Source::Hub(file.clone())).await?;
+        let text = match &self.signature {
+            Some(text) if has.as_ref() != Some(text) => text,
+            _ => return Ok(Published::Same(file.to_string())),
+        };
+        let title = format!(
+            "Signature of {} {}",
+            self.header().id,
+            self.header().version
+        );
+        let named = [(format!("{}{SIGNATURE}", file.path), text.as_bytes())];
+        let commit = remote.hub.commit(&remote.net, file, &title, &named).await?;
+        let pinned = HubRef {
+            revision: Some(commit),
+            ..file.clone()
+        };
+        Ok(Published::Signed(pinned.to_string()))
+    }
+
     /// Writes it into a folder as `NAME-VERSION.wasm`.
     ///
     /// # Errors
@@ -220,26 +253,44 @@ impl Release<'_> {
             path: path.clone(),
             source,
         };
-        match fs::read(&path) {
-            Ok(there) if there == self.bytes => {
-                return Ok(Published::Same(path.display().to_string()));
-            }
-            Ok(there) if !replace => {
+        let is_same = match fs::read(&path) {
+            Ok(there) if there != self.bytes && !replace => {
                 return Err(taken(&path.display().to_string(), &Digest::of(&there)));
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+            Ok(there) => there == self.bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(failed(error)),
+        };
+        let place = path.display().to_string();
+        if is_same {
+            let name = beside(&path, SIGNATURE);
+            return match &self.signature {
+                Some(text) if fs::read(&name).ok().as_deref() != Some(text.as_bytes()) => {
+                    write(&name, text.as_bytes()).map_err(failed)?;
+                    Ok(Published::Signed(place))
+                }
+                _ => Ok(Published::Same(place)),
+            };
         }
         fs::create_dir_all(folder).map_err(failed)?;
         for (ending, bytes) in self.files() {
-            let mut name = path.clone().into_os_string();
-            name.push(ending);
-            let aside = PathBuf::from(&name).with_extension("part");
-            let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, &name));
-            written.map_err(failed)?;
+            write(&beside(&path, ending), bytes).map_err(failed)?;
         }
-        Ok(Published::New(path.display().to_string()))
+        Ok(Published::New(place))
     }
+}
+
+/// The file whose name is longer by `ending`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Whole, or not at all.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = beside(path, ".part");
+    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path))
 }
 
 fn annotation(name: &str) -> String {

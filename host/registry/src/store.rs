@@ -162,6 +162,7 @@ impl Store {
     }
 
     fn keep_beside(&self, digest: &Digest, ending: &str, bytes: &[u8]) -> Result<(), Error> {
+        fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
         let path = self.path(digest).with_extension(ending);
         let aside = path.with_extension(format!("{ending}.{}", std::process::id()));
         let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, &path));

@@ -184,6 +184,28 @@ async fn data_sets_spaces_branches_and_commits_are_places_too() {
 }
 
 #[tokio::test]
+async fn a_signature_that_comes_later_is_added_to_what_is_there() {
+    let hub = FakeHub::start().await;
+    hub.repository("models", ID);
+    let author = author_at(&hub);
+    let publish = async || {
+        let done = plugin(&author, &["publish", "x.wasm", SOURCE, "--yes"]).await;
+        done.assert_code(0);
+        done.stdout
+    };
+    publish().await;
+    author.write("x.wasm.minisig", "a signature of a key that nobody named");
+    let signed = publish().await;
+    assert!(signed.starts_with("its signature was added"), "{signed}");
+    let kept = hub.file("models", ID, "main", "x.wasm.minisig").unwrap();
+    assert_eq!(&kept[..], b"a signature of a key that nobody named");
+    let head = hub.head("models", ID);
+    let again = publish().await;
+    assert!(again.starts_with("it is there already"), "{again}");
+    assert_eq!(hub.head("models", ID), head);
+}
+
+#[tokio::test]
 async fn a_mirror_is_asked_in_place_of_the_hub() {
     let hub = hub_with("0.1.0").await;
     let users = ["/mirror", "/mirror/"].map(|endpoint| {

@@ -230,6 +230,22 @@ async fn a_mirror_is_asked_in_place_of_the_registry() {
 }
 
 #[tokio::test]
+async fn what_is_published_goes_to_the_registry_and_to_no_mirror() {
+    let (registry, mirror) = (Registry::open().await, Registry::open().await);
+    let home = Home::new();
+    let text = format!(
+        "[registry.mirrors]\n\"{}\" = \"{}\"\n",
+        registry.host, mirror.host
+    );
+    home.write("ml-intern.toml", text);
+    home.publish(&answers("1.0.0"), &registry.image("acme/answers"))
+        .await;
+    let tags = "acme/answers/tags/list";
+    assert_eq!(registry.get(tags, "*/*").await.status, 200);
+    assert_eq!(mirror.get(tags, "*/*").await.status, 404);
+}
+
+#[tokio::test]
 async fn what_is_locked_and_not_here_is_fetched_when_it_is_needed() {
     let registry = Registry::open().await;
     let image = registry.image("acme/answers:1.0.0");

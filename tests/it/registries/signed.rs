@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::support::{
     ml_intern::Home,
-    registry::{Registry, with_lines},
+    registry::{Registry, manifest, with_lines},
 };
 
 /// A publisher's keys.
@@ -244,4 +244,83 @@ async fn an_older_signed_version_is_taken_only_where_the_user_means_it() {
     let back = ["plugin", "update", "--yes", "--allow-downgrade"];
     home.ml_intern(back).run().await.assert_code(0);
     assert!(home.read("ml-intern.lock").contains("version = \"1.0.0\""));
+}
+
+#[tokio::test]
+async fn a_signature_that_comes_later_is_added_to_what_is_there() {
+    let registry = Registry::open().await;
+    let image = registry.image("acme/answers:1");
+    let keys = Keys::new().await;
+    let component = with_lines("acme/answers", "1.0.0", "Answers", "");
+    let home = Home::new();
+    // The folder of a plugin, as `plugin build` leaves it.
+    home.write(
+        "answers/plugin.toml",
+        manifest("acme/answers", "1.0.0", "Answers", ""),
+    );
+    home.write("answers/build/answers.wasm", &component);
+    for target in [image.as_str(), "./releases"] {
+        let publish = ["plugin", "publish", "answers", target, "--yes"];
+        let said = async || {
+            let done = home.ml_intern(publish).run().await;
+            done.assert_code(0);
+            done.stdout
+        };
+        let first = said().await;
+        assert!(first.starts_with("published "), "{first}");
+        home.write(
+            "answers/build/answers.wasm.minisig",
+            keys.sign_version(&component, "1.0.0").await,
+        );
+        let signed = said().await;
+        assert!(signed.starts_with("its signature was added"), "{signed}");
+        let again = said().await;
+        assert!(again.starts_with("it is there already"), "{again}");
+        std::fs::remove_file(home.workspace().join("answers/build/answers.wasm.minisig")).unwrap();
+    }
+    let user = Home::new();
+    let add = ["plugin", "add", &image, "--yes", "--key", &keys.public];
+    user.ml_intern(add).run().await.assert_code(0);
+    assert_eq!(signed_by(&user).as_deref(), Some(&*keys.public));
+    let released = home.workspace().join("releases/answers-1.0.0.wasm.minisig");
+    assert!(released.is_file());
+}
+
+#[tokio::test]
+async fn the_signature_in_a_plugins_folder_is_that_of_its_component() {
+    let keys = Keys::new().await;
+    let component = with_lines("acme/answers", "1.0.0", "Answers", "");
+    let home = Home::new();
+    home.write(
+        "answers/plugin.toml",
+        manifest("acme/answers", "1.0.0", "Answers", ""),
+    );
+    home.write("answers/build/answers.wasm", &component);
+    let signature = keys.sign_version(&component, "1.0.0").await;
+    home.write("answers/build/answers.wasm.minisig", signature);
+    let add = ["plugin", "add", "answers", "--yes", "--key", &keys.public];
+    home.ml_intern(add).run().await.assert_code(0);
+    assert_eq!(signed_by(&home).as_deref(), Some(&*keys.public));
+}
+
+#[tokio::test]
+async fn a_machine_that_has_only_the_lockfile_has_the_signature_too() {
+    let registry = Registry::open().await;
+    let image = registry.image("acme/answers:1");
+    let keys = Keys::new().await;
+    keys.publish("1.0.0", &image).await;
+    let first = Home::new();
+    first.add(&image).await.assert_code(0);
+    let second = Home::new();
+    for file in ["ml-intern.toml", "ml-intern.lock"] {
+        second.write(file, first.read(file));
+    }
+    let info = ["plugin", "info", "answers"];
+    second.ml_intern(info).run().await.assert_code(0);
+    drop(registry);
+    second
+        .ml_intern(["plugin", "verify"])
+        .run()
+        .await
+        .assert_code(0);
 }

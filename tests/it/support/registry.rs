@@ -117,10 +117,15 @@ pub(crate) fn named(id: &str, version: &str, description: &str) -> Vec<u8> {
 
 /// The same, with more lines in its `plugin.toml`.
 pub(crate) fn with_lines(id: &str, version: &str, description: &str, lines: &str) -> Vec<u8> {
-    let manifest = format!(
-        "[plugin]\nid = {id:?}\nversion = {version:?}\ndescription = {description:?}\nlicense = \"Apache-2.0\"\nabi = \"0.2\"\n{lines}"
-    );
+    let manifest = manifest(id, version, description, lines);
     guests::with_manifest(guests::guest("good"), &manifest)
+}
+
+/// Its `plugin.toml`.
+pub(crate) fn manifest(id: &str, version: &str, description: &str, lines: &str) -> String {
+    format!(
+        "[plugin]\nid = {id:?}\nversion = {version:?}\ndescription = {description:?}\nlicense = \"Apache-2.0\"\nabi = \"0.2\"\n{lines}"
+    )
 }
 
 impl Home {
@@ -143,12 +148,7 @@ impl Home {
 
     /// The components in the store, by name.
     pub(crate) fn stored(&self) -> Vec<String> {
-        let folder = self.path().join(".local/share/ml-intern/plugins");
-        let entries = std::fs::read_dir(folder).into_iter().flatten();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.filter(|name| name.ends_with(".wasm")).collect();
-        names.sort();
-        names
+        super::elsewhere::stored(self)
     }
 }
 

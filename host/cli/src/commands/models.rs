@@ -303,8 +303,8 @@ fn entry_of(config: &Config, name: &str) -> Result<String> {
 
 /// Asks providers at the same time.
 async fn ask(config: &Config, names: &[String]) -> Result<Vec<Known>> {
-    fetch::missing(config).await?;
     let mut plugins = Plugins::new(config)?;
+    fetch::missing(config, &plugins.lockfile).await?;
     let mut loaded = Vec::new();
     for name in names {
         if let Some(entry) = config.entry(Section::Providers, name) {

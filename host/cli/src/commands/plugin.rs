@@ -127,8 +127,8 @@ async fn info(config: &Config, name: &str) -> Result<u8> {
     let (section, entry) = config
         .any_entry(name)
         .ok_or_else(|| unknown(config, name))?;
-    fetch::missing(config).await?;
     let plugins = Plugins::new(config)?;
+    fetch::missing(config, &plugins.lockfile).await?;
     let loaded = plugins.load(section, entry)?;
     let style = Style::stdout();
     let header = &loaded.resolved.manifest.plugin;

@@ -109,7 +109,11 @@ async fn prepared<'a>(
         prepared = Prepared::new(config, model) => prepared,
         () = signals.start().cancelled_owned() => {
             let error = anyhow::anyhow!("interrupted before the session began");
-            Err(Failure::new(Kind::Interrupted, error))
+            let kind = match signals.terminated() {
+                true => Kind::Terminated,
+                false => Kind::Interrupted,
+            };
+            Err(Failure::new(kind, error))
         }
     }
 }

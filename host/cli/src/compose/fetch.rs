@@ -6,7 +6,7 @@ use crate::credentials::Sources;
 use crate::error::{Failure, Kind, Result};
 use crate::paths;
 use crate::ui;
-use ml_intern_manifest::{Digest, LockEntry, Source};
+use ml_intern_manifest::{Digest, LockEntry, Lockfile, Source};
 use ml_intern_registry::{Error, Hub, Logins, Net, Remote, Store};
 use std::path::PathBuf;
 
@@ -77,8 +77,7 @@ pub(crate) async fn fetch(
 
 /// Fetches every plugin that the manifest lists, the lockfile has, and the store lacks. Where nothing is missing,
 /// nothing is asked and no client is made.
-pub(crate) async fn missing(config: &Config) -> Result<()> {
-    let lockfile = lock::read(&config.lockfile_path())?;
+pub(crate) async fn missing(config: &Config, lockfile: &Lockfile) -> Result<()> {
     let store = store(config);
     let locked = config.manifest.entries().filter_map(|(section, entry)| {
         let source = entry.source();
@@ -98,13 +97,14 @@ pub(crate) async fn missing(config: &Config) -> Result<()> {
         let Some(pinned) = &entry.resolved else {
             continue;
         };
-        fetch(&remote, pinned, Some(&entry.sha256)).await?;
+        // The signature first: once the component is here, nothing is asked any more.
         if entry.signed_by.is_some()
             && let Some(text) = remote.signature(pinned).await.map_err(|e| failure(&e))?
         {
             let kept = store.keep_signature(&entry.sha256, &text);
             kept.map_err(|error| failure(&error))?;
         }
+        fetch(&remote, pinned, Some(&entry.sha256)).await?;
     }
     Ok(())
 }

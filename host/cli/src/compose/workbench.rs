@@ -111,8 +111,8 @@ pub(crate) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     pub(crate) async fn new(config: &'a Config, model: &str) -> Result<Self> {
         let (provider, model) = config.model(model)?;
-        fetch::missing(config).await?;
         let mut plugins = Plugins::new(config)?;
+        fetch::missing(config, &plugins.lockfile).await?;
         let loaded = plugins.load_all(provider)?;
         plugins.credentials = Credentials::find(&config.paths, &loaded).await?;
         let secrets = plugins.credentials.rules();

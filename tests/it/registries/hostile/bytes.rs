@@ -5,10 +5,10 @@ use rustix::process::Signal;
 
 use super::Victim;
 use crate::support::{
-    elsewhere::{answers, good, stored},
+    elsewhere::{answers, good, plugin, store, stored},
     fake_registry::{Answer, FakeRegistry, reply},
     http::{cut_off, full, trickle},
-    ml_intern::Finished,
+    ml_intern::{Finished, Home},
 };
 
 /// A registry with a good image whose blobs are answered in this way.
@@ -179,4 +179,37 @@ async fn a_server_that_takes_connections_and_says_nothing_ends_with_ctrl_c() {
     assert_interrupted(&running.finish().await);
     victim.assert_unchanged();
     victim.neighbour_answers().await;
+}
+
+/// The same before a run that has to fetch a plugin first.
+#[tokio::test]
+async fn a_run_that_fetches_first_ends_with_either_signal() {
+    let silent = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_silent = silent.clone();
+    let registry = FakeRegistry::start(move |asked| {
+        let is_silent = is_silent.load(std::sync::atomic::Ordering::SeqCst);
+        let a_byte_a_minute = || {
+            let bytes = std::iter::repeat_n(Bytes::from_static(b"x"), 9);
+            trickle(bytes, Duration::from_secs(60))
+        };
+        (asked.is_blob() && is_silent).then(|| reply(200, &[], a_byte_a_minute()))
+    })
+    .await;
+    registry.image("1", &good("0.1.0"));
+    let home = Home::new();
+    plugin(&home, &["add", &registry.source("1"), "--yes"])
+        .await
+        .assert_code(0);
+    std::fs::remove_file(store(&home).join(&stored(&home)[0])).unwrap();
+    silent.store(true, std::sync::atomic::Ordering::SeqCst);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let asked = registry.asked().len();
+        let run = ["run", "--model", "openai/fake-model", "go"];
+        let running = home.ml_intern(run).start();
+        while registry.asked().len() == asked {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running.signal(signal);
+        running.finish().await.assert_code(code);
+    }
 }

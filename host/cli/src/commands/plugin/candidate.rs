@@ -6,9 +6,8 @@ use crate::compose::plugins::resolve;
 use crate::compose::{Plugins, fetch};
 use crate::error::{Failure, Kind, OrFail, Result};
 use ml_intern_manifest::{Digest, LockEntry, Lockfile, PluginId, Section, Source};
-use ml_intern_registry::{MAX_SIGNATURE_BYTES, Resolved};
+use ml_intern_registry::{MAX_SIGNATURE_BYTES, Resolved, component_file};
 use std::io::{ErrorKind, Read as _};
-use std::path::Path;
 
 pub(super) struct Candidate {
     pub(super) resolved: Resolved,
@@ -87,10 +86,8 @@ fn beside(source: &Source) -> Result<Option<String>> {
     let Source::Local(path) = source else {
         return Ok(None);
     };
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let path = Path::new(path).with_extension("wasm.minisig");
+    let component = component_file(path).map_err(|error| fetch::failure(&error))?;
+    let path = component.with_extension("wasm.minisig");
     let file = match std::fs::File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file.or_fail(Kind::Usage)?,

@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind, OrFail, Result};
 use crate::ui::{self, Style, Table};
 use ml_intern_manifest::{Effective, Grant, Source};
 use ml_intern_registry::{
-    Checkout, Published, Release, Resolved, inspect, provenance, trusted_comment,
+    Checkout, Published, Release, Resolved, component_file, inspect, provenance, trusted_comment,
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,8 @@ pub(super) async fn publish(config: &Config, given: &PublishArgs) -> Result<u8> 
     })?;
     let target = target(&given.target)?;
     let resolved = resolve(&Source::Local(path.clone()))?;
+    // The file itself: its signature lies beside it.
+    let path = component_file(&path).map_err(|error| fetch::failure(&error))?;
     let bytes = resolved
         .bytes
         .read()
@@ -51,12 +53,7 @@ pub(super) async fn publish(config: &Config, given: &PublishArgs) -> Result<u8> 
     add::compile(&plugins, &loaded).await?;
     show::description(&plugins, &loaded).await?;
     let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let folder = if path.is_dir() {
-        Some(path.as_path())
-    } else {
-        path.parent()
-    };
-    let origin = checkout::of(folder.unwrap_or(Path::new("/"))).await;
+    let origin = checkout::of(path.parent().unwrap_or(Path::new("/"))).await;
     let release = Release {
         provenance: provenance(&resolved, &inspected.digest, origin.as_ref(), &created),
         exports: inspected.exports,
@@ -160,7 +157,9 @@ async fn send(
     let published = match target {
         Target::Folder(folder) => release.to_folder(folder, replace),
         Target::Elsewhere(source) => {
-            let remote = fetch::remote_for(config, [source]).await?;
+            let mut remote = fetch::remote_for(config, [source]).await?;
+            // A mirror is for reading, and a project's manifest may name one.
+            remote.logins.mirrors.clear();
             match source {
                 Source::Oci(image) => release.to_registry(&remote, image, replace).await,
                 Source::Hub(file) => release.to_hub(&remote, file, replace).await,
@@ -178,6 +177,10 @@ fn report(published: &Published, release: &Release<'_>, path: &Path) {
     let place = match published {
         Published::New(place) => {
             ui::out(&format!("published {place}"));
+            place
+        }
+        Published::Signed(place) => {
+            ui::out(&format!("its signature was added: {place}"));
             place
         }
         Published::Same(place) => {

@@ -12,8 +12,8 @@ use ml_intern_manifest::{Entry, LockEntry, Lockfile, RunManifest, Section};
 
 /// `only_check`: nothing is written, and a difference is a failure.
 pub(super) async fn relock(config: &Config, only_check: bool) -> Result<u8> {
-    fetch::missing(config).await?;
     let plugins = Plugins::new(config)?;
+    fetch::missing(config, &plugins.lockfile).await?;
     let path = config.lockfile_path();
     let written = written(config)?;
     let mut new = Lockfile::default();

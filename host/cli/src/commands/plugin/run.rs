@@ -35,8 +35,8 @@ const CALL: &str = "c1.0";
 
 pub(super) async fn run(config: &Config, arguments: &RunToolArgs) -> Result<u8> {
     let given = given(config, &arguments.args)?;
-    fetch::missing(config).await?;
     let plugins = Plugins::new(config)?;
+    fetch::missing(config, &plugins.lockfile).await?;
     let Chosen { loaded, listed } = choose(&plugins, arguments).await?;
     only_tools(&loaded)?;
     if !listed && !loaded.effective.describe().is_empty() {

@@ -95,7 +95,9 @@ fn signature(plugins: &Plugins<'_>, locked: &LockEntry) -> Result<()> {
         return Ok(());
     };
     let Some(text) = plugins.store.signature(&locked.sha256) else {
-        return Err(wrong("its signature is gone from the store"));
+        return Err(wrong(
+            "its signature is not in the store; `ml-intern plugin update` fetches it again",
+        ));
     };
     let bytes = plugins.store.read(&locked.sha256).or_fail(Kind::Plugin)?;
     let signed = Signed {

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// As shells report a process that SIGTERM ended.
-const TERMINATED: u8 = 143;
+const TERMINATED: u8 = Kind::Terminated as u8;
 
 pub(crate) struct Signals {
     shared: Arc<Shared>,
