@@ -126,6 +126,12 @@ pub(crate) async fn download(
         && starts_at(response.headers()) == Some(draft.written());
     if !goes_on {
         draft.restart()?;
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            return Err(Error::Server {
+                place,
+                message: "it sent another part than it was asked for; nothing was kept".to_owned(),
+            });
+        }
     }
     let total = response.content_length();
     let total = total.map(|rest| rest.saturating_add(draft.written()));
