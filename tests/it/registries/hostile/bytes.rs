@@ -217,3 +217,42 @@ async fn a_run_that_fetches_first_ends_with_either_signal() {
         running.finish().await.assert_code(code);
     }
 }
+
+#[tokio::test]
+async fn a_person_sees_how_far_a_slow_download_is_and_is_asked_at_its_end() {
+    let file = Bytes::from(good("0.1.0"));
+    let pieces = file.clone();
+    let registry = FakeRegistry::start(move |asked| {
+        let pieces = pieces.clone();
+        let pieces = (0..pieces.len()).step_by(8 << 10).map(move |from| {
+            let to = pieces.len().min(from + (8 << 10));
+            pieces.slice(from..to)
+        });
+        let size = file.len().to_string();
+        let body = || trickle(pieces, Duration::from_millis(200));
+        asked
+            .is_blob()
+            .then(|| reply(200, &[("content-length", &size)], body()))
+    })
+    .await;
+    registry.image("1", &good("0.1.0"));
+    let source = registry.source("1");
+    // Bytes that came, of how many, and how fast; or a line where nothing can be redrawn.
+    for (term, told) in [
+        ("xterm-256color", &[" KiB/", "KiB/s"][..]),
+        ("dumb", &["… oci://"]),
+    ] {
+        let home = Home::new();
+        home.set("TERM", term);
+        let add = home.ml_intern(["plugin", "add", &source]);
+        let mut terminal = add.at_terminal(120);
+        let told = |all: &str| told.iter().all(|text| all.contains(text));
+        terminal.wait_until("progress", told).await;
+        let asked = terminal.wait_for("grant this? [y/N]").await;
+        assert!(asked.contains("asks for nothing"), "{asked}");
+        terminal.type_line("n");
+        let (code, _) = terminal.finish().await;
+        assert_eq!(code, Some(4));
+        assert!(!home.workspace().join("ml-intern.toml").exists());
+    }
+}

@@ -108,9 +108,8 @@ impl Text {
     }
 }
 
-/// Compiles, with a sign of life.
+/// Compiles, which the runtime tells a person at a terminal.
 pub(super) async fn compile(plugins: &Plugins<'_>, loaded: &Loaded) -> Result<Option<Duration>> {
-    let _bar = ui::Bar::waiting(&format!("compiling {}", loaded.title()));
     let compiled = plugins.runtime.compile(&loaded.source()).await;
     compiled.or_fail(Kind::Plugin)
 }
